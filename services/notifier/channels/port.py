@@ -1,0 +1,75 @@
+"""What the notifier needs of a channel: take these bytes to this address once, and say what became of it.
+
+An adapter translates its provider's words into `Outcome`; nothing else of a provider is known outside its module.
+"Sent" means that a provider took responsibility (RFC 5321 §4.2.5 for mail), not that a person has it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class State(StrEnum):
+    """What became of one call to a provider."""
+
+    SENT = "sent"
+    """The provider accepted responsibility."""
+    RETRY = "retry"
+    """Not accepted, for a reason that passes; the message is tried again."""
+    FAILED = "failed"
+    """Refused for good."""
+    UNKNOWN = "unknown"
+    """The connection broke after the last byte and before the answer: the provider may have it."""
+    NOT_SENT = "not_sent"
+    """The channel itself is in trouble (refused, greeting, TLS, log-in): the message never left, no attempt counts."""
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """One message ready to leave. `reference` is ours, stable over resends; `body` is the exact bytes."""
+
+    message_id: str
+    address: str
+    body: bytes
+    reference: str
+    intent_at: datetime
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a call ended in. `code` is a stable word of ours (`accepted`, `no_such_address`, `greylisted`, …), `detail`
+    the provider's enhanced status or HTTP status, never its free text, which may quote the address.
+    """
+
+    state: State
+    code: str
+    detail: str = ""
+    provider_ref: str = ""
+    suppress: bool = False
+    """The address is dead (RFC 3463 5.1.x): nothing more should be sent to it."""
+    alarm: bool = False
+    """Operations must look: credentials, policy, our own fault."""
+    retry_after: float | None = None
+    """Seconds to wait, where the provider or its class of answer says so."""
+
+
+class Channel(Protocol):
+    """A provider behind one port. Implementations: `smtp.SmtpChannel`, `elks46.Elks46Channel`, `memory.MemoryChannel`."""
+
+    name: str
+    """`email` or `sms`."""
+
+    async def send(self, message: Outgoing) -> Outcome:
+        """Hand the message over once. Never raises for what the provider or the network does."""
+        ...
+
+    async def look_up(self, message: Outgoing) -> Outcome | None:
+        """After an unknown outcome: what does the provider say became of it? None when it cannot be asked or does not
+        know it.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
