@@ -44,9 +44,7 @@ class Topic:
     def dead_letters(self) -> "Topic":
         """The topic beside this one that keeps what could not be handled."""
         days = 7 if self.name in SEALED else 90
-        return Topic(
-            f"{self.name}.dlq", self.key, Cleanup.DELETE, days * DAY_MS, max_message_bytes=DEAD_LETTER_BYTES
-        )
+        return Topic(f"{self.name}.dlq", self.key, Cleanup.DELETE, days * DAY_MS, max_message_bytes=DEAD_LETTER_BYTES)
 
 
 CASES = Topic("cases", "case key", Cleanup.COMPACT, min_compaction_lag_ms=400 * DAY_MS)

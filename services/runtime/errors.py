@@ -1,11 +1,11 @@
 """One small tree of errors, named by what the loop must do next.
 
-    ServiceError
-    ├── Rejected    bad input: to the dead letters with its reason, never retried
-    ├── Transient   try again later, after a back-off
-    │   └── Throttled   the other side said how long to wait
-    ├── Permanent   give up on this one thing, record it, wake nobody
-    └── Fault       ours: stop and wake somebody
+ServiceError
+├── Rejected    bad input: to the dead letters with its reason, never retried
+├── Transient   try again later, after a back-off
+│   └── Throttled   the other side said how long to wait
+├── Permanent   give up on this one thing, record it, wake nobody
+└── Fault       ours: stop and wake somebody
 """
 
 

@@ -55,7 +55,7 @@ class Outcome:
 
 
 class Channel(Protocol):
-    """A provider behind one port. Implementations: `smtp.SmtpChannel`, `elks46.Elks46Channel`, `memory.MemoryChannel`."""
+    """A provider behind one port. Adapters: `smtp.SmtpChannel`, `elks46.Elks46Channel`, `memory.MemoryChannel`."""
 
     name: str
     """`email` or `sms`."""

@@ -1,0 +1,208 @@
+"""GeoJSON geometries as they come in (RFC 7946): shape, limits, and the mistakes that people make with them.
+
+Coordinates are WGS 84 longitude, latitude in degrees. A height is allowed and ignored (§3.1.1). A `crs` member is
+refused (§4): it would say that the numbers are something else. Whether the numbers can be meant, and whether lines
+cross themselves, is asked by `check`, which both doors share: the matcher's for Kafka, the portal's for HTTP.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+from pydantic import Field, model_validator
+
+from schemas.types import MAX_VERTICES, Value
+
+Position: TypeAlias = Annotated[
+    tuple[Annotated[float, Field(allow_inf_nan=False)], ...], Field(min_length=2, max_length=4)
+]
+Positions: TypeAlias = Annotated[list[Position], Field(max_length=MAX_VERTICES)]
+
+SWEDEN: Final = (10.0, 54.9, 25.0, 69.5)
+"""West, south, east, north of a box around Sweden, in degrees."""
+SWEREF_TM: Final = (200_000.0, 6_100_000.0, 1_000_000.0, 7_700_000.0)
+"""The same in SWEREF 99 TM metres (EPSG:3006)."""
+
+
+class _Geometry(Value):
+    @model_validator(mode="before")
+    @classmethod
+    def _no_crs(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            if "crs" in data:
+                raise ValueError("has a crs member: RFC 7946 §4 allows WGS 84 longitude, latitude only; convert first")
+            return {key: value for key, value in data.items() if key != "bbox"}
+        return data
+
+
+class Point(_Geometry):
+    type: Literal["Point"]
+    coordinates: Position
+
+
+class MultiPoint(_Geometry):
+    type: Literal["MultiPoint"]
+    coordinates: Positions
+
+
+class LineString(_Geometry):
+    type: Literal["LineString"]
+    coordinates: Annotated[Positions, Field(min_length=2)]
+
+
+Line: TypeAlias = Annotated[Positions, Field(min_length=2)]
+
+
+class MultiLineString(_Geometry):
+    type: Literal["MultiLineString"]
+    coordinates: Annotated[
+        list[Annotated[Positions, Field(min_length=2)]], Field(min_length=1, max_length=MAX_VERTICES)
+    ]
+
+
+Ring: TypeAlias = Annotated[Positions, Field(min_length=4)]
+
+
+class Polygon(_Geometry):
+    type: Literal["Polygon"]
+    coordinates: Annotated[list[Ring], Field(min_length=1, max_length=MAX_VERTICES)]
+
+
+class MultiPolygon(_Geometry):
+    type: Literal["MultiPolygon"]
+    coordinates: Annotated[
+        list[Annotated[list[Ring], Field(min_length=1, max_length=MAX_VERTICES)]],
+        Field(min_length=1, max_length=MAX_VERTICES),
+    ]
+
+
+Simple: TypeAlias = Annotated[
+    Point | MultiPoint | LineString | MultiLineString | Polygon | MultiPolygon, Field(discriminator="type")
+]
+
+
+class GeometryCollection(_Geometry):
+    type: Literal["GeometryCollection"]
+    geometries: Annotated[list[Simple], Field(min_length=1, max_length=100)]
+
+
+Geometry: TypeAlias = Annotated[
+    Point | MultiPoint | LineString | MultiLineString | Polygon | MultiPolygon | GeometryCollection,
+    Field(discriminator="type"),
+]
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What is wrong with a geometry: a stable code, where (JSON pointer inside the geometry), what to do about it."""
+
+    code: str
+    detail: str
+    pointer: str = ""
+
+
+def parts(geometry: Geometry) -> tuple[Simple, ...]:
+    """The simple geometries of a collection, or the geometry itself."""
+    return tuple(geometry.geometries) if isinstance(geometry, GeometryCollection) else (geometry,)
+
+
+def positions(geometry: Geometry) -> Iterator[tuple[str, Position]]:
+    """Every position with its JSON pointer inside the geometry."""
+    if isinstance(geometry, GeometryCollection):
+        for i, part in enumerate(geometry.geometries):
+            yield from _walk(part.coordinates, f"/geometries/{i}/coordinates")
+    else:
+        yield from _walk(geometry.coordinates, "/coordinates")
+
+
+def _walk(nested: Any, pointer: str) -> Iterator[tuple[str, Position]]:
+    if isinstance(nested, tuple):
+        yield pointer, nested
+    else:
+        for i, inner in enumerate(nested):
+            yield from _walk(inner, f"{pointer}/{i}")
+
+
+def vertices(geometry: Geometry) -> int:
+    """How many positions a geometry has."""
+    return sum(1 for _ in positions(geometry))
+
+
+def check(geometry: Geometry, *, anywhere: bool = False) -> Complaint | None:
+    """The first thing wrong with a geometry, or None. With `anywhere` it may lie outside Sweden."""
+    for pointer, position in positions(geometry):
+        if complaint := _misplaced(pointer, position[0], position[1], anywhere=anywhere):
+            return complaint
+    for prefix, part in _numbered(geometry):
+        if complaint := _unclosed(prefix, part):
+            return complaint
+    return _crossing(geometry)
+
+
+def _misplaced(pointer: str, x: float, y: float, *, anywhere: bool) -> Complaint | None:
+    west, south, east, north = SWEDEN
+    if not (abs(x) <= 180 and abs(y) <= 90):
+        hint = "use WGS 84 longitude, latitude in degrees (RFC 7946 §4)"
+        if _within(SWEREF_TM, x, y) or _within(SWEREF_TM, y, x):
+            return Complaint("not_degrees", f"not degrees; are these SWEREF 99 TM metres? {hint}", pointer)
+        if west <= y <= east and south <= x <= north:
+            return _swapped(pointer)
+        return Complaint("not_degrees", f"not degrees; {hint}", pointer)
+    if anywhere or _within(SWEDEN, x, y):
+        return None
+    if _within(SWEDEN, y, x):
+        return _swapped(pointer)
+    return Complaint("outside_sweden", "outside Sweden; check the coordinates and their order", pointer)
+
+
+def _swapped(pointer: str) -> Complaint:
+    return Complaint(
+        "axis_order", "outside Sweden; looks like lat, lon: RFC 7946 §3.1.1 wants longitude, latitude", pointer
+    )
+
+
+def _within(box: tuple[float, float, float, float], x: float, y: float) -> bool:
+    return box[0] <= x <= box[2] and box[1] <= y <= box[3]
+
+
+def _numbered(geometry: Geometry) -> Iterator[tuple[str, Simple]]:
+    if isinstance(geometry, GeometryCollection):
+        yield from ((f"/geometries/{i}", part) for i, part in enumerate(geometry.geometries))
+    else:
+        yield "", geometry
+
+
+def _unclosed(prefix: str, part: Simple) -> Complaint | None:
+    if isinstance(part, Polygon):
+        rings = [(f"{prefix}/coordinates/{i}", ring) for i, ring in enumerate(part.coordinates)]
+    elif isinstance(part, MultiPolygon):
+        rings = [
+            (f"{prefix}/coordinates/{i}/{j}", ring)
+            for i, polygon in enumerate(part.coordinates)
+            for j, ring in enumerate(polygon)
+        ]
+    else:
+        return None
+    for pointer, ring in rings:
+        if ring[0][:2] != ring[-1][:2]:
+            return Complaint("unclosed_ring", "the ring does not end where it began (RFC 7946 §3.1.6)", pointer)
+    return None
+
+
+def _crossing(geometry: Geometry) -> Complaint | None:
+    """A polygon that crosses itself has no inside: refused with the place, never half of it matched in silence."""
+    import shapely  # imported when a geometry is checked: most readers of events never do
+
+    for prefix, part in _numbered(geometry):
+        shape = shapely.force_2d(shapely.from_geojson(part.model_dump_json()))
+        if shape.is_empty or not isinstance(part, Polygon | MultiPolygon) or shape.is_valid:
+            continue
+        reason = str(shapely.is_valid_reason(shape))
+        where = reason.partition("[")[2].rstrip("]").split()
+        place = f" near {float(where[1]):.5f} N {float(where[0]):.5f} E" if len(where) >= 2 else ""
+        return Complaint(
+            "invalid_polygon",
+            f"the line crosses itself{place} ({reason.partition('[')[0].strip().lower()}); redraw the ring there",
+            f"{prefix}/coordinates",
+        )
+    return None

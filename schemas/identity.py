@@ -1,0 +1,62 @@
+"""Identity: every id derives from stable things, so that working twice gives the same ids.
+
+A round is (case, stage, occurrence, purpose, number of a change). An invitation is (round, recipient). A recipient is
+an organisation, as a keyed hash of its number, because a sole trader's organisation number is a personal number. A
+contact is (source, recipient, workplace, role, channel), never its address.
+"""
+
+import hashlib
+import hmac
+import re
+
+from schemas.types import ContactId, InvitationId, RecipientId, RoundId, is_personal_number
+
+DEMO_RECIPIENT_KEY = b"nardialog published demo key, never for real recipients"
+"""The published key of the demo and of `nardialog match` without a key of its own."""
+
+
+def _derive(kind: str, *parts: str) -> str:
+    digest = hashlib.blake2b(digest_size=16, person=kind.encode())
+    for part in parts:
+        data = part.encode()
+        digest.update(len(data).to_bytes(4, "big") + data)
+    return digest.hexdigest()
+
+
+def case_key(municipality: str, source: str, case_id: str) -> str:
+    """Two sources may both have `KS 2025/0123`: the key says whose it is."""
+    return f"{municipality}/{source}/{case_id}"
+
+
+def round_id(case: str, stage: str, occurrence: int, purpose: str, number: int = 0) -> RoundId:
+    """A plan can be reviewed twice (PBL 5:25): the occurrence is part of the round."""
+    return RoundId(_derive("round", case, stage, str(occurrence), purpose, str(number)))
+
+
+def invitation_id(round_: str, recipient: str) -> InvitationId:
+    """One invitation per recipient and round."""
+    return InvitationId(_derive("invitation", round_, recipient))
+
+
+def contact_id(source: str, recipient: str, workplace: str | None, role: str, channel: str) -> ContactId:
+    """Never derived from the address, so that an address can change and be erased."""
+    return ContactId(_derive("contact", source, recipient, workplace or "", role, channel))
+
+
+def recipient_id(organisation: str, key: bytes) -> RecipientId:
+    """HMAC-SHA-256 (RFC 2104), cut to 16 bytes, of the normalised organisation number or of the register's own id."""
+    return RecipientId(hmac.digest(key, normal_organisation(organisation).encode(), "sha256")[:16].hex())
+
+
+def normal_organisation(text: str) -> str:
+    """One form of an organisation number: ten digits. `559999-0008`, `165599990008` and `SE559999000801` are one.
+
+    Anything that is not written as a Swedish number is an opaque id and only stripped.
+    """
+    bare = re.sub(r"[\s-]", "", text.strip())
+    bare = re.sub(r"^SE(\d{10})01$", r"\1", bare.upper()) if bare.upper().startswith("SE") else bare
+    if is_personal_number(bare):
+        return bare.replace("+", "")[-10:]
+    if re.fullmatch(r"16\d{10}", bare):
+        return bare[2:]
+    return bare if re.fullmatch(r"\d{10}", bare) else text.strip()

@@ -1,0 +1,172 @@
+"""`rounds`: one wave of dialogue on one stage of a case: what it is, where it stands, and the words to show.
+
+No geometry travels here: whoever renders needs text, times and the plan only. Nothing leaves before `open`.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from schemas.case import Document, Meeting, Official
+from schemas.types import Basis, Count, Day, Event, Hash, Key, Line, Moment, OpenId, OurId, Text, Title, Value
+
+ROUND_CHANGED: Final = "se.nardialog.round.changed.v1"
+
+
+class RoundState(StrEnum):
+    """Where a round stands."""
+
+    HELD = "held"
+    """Waits for something named in `reason`: a register, an official's release."""
+    SILENT = "silent"
+    """The model forbids or does not ask for messages here; `reason` says why."""
+    MATCHING = "matching"
+    """Invitations are being published; nothing leaves yet."""
+    OPEN = "open"
+    CLOSED = "closed"
+    WITHDRAWN = "withdrawn"
+
+
+class Purpose(StrEnum):
+    """What a round is for."""
+
+    ASK = "ask"
+    INFORM = "inform"
+    FEEDBACK = "feedback"
+    CHANGE = "change"
+
+
+class Reminder(Value):
+    """One reminder to those who have not answered."""
+
+    days_before_deadline: Annotated[int, Field(ge=0, le=100)]
+    channel: OpenId
+
+
+class Plan(Value):
+    """How the round is carried out, from the dialogue model and the case."""
+
+    primary: OpenId
+    forms: Annotated[list[OpenId], Field(max_length=20)]
+    asks: bool
+    minutes: Count = 0
+    """What answering costs a business, in minutes."""
+    influence: OpenId
+    channel: OpenId
+    """`email`, `email+sms`, `email+sms_urgent`, `sms+email` or `sms`."""
+    urgent: bool = False
+    exempt: bool = False
+    """Outside the burden budget."""
+    reminder: Reminder | None = None
+    feedback_days: Count | None = None
+    statutory: bool = False
+    """A right may hang on a written comment in this stage: the message says so."""
+
+
+class Texts(Value):
+    """What people read, Swedish and English; an empty English text means that the Swedish one is shown."""
+
+    title: Title
+    title_en: Line = ""
+    summary: Text = ""
+    summary_en: Text = ""
+    question: Annotated[Line, Field(max_length=300)] = ""
+    question_en: Annotated[Line, Field(max_length=300)] = ""
+    case_type: Line = ""
+    case_type_en: Line = ""
+    stage: Line = ""
+    stage_en: Line = ""
+    form: Line = ""
+    form_en: Line = ""
+    place: Line = ""
+    diary_number: Line = ""
+    unit: Line = ""
+    decision_body: Line = ""
+    open_questions: Annotated[list[Text], Field(max_length=20)] = []
+    already_decided: Annotated[list[Text], Field(max_length=20)] = []
+    urgent_reason: Line = ""
+    official: Official | None = None
+    meeting: Meeting | None = None
+    documents: Annotated[list[Document], Field(max_length=50)] = []
+
+
+class Counts(Value):
+    """How many the round is for, and how many it leaves out, by stated reason."""
+
+    invitations: Count = 0
+    workplaces: Count = 0
+    excluded: dict[str, Count] = {}
+
+
+class Round(Event):
+    """One round in full; each event replaces the last."""
+
+    round_id: OurId
+    case_key: Annotated[str, Field(max_length=210)]
+    case_id: Key
+    source: Key
+    case_type: OpenId
+    stage: OpenId
+    occurrence: Annotated[int, Field(ge=1, le=1000)]
+    purpose: Purpose
+    number: Count = 0
+    """Which change this is, where the purpose is `change`."""
+    state: RoundState
+    reason: OpenId | None = None
+    detail: Line = ""
+    basis: Basis
+    plan: Plan | None = None
+    texts: Texts
+    opened_at: Moment | None = None
+    not_before: Moment | None = None
+    remind_at: Moment | None = None
+    respond_by: Day | None = None
+    expires_at: Moment | None = None
+    event_at: Moment | None = None
+    decision_at: Day | None = None
+    counts: Counts = Counts()
+    model_version: Line = ""
+    model_hash: Hash | None = None
+    register_version: Hash | None = None
+    register_date: Day | None = None
+
+
+EXAMPLE: Final = {
+    "municipality": "0162",
+    "round_id": "00112233445566778899aabbccddeeff",
+    "case_key": "0162/exempel/EX-2",
+    "case_id": "EX-2",
+    "source": "exempel",
+    "case_type": "gatuarbete",
+    "stage": "projektering",
+    "occurrence": 1,
+    "purpose": "ask",
+    "state": "open",
+    "basis": {"case_version": 1, "decision": 0, "import_number": 1, "subscription": 0},
+    "plan": {
+        "primary": "fraga",
+        "forms": ["fraga", "aterringning"],
+        "asks": True,
+        "minutes": 3,
+        "influence": "involve",
+        "channel": "email",
+        "reminder": {"days_before_deadline": 5, "channel": "email"},
+        "feedback_days": 15,
+    },
+    "texts": {
+        "title": "Stockholmsvägen byggs om",
+        "title_en": "Stockholmsvägen is rebuilt",
+        "question": "Vilka tider tar ni emot leveranser?",
+        "diary_number": "KS 2025/0123",
+        "official": {"name": "Anna Exempel", "phone": "08-465 004 00"},
+    },
+    "opened_at": "2025-11-10T09:00:00+01:00",
+    "respond_by": "2025-12-05",
+    "expires_at": "2025-12-06T00:00:00+01:00",
+    "counts": {"invitations": 42, "workplaces": 58},
+    "model_version": "0.1.0",
+    "model_hash": "0123456789abcdef0123456789abcdef",
+    "register_version": "0123456789abcdef0123456789abcdef",
+    "register_date": "2025-11-03",
+}

@@ -1,0 +1,55 @@
+"""`suppressions`: whom nothing more may be sent to, for what, and why.
+
+The id is a keyed hash of the address's blind index and the scope, so that next week's import of the same address meets
+it. A suppression made at a page names the message number; the notifier resolves it to the address. A suppression of
+scope `round` holds a whole round (undone, withdrawn) and has no address.
+"""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, model_validator
+
+from schemas.types import Count, Event, Line, Moment, OpenId, OurId
+
+SUPPRESSION_CHANGED: Final = "se.nardialog.suppression.changed.v1"
+
+
+class Suppression(Event):
+    """One suppression in full; `lifted` ends it, with a reason."""
+
+    suppression_id: OurId
+    kind: Literal["stop", "bounce", "complaint", "erased", "undone", "withdrawn"]
+    scope: Literal["case", "area", "kind", "all", "round"]
+    address_index: Annotated[str, Field(max_length=64)] | None = None
+    """The address's keyed blind index; the notifier alone can make it."""
+    message_number: Annotated[int, Field(ge=0, lt=2**64)] | None = None
+    round_id: OurId | None = None
+    case_key: Annotated[str, Field(max_length=210)] | None = None
+    case_type: OpenId | None = None
+    lifted: bool = False
+    reason: Line = ""
+    decision: Count = 0
+    at: Moment
+
+    @model_validator(mode="after")
+    def _names_what_it_stops(self) -> "Suppression":
+        if self.scope == "round" and self.round_id is None:
+            raise ValueError("scope round needs round_id")
+        if self.scope != "round" and self.address_index is None and self.message_number is None:
+            raise ValueError("needs address_index or message_number")
+        if self.scope == "case" and self.case_key is None:
+            raise ValueError("scope case needs case_key")
+        if self.scope == "kind" and self.case_type is None:
+            raise ValueError("scope kind needs case_type")
+        return self
+
+
+EXAMPLE: Final = {
+    "municipality": "0162",
+    "suppression_id": "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf",
+    "kind": "stop",
+    "scope": "all",
+    "address_index": "b0b1b2b3b4b5b6b7b8b9babbbcbdbebf",
+    "message_number": 1234567890123456789,
+    "at": "2025-11-11T10:00:00+01:00",
+}

@@ -1,0 +1,134 @@
+"""What the events are made of: ids, limits, one-line text, dates that can be meant.
+
+Every string, list and number that comes from outside has a limit here. Text is put in Unicode NFC (UAX 15) and lines
+in one line, so that a title can neither break a header nor differ from itself in another normal form.
+"""
+
+import re
+import unicodedata
+from datetime import date, datetime
+from typing import Annotated, Any, Final, NewType, TypeVar
+
+from personnummer import personnummer
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+MAX_VERTICES: Final = 20_000
+"""Vertices in all geometries of one event."""
+MAX_WORKPLACES: Final = 500
+"""Workplaces named in one invitation; the rest are counted."""
+
+RoundId = NewType("RoundId", str)
+InvitationId = NewType("InvitationId", str)
+RecipientId = NewType("RecipientId", str)
+ContactId = NewType("ContactId", str)
+MessageId = NewType("MessageId", str)
+
+DateT = TypeVar("DateT", bound=date)
+
+_BLANKS = re.compile(r"[\s\x00-\x1f\x7f\u2028\u2029]+")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def _one_line(value: Any) -> Any:
+    return _BLANKS.sub(" ", unicodedata.normalize("NFC", value)).strip() if isinstance(value, str) else value
+
+
+def _lines(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return _CONTROLS.sub("", unicodedata.normalize("NFC", value).replace("\r\n", "\n").replace("\r", "\n")).strip()
+
+
+def is_personal_number(text: str) -> bool:
+    """Whether a text reads as a Swedish personal or co-ordination number, in any of its written forms."""
+    digits = text.strip().removeprefix("SE")
+    if not re.fullmatch(r"(\d{2})?\d{6}[-+]?\d{4}(01)?", digits):
+        return False
+    return bool(personnummer.valid(digits) or personnummer.valid(re.sub(r"01$", "", digits)))
+
+
+def _not_personal(value: str) -> str:
+    """A key may never be a personal number: keys stand in logs, URLs and metrics."""
+    if is_personal_number(value):
+        raise ValueError("reads as a personal number; ids must not be personal: use another id")
+    return value
+
+
+def _plausible(value: DateT) -> DateT:
+    """Year 4000 and year 1 are slips of a date picker, not plans."""
+    if not 1990 <= value.year <= 2100:
+        raise ValueError("not a plausible year; use a year between 1990 and 2100")
+    return value
+
+
+type_id_pattern = r"^[a-z0-9][a-z0-9_.-]*$"
+
+OpenId = Annotated[str, StringConstraints(max_length=60, pattern=type_id_pattern)]
+"""An id of the dialogue model (case type, stage, form, role): an open string, the model decides what exists."""
+Key = Annotated[
+    str, BeforeValidator(_one_line), StringConstraints(min_length=1, max_length=100), AfterValidator(_not_personal)
+]
+"""An id that somebody else gave: case id, workplace id, source. Never a personal number."""
+OurId = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9._~-]+$")]
+"""An id that we derived: letters, digits and `._~-` only."""
+Line = Annotated[str, BeforeValidator(_one_line), StringConstraints(max_length=200)]
+"""One line of text."""
+Title = Annotated[str, BeforeValidator(_one_line), StringConstraints(min_length=1, max_length=160)]
+"""A case's title: one line, at most 160 characters."""
+Text = Annotated[str, BeforeValidator(_lines), StringConstraints(max_length=4000)]
+"""Some paragraphs of plain text."""
+Municipality = Annotated[str, StringConstraints(pattern=r"^\d{4}$")]
+"""SCB's four-digit municipality code, such as 0162."""
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
+Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16,64}$")]
+Day = Annotated[date, AfterValidator(_plausible)]
+"""A plausible calendar day."""
+Moment = Annotated[AwareDatetime, AfterValidator(_plausible)]
+"""A plausible moment with its offset from UTC."""
+Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
+Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
+Metres = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
+"""Metres in SWEREF 99 TM (EPSG:3006)."""
+Count = Annotated[int, Field(ge=0, le=2_000_000_000)]
+
+
+class Value(BaseModel):
+    """A frozen value. Unknown fields are refused at our doors; readers of topics pass `extra="ignore"`, so that a
+    writer may add an optional field before its readers know it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Event(Value):
+    """What every event says: whose it is, and whether it is made up."""
+
+    municipality: Municipality
+    synthetic: bool = False
+    """True for the demo's invented companies and cases."""
+
+
+class Basis(Value):
+    """What a round was derived from, compared in this order. A lower basis never overwrites a higher one."""
+
+    case_version: Count
+    decision: Count = 0
+    import_number: Count = 0
+    subscription: Count = 0
+
+    @property
+    def order(self) -> tuple[int, int, int, int]:
+        """The tuple that compares."""
+        return self.case_version, self.decision, self.import_number, self.subscription
+
+
+class IndustryCode(Value):
+    """An industry code and the classification it belongs to; a code without its version is invalid."""
+
+    code: Annotated[str, StringConstraints(min_length=1, max_length=10)]
+    version: Annotated[str, StringConstraints(pattern=r"^(2025|2007)$")]
+
+
+def moment(text: str) -> datetime:
+    """A moment from ISO 8601 text, for examples and tests."""
+    return datetime.fromisoformat(text)
