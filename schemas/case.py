@@ -183,13 +183,3 @@ EXAMPLE: Final = {
     "respond_by": "2025-12-05",
     "official": {"name": "Anna Exempel", "title": "projektledare", "phone": "08-465 004 00"},
 }
-    "CASE_CHANGED",
-    "EXAMPLE",
-    "Case",
-    "CaseState",
-    "Document",
-    "Meeting",
-    "Official",
-    "ReachRing",
-    "RoledGeometry",
-]
