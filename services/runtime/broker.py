@@ -1,0 +1,244 @@
+"""The one place where subscribers and publishers are made.
+
+The framework's defaults lose events, so everything that decides delivery is said here: commits come only after a batch
+was handled and everything it led to is acknowledged; a failing batch is waited for and read again; headers are never
+decoded before the handler; records are published one by one with their key, never as a framework batch, which would
+put them all on one partition; nothing creates a topic by naming it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker
+from faststream.kafka.annotations import KafkaMessage
+from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
+
+from services.runtime import dead_letters
+from services.runtime.clock import Clock
+from services.runtime.errors import Fault, Rejected, Transient
+from services.runtime.logs import logger
+from services.runtime.metrics import DEAD_LETTERS, RECORDS
+from services.runtime.records import Handle, Outgoing, Record
+from services.runtime.settings import KafkaSettings
+
+FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
+"""Seconds before a failed batch is read again, doubling from the first to the longest."""
+GRACE = 15.0
+"""Seconds that a batch in flight may take to finish when the service stops."""
+
+
+class Broker:
+    """Kafka for one service."""
+
+    def __init__(self, settings: KafkaSettings, *, service: str, clock: Clock) -> None:
+        self._settings = settings
+        self._service = service
+        self._clock = clock
+        self._kafka = KafkaBroker(
+            list(settings.bootstrap),
+            client_id=f"nardialog-{service}",
+            security=_security(settings),
+            ack_policy=AckPolicy.NACK_ON_ERROR,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=5,
+            max_batch_size=262_144,
+            max_request_size=1_150_000,
+            compression_type="lz4",
+            allow_auto_create_topics=False,
+            graceful_timeout=GRACE,
+            logger=None,
+        )
+        self._subscribers: list[Any] = []
+        self._started = False
+
+    def subscribe(self, topics: Sequence[str], *, group: str, handle: Handle, max_records: int = 500) -> None:
+        """Reads topics as a member of a group, at least once. Equal partition counts are paired by the range assignor:
+        whoever holds a key in one topic holds it in all.
+        """
+        guarded = self._guard(handle, group)
+
+        async def consume(batch: Any, message: KafkaMessage) -> None:
+            await guarded([_record(raw) for raw in _raw(message)])
+
+        subscriber = self._kafka.subscriber(
+            *topics,
+            batch=True,
+            group_id=group,
+            max_records=max_records,
+            batch_timeout_ms=50,
+            auto_offset_reset="earliest",
+            ack_policy=AckPolicy.NACK_ON_ERROR,
+            session_timeout_ms=self._settings.session_timeout_ms,
+            heartbeat_interval_ms=max(300, self._settings.session_timeout_ms // 6),
+            max_poll_interval_ms=self._settings.max_poll_interval_ms,
+            partition_assignment_strategy=[RangePartitionAssignor],
+            parser=_tolerant_parser,
+            decoder=_raw_decoder,
+        )
+        subscriber(consume)
+        self._subscribers.append(subscriber)
+
+    def _guard(self, handle: Handle, group: str) -> Handle:
+        """Waits before a failed batch is rewound, longer each time: a failing database is not made worse."""
+        failures = 0
+
+        async def guarded(batch: Sequence[Record]) -> None:
+            nonlocal failures
+            try:
+                await handle(batch)
+            except Rejected:
+                raise
+            except Exception as error:
+                failures += 1
+                wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (failures - 1))
+                logger().error("batch failed", group=group, error=type(error).__name__, wait=wait, attempt=failures)
+                await asyncio.sleep(wait)
+                raise
+            failures = 0
+            for record in batch:
+                RECORDS.labels(self._service, record.topic, "handled").inc()
+
+        return guarded
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        """Returns when every record is acknowledged by all in-sync replicas."""
+        try:
+            waiting = [
+                await self._kafka.publish(
+                    record.value if record.value is not None else b"",
+                    topic=record.topic,
+                    key=record.key.encode(),
+                    partition=record.partition,
+                    headers=dict(record.headers),
+                    no_confirm=True,
+                )
+                if record.value is not None
+                else await self._send_raw(record.topic, None, record.key.encode(), [], record.partition)
+                for record in records
+            ]
+            await asyncio.gather(*waiting)
+        except KafkaError as error:
+            raise Transient(f"publishing failed ({type(error).__name__}); it is tried again") from error
+
+    async def dead_letter(self, record: Record, error: Rejected, *, group: str) -> None:
+        """Puts a record aside with its reason; returns when the broker has it."""
+        value = None if error.drop_value else record.value
+        headers = dead_letters.headers(record, error, group)
+        try:
+            await (
+                await self._send_raw(f"{record.topic}.dlq", value if value is not None else b"", record.key, headers)
+            )
+        except KafkaError as failure:
+            raise Transient(
+                f"dead letter not written ({type(failure).__name__}); the record is read again"
+            ) from failure
+        DEAD_LETTERS.labels(self._service, record.topic, error.reason).inc()
+        logger().warning(
+            "dead letter", topic=record.topic, partition=record.partition, offset=record.offset,
+            reason=error.reason, pointer=error.pointer,
+        )  # fmt: skip
+
+    async def _send_raw(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        headers: list[tuple[str, bytes]],
+        partition: int | None = None,
+    ) -> Awaitable[Any]:
+        """Straight to the client: the framework can say neither a header of raw bytes nor a tombstone."""
+        producer: Any = self._kafka.config.producer
+        future: Awaitable[Any] = await producer._producer.producer.send(
+            topic, value=value, key=key, headers=headers, partition=partition
+        )
+        return future
+
+    async def start(self) -> None:
+        """Connects and begins to read."""
+        try:
+            await self._kafka.start()
+        except KafkaError as error:
+            raise Transient(
+                f"no Kafka at {', '.join(self._settings.bootstrap)} ({type(error).__name__}): "
+                "start it, or set NARDIALOG_KAFKA__BOOTSTRAP"
+            ) from error
+        self._started = True
+
+    async def connect(self) -> None:
+        """Connects for publishing only; `start` begins to read."""
+        try:
+            await self._kafka.connect()
+            producer: Any = self._kafka.config.producer
+            if not producer:
+                raise Fault("the publisher did not start")
+        except KafkaError as error:
+            raise Transient(f"no Kafka at {', '.join(self._settings.bootstrap)} ({type(error).__name__})") from error
+
+    async def stop(self) -> None:
+        """Lets the batch in flight finish and commit, then leaves."""
+        await self._kafka.stop()
+        self._started = False
+
+    def assigned(self) -> frozenset[tuple[str, int]]:
+        """The partitions that this instance holds now, over all its subscriptions."""
+        held: set[tuple[str, int]] = set()
+        for subscriber in self._subscribers:
+            consumer: AIOKafkaConsumer | None = getattr(subscriber, "consumer", None)
+            if consumer is not None:
+                held |= {(tp.topic, tp.partition) for tp in consumer.assignment()}
+        return frozenset(held)
+
+    async def partition_count(self, topic: str) -> int:
+        """How many partitions a topic has."""
+        producer: Any = self._kafka.config.producer
+        return len(await producer._producer.producer.partitions_for(topic))
+
+
+def _security(settings: KafkaSettings) -> BaseSecurity | None:
+    context = settings.tls()
+    if settings.protocol == "PLAINTEXT":
+        return None
+    if settings.protocol == "SSL":
+        return BaseSecurity(ssl_context=context, use_ssl=True)
+    if settings.username is None or settings.password is None:
+        raise Fault("NARDIALOG_KAFKA__PROTOCOL has SASL: set NARDIALOG_KAFKA__USERNAME and __PASSWORD")
+    kinds: dict[str, Callable[..., BaseSecurity]] = {
+        "PLAIN": SASLPlaintext,
+        "SCRAM-SHA-256": SASLScram256,
+        "SCRAM-SHA-512": SASLScram512,
+    }
+    return kinds[settings.mechanism](
+        username=settings.username,
+        password=settings.password.get_secret_value(),
+        ssl_context=context,
+        use_ssl=context is not None,
+    )
+
+
+async def _tolerant_parser(records: Any, original: Callable[[Any], Awaitable[Any]]) -> Any:
+    """The framework decodes every header as UTF-8 while parsing; one bad header would fail the batch outside any
+    handler and lose it. It gets none; the handler sees the records untouched.
+    """
+    message = await original(tuple(replace(record, headers=()) for record in records))
+    message.raw_message = records
+    return message
+
+
+async def _raw_decoder(message: Any) -> list[Any]:
+    return [b"" for _ in message.raw_message]
+
+
+def _raw(message: Any) -> Sequence[Any]:
+    raw: Sequence[Any] = message.raw_message
+    return raw
+
+
+def _record(raw: Any) -> Record:
+    return Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, tuple(raw.headers), raw.timestamp)

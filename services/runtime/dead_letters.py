@@ -1,0 +1,33 @@
+"""What could not be handled is kept as it came: original bytes, key and headers, and the reason beside them.
+
+Written before the offset is committed, so that a record is either handled or here, never neither. The headers of a
+reason are bounded, so that a letter that fails again and again does not grow; what was dead before keeps its first
+reason as `dlq_first_reason`.
+"""
+
+from services.runtime.errors import Rejected
+from services.runtime.records import Record
+
+KEPT_WITHOUT_VALUE = frozenset({"ce_id", "ce_type", "ce_source", "ce_specversion", "ce_time", "content-type"})
+DETAIL_BYTES = 500
+
+
+def headers(record: Record, error: Rejected, group: str) -> list[tuple[str, bytes]]:
+    """The letter's headers: the original ones (all, or only harmless ones where the value is dropped) and why."""
+    original = [(name, value) for name, value in record.headers if value is not None and not name.startswith("dlq_")]
+    if error.drop_value:
+        original = [(name, value) for name, value in original if name in KEPT_WITHOUT_VALUE]
+    before = {name: value for name, value in record.headers if value is not None and name.startswith("dlq_")}
+    why = {
+        "dlq_reason": error.reason.encode()[:100],
+        "dlq_detail": error.detail.encode()[:DETAIL_BYTES],
+        "dlq_pointer": error.pointer.encode()[:DETAIL_BYTES],
+        "dlq_topic": record.topic.encode(),
+        "dlq_partition": str(record.partition).encode(),
+        "dlq_offset": str(record.offset).encode(),
+        "dlq_timestamp": str(record.timestamp).encode(),
+        "dlq_group": group.encode(),
+        "dlq_replays": before.get("dlq_replays", b"0"),
+        "dlq_first_reason": before.get("dlq_first_reason", error.reason.encode()[:100]),
+    }
+    return [*original, *why.items()]

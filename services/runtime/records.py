@@ -1,0 +1,41 @@
+"""What comes from the broker and what goes to it, as plain values: nothing of a client library is known further in."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as it was read: the bytes, untouched. `timestamp` is in milliseconds since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One record to publish. Without a partition the key decides; a value of None is a tombstone."""
+
+    topic: str
+    key: str
+    value: bytes | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    partition: int | None = None
+
+
+Handle = Callable[[Sequence[Record]], Awaitable[None]]
+"""Takes one batch. Returning means that everything it led to is acknowledged; raising means: again."""
+
+
+class Publisher(Protocol):
+    """What a service needs to write to topics."""
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        """Returns when every record is acknowledged by the broker. Raises `Transient` otherwise."""
+        ...

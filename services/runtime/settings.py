@@ -1,0 +1,126 @@
+"""Settings: one frozen model per service, read from the environment when a service starts and never on import.
+
+Names are `NARDIALOG_<SECTION>__<FIELD>`. A name that no service knows is refused, because a misspelt setting that is
+silently ignored is found in production. Secrets are `SecretStr` and never shown.
+"""
+
+import os
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.topics import Topic
+from services.runtime.errors import Fault
+
+PREFIX = "NARDIALOG_"
+SECTIONS = frozenset(
+    {"KAFKA", "LOG", "HEALTH", "INSTALLATION", "MATCHER", "NOTIFIER", "PORTAL", "OPS", "DEMO", "REGISTER", "MODEL"}
+)
+PLAIN = frozenset({"CACHE_DIR", "NO_PROMPT"})
+"""Names without a section."""
+
+
+class Section(BaseModel):
+    """A group of settings. Frozen; an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KafkaSettings(Section):
+    """How the broker is reached."""
+
+    bootstrap: tuple[str, ...] = ("127.0.0.1:9092",)
+    """host:port, one or more (a JSON list in the environment)."""
+    topic_prefix: str = ""
+    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    username: str | None = None
+    password: SecretStr | None = None
+    partitions: int = Field(6, ge=1, le=1000)
+    replication: int = Field(1, ge=1, le=10)
+    session_timeout_ms: int = Field(10_000, ge=1000, le=300_000)
+    max_poll_interval_ms: int = Field(300_000, ge=10_000)
+
+    def topic(self, topic: Topic) -> str:
+        """The topic's name on this broker."""
+        return self.topic_prefix + topic.name
+
+    def tls(self) -> ssl.SSLContext | None:
+        """The TLS context, where the protocol has TLS: certificates are verified, always."""
+        if "SSL" not in self.protocol:
+            return None
+        context = ssl.create_default_context(cafile=str(self.ca_file) if self.ca_file else None)
+        if self.certificate_file and self.key_file:
+            context.load_cert_chain(self.certificate_file, self.key_file)
+        return context
+
+    def client(self) -> dict[str, Any]:
+        """Security keyword arguments as aiokafka and kafka-python both take them."""
+        arguments: dict[str, Any] = {"security_protocol": self.protocol}
+        if (context := self.tls()) is not None:
+            arguments["ssl_context"] = context
+        if self.protocol.startswith("SASL"):
+            arguments |= {
+                "sasl_mechanism": self.mechanism,
+                "sasl_plain_username": self.username,
+                "sasl_plain_password": self.password.get_secret_value() if self.password else None,
+            }
+        return arguments
+
+
+class LogSettings(Section):
+    """What is logged and how: JSON for machines, lines for people."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "lines"] = "json"
+
+
+class HealthSettings(Section):
+    """Where /healthz, /readyz and /metrics answer. Port 0 picks a free one; None opens none."""
+
+    host: str = "127.0.0.1"
+    port: int | None = Field(None, ge=0, le=65535)
+
+
+class ServiceSettings(BaseSettings):
+    """What every service has."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+    kafka: KafkaSettings = KafkaSettings()
+    log: LogSettings = LogSettings()
+    health: HealthSettings = HealthSettings()
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load(model: type[S], environment: Mapping[str, str] | None = None) -> S:
+    """The settings of a service from the environment. Raises `Fault` that names what is wrong and what to do."""
+    names = os.environ if environment is None else environment
+    for name in names:
+        upper = name.upper()
+        if upper.startswith(PREFIX):
+            section = upper.removeprefix(PREFIX).partition("__")[0]
+            if section not in SECTIONS and section not in PLAIN:
+                raise Fault(f"setting {name} is unknown: sections are {', '.join(sorted(SECTIONS))}")
+    try:
+        return model()
+    except ValidationError as error:
+        raise Fault(_said(error)) from None
+
+
+def _said(error: ValidationError) -> str:
+    lines = []
+    for item in error.errors(include_input=False, include_url=False):
+        name = PREFIX + "__".join(str(part) for part in item["loc"]).upper()
+        lines.append(f"setting {name}: {item['msg']}")
+    return "; ".join(lines)
