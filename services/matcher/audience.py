@@ -1,0 +1,217 @@
+"""Who is affected by a case, and why: every reason of every ring, per recipient.
+
+A workplace matches a ring when the ring's geometry fits *and* its industries fit. The innermost ring comes first and
+all reasons are kept (DIALOGUE §3.3 rule 5). Rings with delivery `digest` never send on their own. Subscriptions and
+earlier participants contribute nothing yet; they come in as further rings. The order of everything is fixed, so that
+the same register and case give the same bytes.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from schemas.case import Case, ReachRing
+from schemas.invitation import InvitedWorkplace, Reason
+from schemas.model import DialogueModel, Ring
+from schemas.types import MAX_WORKPLACES
+from services.matcher import geometry, industry
+from services.matcher.geometry import Part
+from services.matcher.workplaces import Snapshot
+
+ROLES: Final[Mapping[str, frozenset[str]]] = {
+    "case": frozenset({"site", "road", "zone"}),
+    "detour": frozenset({"detour"}),
+}
+"""Which roles of geometry a ring of the model is measured from."""
+MAX_REASONS: Final = 50
+VERSION: Final = "2025"
+
+
+@dataclass(frozen=True)
+class Reach:
+    """One ring as it is asked: of the model, or of the case where the case replaces them."""
+
+    id: str
+    geometry: str
+    buffer_m: float | None
+    codes: tuple[industry.CodeSet, ...] | None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One recipient with its affected workplaces, nearest first; `more` counts those beyond the limit."""
+
+    recipient_id: str
+    organisation: str | None
+    workplaces: tuple[InvitedWorkplace, ...]
+    more: int = 0
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Everybody affected. `excluded` counts workplaces that a ring reached and a rule left out, by reason."""
+
+    members: tuple[Member, ...]
+    excluded: Mapping[str, int]
+    by_distance: int
+    """How many active workplaces the rings with a distance reached."""
+
+    @property
+    def workplaces(self) -> int:
+        """How many workplaces are invited."""
+        return sum(len(member.workplaces) + member.more for member in self.members)
+
+
+def audience(case: Case, register: Snapshot, model: DialogueModel, applicant: str | None = None) -> Audience:
+    """Who is affected. `applicant` is the applicant's recipient id: never invited (KL 2:3, they know)."""
+    found = _reasons(case, register, reaches(case, model))
+    excluded: Counter[str] = Counter()
+    kept: dict[int, tuple[float | None, list[Reason]]] = {}
+    for row, result in found.items():
+        why_not = _excluded(row, register, applicant)
+        if why_not:
+            excluded[why_not] += 1
+        else:
+            kept[row] = result
+    excluded["unknown_workplace"] = sum(1 for name in dict.fromkeys(case.named) if register.row(name) is None)
+    return Audience(
+        _members(kept, register),
+        {reason: count for reason, count in sorted(excluded.items()) if count},
+        sum(1 for _, reasons in kept.values() if any(reason.kind == "distance" for reason in reasons)),
+    )
+
+
+def reaches(case: Case, model: DialogueModel) -> tuple[Reach, ...]:
+    """The rings that send for themselves, innermost first."""
+    if case.reach is not None:
+        rings = [_of_case(i, ring) for i, ring in enumerate(case.reach, 1)]
+    else:
+        stage = model.stage(case.case_type, case.stage)
+        rings = [_of_model(ring, case, model) for ring in (stage.rings if stage else []) if ring.delivery == "direct"]
+    if case.area == "municipality":
+        rings = [_everywhere(ring) for ring in rings]
+    rank = {"case": 0, "detour": 0, "municipality": 1, "any": 2}
+    return tuple(
+        sorted(
+            (ring for ring in rings if ring.geometry in rank),
+            key=lambda ring: (rank[ring.geometry], ring.buffer_m or 0),
+        )
+    )
+
+
+def _of_case(number: int, ring: ReachRing) -> Reach:
+    codes = None if ring.industries == "all" else industry.of_codes(ring.industries)
+    return Reach(f"reach-{number}", "case", ring.buffer_m, codes, ring.why)
+
+
+def _of_model(ring: Ring, case: Case, model: DialogueModel) -> Reach:
+    return Reach(ring.id, ring.geometry, ring.buffer_m, industry.of_ring(ring, case, model), ring.why[:200])
+
+
+def _everywhere(ring: Reach) -> Reach:
+    """A case that says that it concerns the whole municipality is near everything in it."""
+    return Reach(ring.id, "municipality", None, ring.codes, ring.why) if ring.geometry == "case" else ring
+
+
+def _reasons(case: Case, register: Snapshot, rings: tuple[Reach, ...]) -> dict[int, tuple[float | None, list[Reason]]]:
+    """Per row of the register the least distance, where one was measured, and all reasons."""
+    parts = geometry.parts_of(case.geometries)
+    found: dict[int, tuple[float | None, list[Reason]]] = {}
+    for ring in rings:
+        for row, base in _in_ring(case, register, parts, ring):
+            own = industry.matches(register.codes[row], ring.codes) if ring.codes is not None else ()
+            if ring.codes is not None and not own:
+                continue
+            reasons = [*base, *(_industry(ring, match) for match in own)]
+            if reasons:
+                _add(found, row, reasons)
+    for name in dict.fromkeys(case.named):
+        if (named := register.row(name)) is not None:
+            _add(found, named, [Reason(kind="named")])
+    return found
+
+
+def _in_ring(
+    case: Case, register: Snapshot, parts: tuple[Part, ...], ring: Reach
+) -> Iterator[tuple[int, list[Reason]]]:
+    if ring.geometry == "municipality":
+        for row, company in enumerate(register.companies):
+            if company.municipality == case.municipality:
+                yield row, [Reason(kind="municipality", ring=ring.id, why=ring.why)]
+    elif ring.geometry == "any":
+        everybody = ring.codes is None
+        for row in range(len(register.companies)):
+            yield row, [Reason(kind="municipality", ring=ring.id, why=ring.why)] if everybody else []
+    else:
+        for row, (metres, role) in _near(register, parts, ring).items():
+            yield (
+                row,
+                [
+                    Reason(
+                        kind="distance",
+                        role=role,
+                        ring=ring.id,
+                        distance_m=metres,
+                        buffer_m=ring.buffer_m,
+                        why=ring.why,
+                    )
+                ],
+            )
+
+
+def _near(register: Snapshot, parts: tuple[Part, ...], ring: Reach) -> dict[int, tuple[float, str]]:
+    """Per row the distance to the nearest part that the ring is measured from, and that part's role."""
+    nearest: dict[int, tuple[float, str]] = {}
+    for part in parts:
+        if part.role not in ROLES[ring.geometry]:
+            continue
+        found, metres = geometry.within(part, register.tree, register.points, register.degrees, ring.buffer_m or 0)
+        for row, distance in zip(register.placed[found].tolist(), np.round(metres, 2).tolist(), strict=True):
+            if row not in nearest or distance < nearest[row][0]:
+                nearest[row] = (distance, part.role)
+    return dict(sorted(nearest.items()))
+
+
+def _industry(ring: Reach, match: industry.Match) -> Reason:
+    return Reason(kind="industry", ring=ring.id, code=match.code, heading=match.heading, version=VERSION)
+
+
+def _add(found: dict[int, tuple[float | None, list[Reason]]], row: int, reasons: list[Reason]) -> None:
+    before, kept = found.get(row, (None, []))
+    measured = [reason.distance_m for reason in reasons if reason.distance_m is not None]
+    least = min([*measured, *([before] if before is not None else [])], default=None)
+    found[row] = (least, [*kept, *reasons][:MAX_REASONS])
+
+
+def _excluded(row: int, register: Snapshot, applicant: str | None) -> str | None:
+    company = register.companies[row]
+    if applicant is not None and company.recipient_id == applicant:
+        return "applicant"
+    return None if company.status == "active" else company.status
+
+
+def _members(kept: Mapping[int, tuple[float | None, list[Reason]]], register: Snapshot) -> tuple[Member, ...]:
+    groups: dict[str, list[int]] = {}
+    for row in kept:
+        groups.setdefault(register.companies[row].recipient_id, []).append(row)
+
+    def nearest_first(row: int) -> tuple[bool, float, str]:
+        metres = kept[row][0]
+        return metres is None, metres or 0.0, register.companies[row].workplace_id
+
+    members = []
+    for recipient, rows in sorted(groups.items()):
+        rows.sort(key=nearest_first)
+        named = tuple(
+            InvitedWorkplace(
+                workplace_id=register.companies[row].workplace_id, distance_m=kept[row][0], reasons=kept[row][1]
+            )
+            for row in rows[:MAX_WORKPLACES]
+        )
+        organisation = register.companies[rows[0]].organisation
+        members.append(Member(recipient, organisation, named, len(rows) - len(named)))
+    return tuple(members)

@@ -1,0 +1,77 @@
+"""The register as columns in memory: one immutable snapshot, named by the hash of its content.
+
+`content_hash` is the register version everywhere: import markers carry it, rounds carry it, `nardialog match` computes
+it from a file. It leaves the import number out, so that the same register imported twice has one version.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+import shapely
+
+from schemas.company import Company
+from services.matcher.geometry import Floats, Indices, Shape, to_grid
+
+
+def content_hash(companies: Iterable[Company]) -> str:
+    """BLAKE2b (RFC 7693) over the workplaces' canonical rows in order of id: 32 hexadecimal digits."""
+    digest = hashlib.blake2b(digest_size=16)
+    for company in sorted(companies, key=lambda company: company.workplace_id):
+        digest.update(company.model_dump_json(exclude={"import_number"}, exclude_none=True).encode() + b"\n")
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The register at one complete import. Rows are in order of workplace id."""
+
+    companies: tuple[Company, ...]
+    codes: tuple[tuple[str, ...], ...]
+    register_version: str
+    import_number: int
+    register_date: date | None
+    placed: Indices
+    """Rows that have a place; the columns below follow it."""
+    x: Floats
+    y: Floats
+    points: Shape
+    degrees: Shape
+    tree: shapely.STRtree
+    by_id: dict[str, int] = field(repr=False)
+
+    def row(self, workplace_id: str) -> int | None:
+        """The row of a workplace, or None."""
+        return self.by_id.get(workplace_id)
+
+
+def snapshot(
+    companies: Iterable[Company],
+    *,
+    import_number: int = 1,
+    register_date: date | None = None,
+    register_version: str | None = None,
+) -> Snapshot:
+    """The columns of a register. Without a given version it is computed."""
+    rows = tuple(sorted(companies, key=lambda company: company.workplace_id))
+    placed = np.array([i for i, c in enumerate(rows) if c.lon is not None and c.lat is not None], dtype=np.int64)
+    lon = np.array([rows[i].lon for i in placed], dtype=np.float64)
+    lat = np.array([rows[i].lat for i in placed], dtype=np.float64)
+    x, y = to_grid(lon, lat)
+    points = shapely.points(x, y)
+    return Snapshot(
+        companies=rows,
+        codes=tuple(tuple(item.code for item in company.sni if item.version == "2025") for company in rows),
+        register_version=register_version or content_hash(rows),
+        import_number=import_number,
+        register_date=register_date,
+        placed=placed,
+        x=x,
+        y=y,
+        points=points,
+        degrees=shapely.points(lon, lat),
+        tree=shapely.STRtree(points),
+        by_id={company.workplace_id: i for i, company in enumerate(rows)},
+    )
