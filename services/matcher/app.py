@@ -1,0 +1,123 @@
+"""The matcher, put together. Reads as a table:
+
+| topic       | handler               | leads to                                           |
+|-------------|-----------------------|----------------------------------------------------|
+| `companies` | `RegisterTable.apply` | at each complete import: held rounds matched again |
+| `cases`     | `CaseTable.apply`     | what a rematch needs                               |
+| `rounds`    | `RoundTable.apply`    | what was already done                              |
+| `cases`     | `Matcher.handle`      | `rounds`, `invitations`; refused: `cases.dlq`      |
+
+Tables have no group and are read to their ends before the subscriber starts.
+"""
+
+import asyncio
+import contextlib
+from typing import Final
+
+from schemas.topics import CASES, COMPANIES, ROUNDS
+from services.matcher.holds import Limits
+from services.matcher.service import Matcher
+from services.matcher.settings import MatcherSettings
+from services.matcher.tables import CaseTable, RegisterTable, RoundTable
+from services.runtime import logs
+from services.runtime.broker import Broker
+from services.runtime.clock import Clock
+from services.runtime.errors import Transient
+from services.runtime.health import HealthServer
+from services.runtime.logs import logger
+from services.runtime.tables import TableReader
+
+LOOK_SECONDS: Final = 0.5
+"""How often imports and assignments are looked at."""
+
+
+class MatcherApp:
+    """One matcher: `start`, `stop`, and whether it is `ready`."""
+
+    def __init__(self, settings: MatcherSettings, clock: Clock) -> None:
+        kafka = settings.kafka
+        model = settings.matcher.model()
+        limits = Limits(outside=settings.matcher.allow_outside_sweden)
+        group = f"{kafka.topic_prefix}matcher"
+        self._cases_topic = kafka.topic(CASES)
+        self._register = RegisterTable()
+        cases, rounds = CaseTable(model, anywhere=limits.outside), RoundTable()
+        rounds_reader = TableReader(kafka, [kafka.topic(ROUNDS)], rounds.apply)
+        self._readers = (
+            TableReader(kafka, [kafka.topic(COMPANIES)], self._register.apply),
+            TableReader(kafka, [kafka.topic(CASES)], cases.apply),
+            rounds_reader,
+        )
+        self._broker = Broker(kafka, service="matcher", clock=clock)
+        self.matcher = Matcher(
+            model=model,
+            key=settings.installation.key_or_demo(),
+            limits=limits,
+            kafka=kafka,
+            group=group,
+            output=self._broker,
+            register=self._register,
+            cases=cases,
+            rounds=rounds,
+            rounds_read=rounds_reader.caught_up,
+            clock=clock,
+        )
+        self._broker.subscribe([self._cases_topic], group=group, handle=self.matcher.handle)
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the tables are read and work is taken."""
+        return self._watching is not None and not self._watching.done()
+
+    async def start(self) -> None:
+        """Reads the tables to their ends, then takes work."""
+        for reader in self._readers:
+            await reader.start()
+        for reader in self._readers:
+            await reader.caught_up()
+        await self._broker.start()
+        self._watching = asyncio.create_task(self._watch(), name="matcher rematch")
+
+    async def stop(self) -> None:
+        """Finishes the batch in flight and leaves."""
+        if self._watching is not None:
+            self._watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watching
+        await self._broker.stop()
+        for reader in self._readers:
+            await reader.stop()
+
+    async def _watch(self) -> None:
+        """Rematches after each complete import and each assignment; a broker that is away is asked again."""
+        done: tuple[int, frozenset[int]] = (0, frozenset())
+        while True:
+            owned = frozenset(p for topic, p in self._broker.assigned() if topic == self._cases_topic)
+            now = (self._register.import_number, owned)
+            if owned and now != done:
+                try:
+                    await self.matcher.rematch(owned)
+                    done = now
+                except Transient as error:
+                    logger().error("rematch failed", error=str(error))
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+def build(settings: MatcherSettings, clock: Clock) -> MatcherApp:
+    """The composition root."""
+    return MatcherApp(settings, clock)
+
+
+async def serve(settings: MatcherSettings, clock: Clock, stop: asyncio.Event) -> None:
+    """Runs until `stop` is set."""
+    logs.configure(settings.log, "matcher")
+    app = build(settings, clock)
+    health = HealthServer(settings.health, lambda: app.ready)
+    await health.start()
+    try:
+        await app.start()
+        await stop.wait()
+    finally:
+        await app.stop()
+        await health.stop()

@@ -1,0 +1,185 @@
+"""What the matcher knows from whole topics: the register at its last complete import, the cases, the rounds.
+
+Rows of an import are staged until its marker has been seen on every partition and are then taken all at once: half a
+register is never matched. Erasures (tombstones) are the exception and hold at once. Of two states of a round the one
+with the higher basis stays; with equal bases `matching` never replaces what ended it.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+
+from schemas.case import Case
+from schemas.company import COMPANY_CHANGED, IMPORT_COMPLETED, Company, ImportCompleted
+from schemas.model import DialogueModel
+from schemas.round import ROUND_CHANGED, Round, RoundState
+from schemas.types import Event
+from services.matcher.dialogue.working_days import local_day
+from services.matcher.door import accept
+from services.matcher.workplaces import Snapshot, snapshot
+from services.runtime.errors import Rejected
+from services.runtime.logs import logger
+from services.runtime.parsing import parse
+from services.runtime.records import Record
+
+
+def _event(record: Record, types: dict[str, type[Event]], family: str) -> Event | None:
+    """The event, or None: a table skips what it cannot read and says so; whoever wrote it has its own door."""
+    try:
+        parsed = parse(record, types, family)
+    except Rejected as error:
+        logger().warning(
+            "table skips a record", topic=record.topic, partition=record.partition, offset=record.offset,
+            reason=error.reason, pointer=error.pointer,
+        )  # fmt: skip
+        return None
+    return parsed.event if parsed else None
+
+
+class RegisterTable:
+    """The register, from `companies`."""
+
+    def __init__(self) -> None:
+        self._companies: dict[str, Company] = {}
+        self._staged: dict[str, Company] = {}
+        self._markers: dict[str, dict[int, ImportCompleted]] = {}
+        self._last: ImportCompleted | None = None
+        self._snapshot: Snapshot | None = None
+
+    @property
+    def import_number(self) -> int:
+        """The last complete import; 0 before the first."""
+        return self._last.import_number if self._last else 0
+
+    async def apply(self, records: Sequence[Record]) -> None:
+        """Takes a batch of the topic."""
+        for record in records:
+            if record.value is None:
+                self._erase((record.key or b"").decode(errors="replace"))
+                continue
+            event = _event(
+                record, {COMPANY_CHANGED: Company, IMPORT_COMPLETED: ImportCompleted}, "se.nardialog.company."
+            )
+            if isinstance(event, Company):
+                self._take(event)
+            elif isinstance(event, ImportCompleted):
+                self._mark(event)
+
+    def snapshot(self) -> Snapshot | None:
+        """The register as columns; None before the first complete import."""
+        if self._last is not None and self._snapshot is None:
+            completed: date = local_day(self._last.completed_at)
+            self._snapshot = snapshot(
+                self._companies.values(),
+                import_number=self._last.import_number,
+                register_date=completed,
+                register_version=self._last.content_hash,
+            )
+        return self._snapshot
+
+    def _erase(self, workplace_id: str) -> None:
+        self._staged.pop(workplace_id, None)
+        if self._companies.pop(workplace_id, None) is not None:
+            self._snapshot = None
+
+    def _take(self, company: Company) -> None:
+        if self._last is not None and company.import_number <= self._last.import_number:
+            self._companies[company.workplace_id] = company
+            self._staged.pop(company.workplace_id, None)
+            self._snapshot = None
+        else:
+            self._staged[company.workplace_id] = company
+
+    def _mark(self, marker: ImportCompleted) -> None:
+        seen = self._markers.setdefault(marker.import_id, {})
+        seen[marker.partition] = marker
+        if len(seen) < marker.partitions or marker.import_number <= self.import_number:
+            return
+        self._last = marker
+        complete = {key: row for key, row in self._staged.items() if row.import_number <= marker.import_number}
+        self._companies |= complete
+        self._staged = {key: row for key, row in self._staged.items() if key not in complete}
+        self._markers = {marker.import_id: seen}
+        self._snapshot = None
+        logger().info("register complete", import_number=marker.import_number, rows=len(self._companies))
+
+
+class CaseTable:
+    """The latest state of every case, and the partition that it lies on."""
+
+    def __init__(self, model: DialogueModel, *, anywhere: bool) -> None:
+        self._model = model
+        self._anywhere = anywhere
+        self._cases: dict[str, tuple[Case, int]] = {}
+
+    async def apply(self, records: Sequence[Record]) -> None:
+        """Takes a batch of the topic; what the door refuses is not here, its subscriber sets it aside."""
+        for record in records:
+            if record.value is None:
+                self._cases.pop((record.key or b"").decode(errors="replace"), None)
+                continue
+            try:
+                parsed = accept(record, self._model, anywhere=self._anywhere)
+            except Rejected:
+                continue
+            if parsed is not None:
+                self.put(parsed.event, record.partition)
+
+    def put(self, case: Case, partition: int) -> bool:
+        """Keeps a case unless a later version is known; says whether it was kept."""
+        known = self._cases.get(case.key)
+        if known is not None and known[0].version > case.version:
+            return False
+        self._cases[case.key] = (case, partition)
+        return True
+
+    def get(self, key: str) -> tuple[Case, int] | None:
+        """A case and its partition."""
+        return self._cases.get(key)
+
+
+class RoundTable:
+    """Every round's state."""
+
+    def __init__(self) -> None:
+        self._rounds: dict[str, Round] = {}
+        self._by_case: dict[str, set[str]] = {}
+
+    async def apply(self, records: Sequence[Record]) -> None:
+        """Takes a batch of the topic."""
+        for record in records:
+            if record.value is None:
+                self._forget((record.key or b"").decode(errors="replace"))
+                continue
+            event = _event(record, {ROUND_CHANGED: Round}, "se.nardialog.round.")
+            if isinstance(event, Round):
+                self.put(event)
+
+    def put(self, round_: Round) -> None:
+        """Keeps a state unless a later one is known."""
+        known = self._rounds.get(round_.round_id)
+        if known is not None and not _replaces(round_, known):
+            return
+        self._rounds[round_.round_id] = round_
+        self._by_case.setdefault(round_.case_key, set()).add(round_.round_id)
+
+    def get(self, round_id: str) -> Round | None:
+        """A round's state."""
+        return self._rounds.get(round_id)
+
+    def of_case(self, case_key: str) -> list[Round]:
+        """All rounds of a case, in order of id."""
+        return [self._rounds[round_id] for round_id in sorted(self._by_case.get(case_key, ()))]
+
+    def unfinished(self) -> list[Round]:
+        """Rounds that wait, or whose invitations may not all be out."""
+        return [item for item in self._rounds.values() if item.state in (RoundState.HELD, RoundState.MATCHING)]
+
+    def _forget(self, round_id: str) -> None:
+        if (known := self._rounds.pop(round_id, None)) is not None:
+            self._by_case[known.case_key].discard(round_id)
+
+
+def _replaces(new: Round, known: Round) -> bool:
+    if new.basis.order != known.basis.order:
+        return new.basis.order > known.basis.order
+    return new.state is not RoundState.MATCHING or known.state is RoundState.MATCHING
