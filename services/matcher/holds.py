@@ -4,18 +4,14 @@ Each hold has a stable code and says with its numbers what an official should ch
 field cases of wrong places (FC-016) and of areas that suddenly reach everybody (FC-024).
 """
 
-import json
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 
 import shapely
 
 from schemas.case import Case
-from services.matcher import geometry
+from services.matcher import geometry, municipalities
 from services.matcher.audience import Audience
 from services.matcher.dialogue.plan import StagePlan
-from services.matcher.geometry import Shape
 from services.matcher.workplaces import Snapshot
 
 
@@ -46,7 +42,7 @@ def hold(case: Case, planned: StagePlan, reached: Audience, register: Snapshot, 
 
 
 def _outside(case: Case, limits: Limits) -> Hold | None:
-    if limits.outside or (border := _grown(case.municipality, limits.margin_m)) is None:
+    if limits.outside or (border := municipalities.grown(case.municipality, limits.margin_m)) is None:
         return None
     for i, part in enumerate(geometry.parts_of(case.geometries)):
         if not shapely.covers(border, part.metric):
@@ -76,36 +72,3 @@ def _too_soon(case: Case, planned: StagePlan) -> Hold | None:
         "respond_by_under_floor",
         f"respond_by {planned.respond_by} is sooner than the law allows ({earliest}); move it, or set procedure",
     )
-
-
-@cache
-def _municipalities() -> dict[str, Shape]:
-    """Municipal borders in degrees, simplified: a locator, not a survey (Valmyndigheten, by way of okfse)."""
-    data = json.loads(files("services.matcher").joinpath("data/municipalities.geojson").read_bytes())
-    return {
-        feature["properties"]["code"]: shapely.from_geojson(json.dumps(feature["geometry"]))
-        for feature in data["features"]
-    }
-
-
-@cache
-def _grown(municipality: str, margin_m: float) -> Shape | None:
-    shape = _municipalities().get(municipality)
-    if shape is None:
-        return None
-    grown = geometry.project(shape).buffer(margin_m)
-    shapely.prepare(grown)
-    return grown
-
-
-def municipality_of(lon: float, lat: float) -> str | None:
-    """The code of the municipality that a point lies in, or None."""
-    codes, tree = _locator()
-    found = tree.query(shapely.points(lon, lat), predicate="intersects")
-    return codes[int(found[0])] if len(found) else None
-
-
-@cache
-def _locator() -> tuple[tuple[str, ...], shapely.STRtree]:
-    borders = _municipalities()
-    return tuple(borders), shapely.STRtree(list(borders.values()))

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, timedelta
 from typing import Final, Protocol
 
+from shapely.errors import GEOSException
+
 from schemas.case import Case
 from schemas.invitation import INVITATION_CHANGED, Invitation
 from schemas.model import DialogueModel
@@ -114,7 +116,12 @@ class Matcher:
             return
         happened = local_day(parsed.envelope.time) if parsed.envelope.time else local_day(self._clock.now())
         today = local_day(self._clock.now())
-        await self._match(parsed.event, today if abs(today - happened) > LATE else happened)
+        try:
+            await self._match(parsed.event, today if abs(today - happened) > LATE else happened)
+        except (ValueError, ArithmeticError, GEOSException) as error:
+            # What passed the door and still cannot be computed must not stop those behind it.
+            refusal = Rejected("not_matched", f"could not be matched ({type(error).__name__}); report it")
+            await self._output.dead_letter(record, refusal, group=self._group)
 
     async def _match(self, case: Case, day: date) -> None:
         with metrics.MATCH_SECONDS.time():

@@ -1,0 +1,47 @@
+"""Where the municipalities are: borders simplified to some metres, a locator and not a survey.
+
+Source: Valmyndigheten, by way of Opendatasoft and okfse/sweden-geojson ("feel free to reuse"); four decimals.
+"""
+
+import json
+from functools import cache
+from importlib.resources import files
+
+import shapely
+
+from services.matcher import geometry
+from services.matcher.geometry import Shape
+
+
+@cache
+def _borders() -> dict[str, Shape]:
+    """Municipal borders in degrees, simplified: a locator, not a survey (Valmyndigheten, by way of okfse)."""
+    data = json.loads(files("services.matcher").joinpath("data/municipalities.geojson").read_bytes())
+    return {
+        feature["properties"]["code"]: shapely.from_geojson(json.dumps(feature["geometry"]))
+        for feature in data["features"]
+    }
+
+
+@cache
+def grown(municipality: str, margin_m: float) -> Shape | None:
+    """A municipality's area and a margin around it, in the grid; None where the code is unknown."""
+    shape = _borders().get(municipality)
+    if shape is None:
+        return None
+    grown = geometry.project(shape).buffer(margin_m)
+    shapely.prepare(grown)
+    return grown
+
+
+def municipality_of(lon: float, lat: float) -> str | None:
+    """The code of the municipality that a point lies in, or None."""
+    codes, tree = _locator()
+    found = tree.query(shapely.points(lon, lat), predicate="intersects")
+    return codes[int(found[0])] if len(found) else None
+
+
+@cache
+def _locator() -> tuple[tuple[str, ...], shapely.STRtree]:
+    borders = _borders()
+    return tuple(borders), shapely.STRtree(list(borders.values()))
