@@ -1,0 +1,122 @@
+"""Invitations are admitted into the ledger and committed; nothing is sent from here.
+
+Each (id, revision) takes effect once: a replay changes nothing, a higher revision updates what has not left. *Revoked*
+cancels what has not left; *issued* after *revoked* reopens it.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.delivery import DeliveryState
+from schemas.invitation import INVITATION_CHANGED, Invitation, InvitationState
+from services.notifier.ledger.database import Database, micros, upsert
+from services.notifier.ledger.events import Outbox, invitation_ended
+from services.notifier.ledger.tables import INVITATIONS, MESSAGE_INVITATIONS, MESSAGES
+from services.runtime.clock import Clock
+from services.runtime.errors import Rejected
+from services.runtime.parsing import parse
+from services.runtime.records import Record
+
+GROUP: Final = "notifier"
+FAMILY: Final = "se.nardialog.invitation."
+_CHUNK: Final = 500
+
+
+class Admission:
+    """Takes batches of `invitations`."""
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        clock: Clock,
+        dead_letter: Callable[[Record, Rejected], Awaitable[None]],
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._clock = clock
+        self._dead_letter = dead_letter
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        """Returns when all are committed, or put aside with their reason."""
+        newest: dict[str, Invitation] = {}
+        for record in records:
+            event = await self._read(record)
+            if event and (event.invitation_id not in newest or newest[event.invitation_id].revision < event.revision):
+                newest[event.invitation_id] = event
+        events = [newest[key] for key in sorted(newest)]
+        for start in range(0, len(events), _CHUNK):
+            async with self._database.transaction() as connection:
+                await self._admit(connection, events[start : start + _CHUNK])
+
+    async def _read(self, record: Record) -> Invitation | None:
+        try:
+            if record.value is None:
+                raise Rejected("tombstone", "invitations are revoked by an event, never by a tombstone")
+            parsed = parse(record, {INVITATION_CHANGED: Invitation}, FAMILY)
+        except Rejected as error:
+            await self._dead_letter(record, error)
+            return None
+        return parsed.event if parsed else None
+
+    async def _admit(self, connection: AsyncConnection, events: Sequence[Invitation]) -> None:
+        ids = [event.invitation_id for event in events]
+        columns = (INVITATIONS.c.invitation_id, INVITATIONS.c.revision, INVITATIONS.c.state)
+        known_rows = await connection.execute(
+            select(*columns).where(INVITATIONS.c.invitation_id.in_(ids)).with_for_update()
+        )
+        known = {row.invitation_id: row for row in known_rows}
+        fresh = [e for e in events if e.invitation_id not in known or known[e.invitation_id].revision < e.revision]
+        changed = [event.invitation_id for event in fresh if event.invitation_id in known]
+        left = await _unlink(connection, changed)
+        rows = [self._row(event) for event in fresh]
+        await upsert(connection, INVITATIONS, rows)
+        await self._outbox.deliveries(
+            connection,
+            [
+                invitation_ended(
+                    DeliveryState.CANCELLED,
+                    "revoked",
+                    self._clock.now(),
+                    municipality=event.municipality,
+                    invitation_id=event.invitation_id,
+                    round_id=event.round_id,
+                    recipient_id=event.recipient_id,
+                    revision=event.revision,
+                )
+                for event in fresh
+                if event.state is InvitationState.REVOKED and event.invitation_id not in left
+            ],
+        )
+
+    def _row(self, event: Invitation) -> dict[str, Any]:
+        return {
+            "invitation_id": event.invitation_id,
+            "revision": event.revision,
+            "round_id": event.round_id,
+            "recipient_id": event.recipient_id,
+            "municipality": event.municipality,
+            "state": "cancelled" if event.state is InvitationState.REVOKED else "admitted",
+            "body": event.model_dump_json(exclude_none=True),
+            "admitted_at": micros(self._clock.now()),
+            "expires_at": micros(event.expires_at),
+        }
+
+
+async def _unlink(connection: AsyncConnection, changed: Sequence[str]) -> set[str]:
+    """Takes changed invitations off messages that have no intent yet: addressing decides anew. Returns those that are
+    on a message with an intent: they left, or may have.
+    """
+    if not changed:
+        return set()
+    open_messages = select(MESSAGES.c.message_id).where(MESSAGES.c.intent_at.is_(None))
+    await connection.execute(
+        delete(MESSAGE_INVITATIONS)
+        .where(MESSAGE_INVITATIONS.c.invitation_id.in_(changed))
+        .where(MESSAGE_INVITATIONS.c.message_id.in_(open_messages))
+    )
+    links = select(MESSAGE_INVITATIONS.c.invitation_id).where(MESSAGE_INVITATIONS.c.invitation_id.in_(changed))
+    return set((await connection.execute(links)).scalars())

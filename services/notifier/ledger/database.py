@@ -1,0 +1,108 @@
+"""The ledger's database: one code path for SQLite and PostgreSQL.
+
+SQLite runs in WAL with synchronous=FULL: NORMAL can lose the last commits on power loss, and a lost outcome is a
+message sent twice. Each transaction begins with BEGIN IMMEDIATE, which does there what SKIP LOCKED does on PostgreSQL.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Table, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from services.runtime.errors import Transient
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LOCK: Final = 0x6E617264  # an advisory lock of our own, so that two notifiers starting at once migrate once
+
+
+class Database:
+    """One engine. `transaction` commits on leaving, or rolls back."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = _engine(url)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Raises `Transient` for what the database or the way to it does."""
+        try:
+            async with self._engine.begin() as connection:
+                yield connection
+        except (DBAPIError, PoolTimeout, OSError) as error:
+            raise Transient(f"the ledger did not answer ({type(error).__name__}); it is tried again") from error
+
+    async def close(self) -> None:
+        """Lets go of the connections."""
+        await self._engine.dispose()
+
+
+async def migrate(database: Database) -> None:
+    """Brings the schema to the newest revision."""
+    async with database.transaction() as connection:
+        if connection.dialect.name == "postgresql":
+            await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        await connection.run_sync(_upgrade)
+
+
+def _upgrade(connection: Any) -> None:
+    from alembic import command  # slow to import, and needed once
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _engine(url: str) -> AsyncEngine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_async_engine(parsed.set(drivername="postgresql+asyncpg"), pool_size=5, pool_pre_ping=True)
+    # One connection: tasks queue for it in turn instead of spinning on SQLite's single write lock.
+    engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"), pool_size=1, max_overflow=0)
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_immediate)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions of its own
+    cursor = connection.cursor()
+    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+async def upsert(
+    connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]], *, keep: bool = False
+) -> None:
+    """Inserts rows; where the primary key (or, with `keep`, any unique key) is there, overwrites or keeps what is."""
+    if not rows:
+        return
+    insert = sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    keys = [column.name for column in table.primary_key]
+    changed = {name: insert.excluded[name] for name in rows[0] if name not in keys}
+    statement = (
+        insert.on_conflict_do_nothing() if keep else insert.on_conflict_do_update(index_elements=keys, set_=changed)
+    )
+    await connection.execute(statement, [dict(row) for row in rows])
+
+
+def micros(moment: datetime) -> int:
+    """A moment as it is stored."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment_of(stored: int) -> datetime:
+    """A moment as it was."""
+    return _EPOCH + timedelta(microseconds=stored)

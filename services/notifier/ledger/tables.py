@@ -1,0 +1,141 @@
+"""The ledger's tables. Moments are whole microseconds since 1970 UTC, so that both databases compare them alike.
+
+The unique key (round, address, kind) is what keeps the promise of one first message per address and round. What is
+personal (address, bytes of a message) is encrypted; the keyed index finds it.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+METADATA: Final = MetaData()
+_SERIAL = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows by themselves only for INTEGER
+
+POSITIONS: Final = Table(
+    "positions",
+    METADATA,
+    Column("topic", String(300), primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("next_offset", BigInteger, nullable=False),
+)
+ROUNDS: Final = Table(
+    "rounds",
+    METADATA,
+    Column("round_id", String(80), primary_key=True),
+    Column("state", String(20), nullable=False),
+    Column("body", Text, nullable=False),
+)
+COMPANIES: Final = Table(
+    "companies",
+    METADATA,
+    Column("workplace_id", String(100), primary_key=True),
+    Column("recipient_id", String(80), nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("body", Text, nullable=False),
+)
+CONTACTS: Final = Table(
+    "contacts",
+    METADATA,
+    Column("contact_id", String(80), primary_key=True),
+    Column("recipient_id", String(80), nullable=False, index=True),
+    Column("workplace_id", String(100)),
+    Column("channel", String(20), nullable=False),
+    Column("role", String(60), nullable=False),
+    Column("language", String(3), nullable=False),
+    Column("address_encrypted", LargeBinary, nullable=False),
+    Column("address_index", String(64), nullable=False),
+)
+SUPPRESSIONS: Final = Table(
+    "suppressions",
+    METADATA,
+    Column("suppression_id", String(80), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("scope", String(20), nullable=False),
+    Column("municipality", String(4), nullable=False),
+    Column("address_index", String(64), index=True),
+    Column("message_number", BigInteger),
+    Column("round_id", String(80), index=True),
+    Column("case_key", String(210)),
+    Column("case_type", String(60)),
+    Column("lifted", Boolean, nullable=False),
+)
+INVITATIONS: Final = Table(
+    "invitations",
+    METADATA,
+    Column("invitation_id", String(80), primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("round_id", String(80), nullable=False),
+    Column("recipient_id", String(80), nullable=False, index=True),
+    Column("municipality", String(4), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("admitted_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("ix_invitations_round", "round_id", "state"),
+    Index("ix_invitations_state", "state", "expires_at"),
+)
+MESSAGES: Final = Table(
+    "messages",
+    METADATA,
+    Column("message_id", String(80), primary_key=True),
+    Column("number", BigInteger, nullable=False, unique=True),
+    Column("round_id", String(80), nullable=False),
+    Column("address_index", String(64), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("channel", String(20), nullable=False),
+    Column("municipality", String(4), nullable=False),
+    Column("language", String(3), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("urgent", Boolean, nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("unknowns", Integer, nullable=False, default=0),
+    Column("resent_unknown", Integer, nullable=False, default=0),
+    Column("lease_owner", String(80)),
+    Column("lease_until", BigInteger),
+    Column("intent_at", BigInteger),
+    Column("sent_at", BigInteger),
+    Column("address_encrypted", LargeBinary, nullable=False),
+    Column("body_encrypted", LargeBinary),
+    Column("provider_ref", String(300), nullable=False, default=""),
+    Column("code", String(60), nullable=False, default=""),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    UniqueConstraint("round_id", "address_index", "kind", name="uq_messages_round_address_kind"),
+    Index("ix_messages_claim", "channel", "state", "urgent", "due"),
+    Index("ix_messages_address", "address_index"),
+)
+MESSAGE_INVITATIONS: Final = Table(
+    "message_invitations",
+    METADATA,
+    Column("message_id", String(80), primary_key=True),
+    Column("invitation_id", String(80), primary_key=True, index=True),
+)
+OUTBOX: Final = Table(
+    "outbox",
+    METADATA,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("topic", String(300), nullable=False),
+    Column("key", String(300), nullable=False),
+    Column("headers", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+CONTROLS: Final = Table(
+    "controls",
+    METADATA,
+    Column("name", String(60), primary_key=True),
+    Column("reason", String(200), nullable=False),
+    Column("at", BigInteger, nullable=False),
+)

@@ -1,0 +1,35 @@
+"""Whether a round's invitations may be turned into messages now.
+
+Nothing leaves before `open`, before the hold is over in which an official may undo, or from a round that is older than
+the invitation. All the round's invitations are waited for, so that an address gets one message with all of them; but
+not for ever: counts may be wrong, and after a grace those that came go.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from schemas.round import Round, RoundState
+
+GRACE: Final = timedelta(seconds=60)
+
+
+class Readiness(StrEnum):
+    """What to do with a round's admitted invitations."""
+
+    WAIT = "wait"
+    GO = "go"
+    CANCEL = "cancel"
+
+
+def readiness(round_: Round, now: datetime, hold: timedelta, admitted: int) -> Readiness:
+    """`admitted` counts the round's invitations in the ledger."""
+    if round_.state in (RoundState.WITHDRAWN, RoundState.CLOSED, RoundState.SILENT):
+        return Readiness.CANCEL
+    if round_.state != RoundState.OPEN or round_.opened_at is None:
+        return Readiness.WAIT
+    free = max(round_.opened_at + hold, round_.not_before or round_.opened_at)
+    if now < free:
+        return Readiness.WAIT
+    complete = admitted >= round_.counts.invitations or now >= free + GRACE
+    return Readiness.GO if complete else Readiness.WAIT

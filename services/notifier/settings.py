@@ -1,0 +1,80 @@
+"""The notifier's settings. Keys are 32 bytes in base64; `nardialog keys new` makes them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from services.notifier.channels.elks46 import Elks46Options
+from services.notifier.channels.smtp import SmtpOptions
+from services.notifier.policy.windows import Mode
+from services.runtime.sealing import decode_key
+from services.runtime.settings import Section, ServiceSettings
+
+
+class SmtpSettings(Section):
+    """The mail relay. Without a host, no mail is sent and due mails wait."""
+
+    host: str = ""
+    port: int = Field(587, ge=1, le=65535)
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    ca_file: Path | None = None
+    envelope_from: str = ""
+    """Where bounces go; the sender's address when empty."""
+    helo_name: str = ""
+    pool_size: int = Field(4, ge=1, le=10)
+
+
+class NotifierOptions(Section):
+    """NARDIALOG_NOTIFIER__…"""
+
+    database: str = "sqlite+aiosqlite:///nardialog-ledger.db"
+    vault_key: SecretStr = SecretStr("")
+    """Encrypts addresses and messages in the ledger."""
+    index_key: SecretStr = SecretStr("")
+    """Makes the blind index of addresses; never rotated."""
+    token_key: SecretStr = SecretStr("")
+    """Signs the links in messages."""
+    private_keys: Mapping[str, SecretStr] = {}
+    """Key version → private key that opens contacts sealed to it."""
+    portal_url: str = Field("http://127.0.0.1:8080", pattern=r"^https?://[^/\s]+[^\s]*[^/\s]$")
+    sender_name: str = "Närdialog"
+    sender_email: str = Field("nardialog@localhost.localdomain", pattern=r"^[!-;=?-~]+@[!-;=?-~]+$")
+    hold_seconds: int = Field(600, ge=0, le=86_400)
+    """From a round's opening to its first message: the time in which an official may undo."""
+    windows: Mode = "working_hours"
+    lease_seconds: int = Field(120, ge=1, le=3600)
+    batch_size: int = Field(100, ge=1, le=100)
+    parallel: int = Field(10, ge=1, le=100)
+    poll_seconds: float = Field(0.5, gt=0, le=60)
+    smtp: SmtpSettings = SmtpSettings()
+    sms: Elks46Options | None = None
+
+    def key(self, name: Literal["vault_key", "index_key", "token_key"]) -> bytes:
+        """A key's bytes. Raises `Fault` naming the setting when it is missing or no key."""
+        secret: SecretStr = getattr(self, name)
+        return decode_key(secret.get_secret_value(), f"NARDIALOG_NOTIFIER__{name.upper()}")
+
+    def openers(self) -> dict[str, bytes]:
+        """The private keys by version."""
+        return {
+            version: decode_key(key.get_secret_value(), f"NARDIALOG_NOTIFIER__PRIVATE_KEYS {version}")
+            for version, key in self.private_keys.items()
+        }
+
+    def smtp_options(self) -> SmtpOptions | None:
+        """The relay for the channel, if there is one."""
+        if not self.smtp.host:
+            return None
+        return SmtpOptions.model_validate(
+            {**self.smtp.model_dump(), "envelope_from": self.smtp.envelope_from or self.sender_email}
+        )
+
+
+class NotifierSettings(ServiceSettings):
+    """The notifier's sections."""
+
+    notifier: NotifierOptions = NotifierOptions()
