@@ -40,7 +40,7 @@ def rows(path: Path) -> Iterator[Row]:
     text = _text(path)
     header, _, _ = text.partition("\n")
     delimiter = max(DELIMITERS, key=header.count)
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         names = [name.strip().lower() for name in next(reader)]
     except StopIteration:

@@ -144,7 +144,8 @@ async def publish(
     changed, gone, unchanged = difference(current.companies, file.companies, source, number)
     await _write_companies(broker, kafka, changed, gone, number, now)
     await _write_contacts(broker, kafka, file, current, seal, source, number, now)
-    whole = {key: row for key, row in current.companies.items() if key not in gone} | file.companies
+    erased = frozenset(gone)
+    whole = {key: row for key, row in current.companies.items() if key not in erased} | file.companies
     version = content_hash(whole.values())
     await broker.publish(
         await _markers(broker, kafka, next(iter(file.companies.values())), number, len(whole), version, now)

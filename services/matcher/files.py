@@ -1,0 +1,131 @@
+"""The matcher on files, without a broker: what `nardialog match` computes.
+
+The lines come in the order of the case file, one invitation each. Of several versions of a case the later wins; a
+version that comes after a higher one is ignored and counted. A round's day is the case's `stage_opened`, so that past
+years can be replayed; without it, today.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from schemas.case import Case
+from schemas.invitation import Invitation
+from schemas.model import DialogueModel
+from schemas.round import Round, RoundState
+from schemas.types import Basis
+from services.matcher.door import read
+from services.matcher.holds import Limits
+from services.matcher.rounds import derive
+from services.matcher.workplaces import Snapshot
+from services.runtime.errors import Fault, Rejected
+
+LINE: Final = (
+    "invitation_id", "revision", "state", "round_id", "case_id", "stage", "occurrence", "purpose", "recipient_id",
+    "organisation", "forms", "respond_by", "expires_at", "model_version", "register_version", "workplaces",
+    "more_workplaces",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RefusedLine:
+    """A line that no case could be read from."""
+
+    line: int
+    error: Rejected
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.error.pointer or '/'}: {self.error.reason}: {self.error.detail}"
+
+
+@dataclass
+class Result:
+    """What a case file led to."""
+
+    rounds: dict[str, Round] = field(default_factory=dict)
+    invitations: dict[str, tuple[Invitation, ...]] = field(default_factory=dict)
+    refused: list[RefusedLine] = field(default_factory=list)
+    stale: int = 0
+    cases: int = 0
+
+    @property
+    def held(self) -> list[Round]:
+        """Rounds that wait for a person."""
+        return [item for item in self.rounds.values() if item.state is RoundState.HELD]
+
+    @property
+    def states(self) -> Counter[str]:
+        """Rounds by state and reason."""
+        return Counter(
+            f"{item.state.value}: {item.reason}" if item.reason else item.state.value for item in self.rounds.values()
+        )
+
+    def lines(self) -> Iterator[str]:
+        """The invitations as JSON Lines."""
+        for invitations in self.invitations.values():
+            for invitation in invitations:
+                yield as_line(invitation)
+
+
+def as_line(invitation: Invitation) -> str:
+    """One invitation as one line of JSON, its fields in the documented order."""
+    content: dict[str, Any] = invitation.model_dump(mode="json", exclude_none=True)
+    return json.dumps({name: content[name] for name in LINE if name in content}, ensure_ascii=False)
+
+
+def match(
+    cases: Path,
+    register: Snapshot,
+    model: DialogueModel,
+    today: date,
+    *,
+    key: bytes,
+    limits: Limits | None,
+    anywhere: bool = False,
+    on_case: Callable[[], object] = lambda: None,
+) -> Result:
+    """Matches every case of a file. Raises `Fault` where the file cannot be read."""
+    result, versions = Result(), dict[str, int]()
+    for number, value in _lines(cases):
+        on_case()
+        try:
+            case = read(value, model, anywhere=anywhere)
+        except Rejected as error:
+            result.refused.append(RefusedLine(number, error))
+            continue
+        result.cases += 1
+        if versions.get(case.key, 0) >= case.version:
+            result.stale += 1
+            continue
+        versions[case.key] = case.version
+        _take(result, case, register, model, today, key, limits)
+    return result
+
+
+def _take(
+    result: Result,
+    case: Case,
+    register: Snapshot,
+    model: DialogueModel,
+    today: date,
+    key: bytes,
+    limits: Limits | None,
+) -> None:
+    basis = Basis(case_version=case.version, import_number=register.import_number)
+    derived = derive(case, register, model, case.stage_opened or today, basis, key=key, limits=limits)
+    result.rounds[derived.round.round_id] = derived.round
+    result.invitations[derived.round.round_id] = derived.invitations
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise Fault(f"{path.name}: {error.strerror or 'cannot be read'}; check the path") from None
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
+        if line.strip():
+            yield number, line
