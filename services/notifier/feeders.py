@@ -139,7 +139,9 @@ class RoundFeed:
 
     def row(self, record: Record) -> Row | None:
         event: Round | None = _event(record, {ROUND_CHANGED: Round}, "se.nardialog.round.", "round_id")
-        return event and {"round_id": event.round_id, "state": event.state.value, "body": event.model_dump_json()}
+        if event is None:
+            return None
+        return {"round_id": event.round_id, "state": event.state.value, "body": event.model_dump_json()}
 
     async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
         return
@@ -155,7 +157,9 @@ class CompanyFeed:
             return None
         types: dict[str, type[Event]] = {COMPANY_CHANGED: Company, IMPORT_COMPLETED: ImportCompleted}
         event: Company | None = _event(record, types, "se.nardialog.company.", "workplace_id")
-        return event and {
+        if event is None:
+            return None
+        return {
             "workplace_id": event.workplace_id,
             "recipient_id": event.recipient_id,
             "status": event.status,
@@ -219,7 +223,9 @@ class SuppressionFeed:
     def row(self, record: Record) -> Row | None:
         types: dict[str, type[Event]] = {SUPPRESSION_CHANGED: Suppression}
         event: Suppression | None = _event(record, types, "se.nardialog.suppression.", "suppression_id")
-        return event and {
+        if event is None:
+            return None
+        return {
             "suppression_id": event.suppression_id,
             "kind": event.kind,
             "scope": event.scope,

@@ -1,0 +1,299 @@
+"""From invitations to messages: one per address and round, with every invitation that leads to that address.
+
+A round is addressed whole, in one transaction that holds its row: no address's message can be claimed while half of its
+invitations are on it. What leads to no message ends in a named state with an event. An invitation that comes when its
+address's message has left is *merged*: it is shown on that message's page.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Row, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.company import Company
+from schemas.delivery import Delivery, DeliveryState
+from schemas.invitation import Invitation
+from schemas.round import Round
+from services.notifier.ledger import store
+from services.notifier.ledger.database import Database, micros, upsert
+from services.notifier.ledger.events import Outbox, invitation_ended
+from services.notifier.ledger.store import Link, Message, chunks
+from services.notifier.ledger.tables import CONTACTS, INVITATIONS, MESSAGE_INVITATIONS, MESSAGES, ROUNDS
+from services.notifier.numbers import message_id, new_number
+from services.notifier.policy.channel_choice import Choice, Reach, choose
+from services.notifier.policy.readiness import Readiness, readiness
+from services.notifier.policy.suppression import About, Stop, stopped_by
+from services.notifier.policy.windows import Mode, next_open
+
+FIRST: Final = "first"
+_MOST: Final = 20_000
+"""Invitations addressed in one transaction; a larger round goes in several."""
+
+
+@dataclass
+class _Decided:
+    """What one round's addressing comes to, before it is written."""
+
+    states: dict[str, str] = field(default_factory=dict)
+    events: list[Delivery] = field(default_factory=list)
+    messages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    links: dict[str, list[Link]] = field(default_factory=dict)
+
+
+class Addressing:
+    """Turns what is admitted into messages. `hold` runs from a round's opening."""
+
+    def __init__(self, database: Database, outbox: Outbox, *, hold: timedelta, windows: Mode) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._hold = hold
+        self._windows = windows
+
+    async def run(self, now: datetime, admitted_before: datetime) -> None:
+        """`admitted_before` is a moment after which all tables were read to their ends: a contact that was published
+        before an invitation admitted by then is known.
+        """
+        await self._expire(now)
+        async with self._database.transaction() as connection:
+            waiting = select(INVITATIONS.c.round_id).where(INVITATIONS.c.state == "admitted").distinct()
+            ids = list((await connection.execute(waiting.order_by(INVITATIONS.c.round_id))).scalars())
+        for round_id in ids:
+            async with self._database.transaction() as connection:
+                await self._round(connection, round_id, now, admitted_before)
+
+    async def _expire(self, now: datetime) -> None:
+        async with self._database.transaction() as connection:
+            late = select(INVITATIONS).where(INVITATIONS.c.state == "admitted", INVITATIONS.c.expires_at <= micros(now))
+            rows = (await connection.execute(late.limit(_MOST).with_for_update(skip_locked=True))).all()
+            await self._end(connection, rows, DeliveryState.EXPIRED, "expired", now)
+
+    async def _round(self, connection: AsyncConnection, round_id: str, now: datetime, before: datetime) -> None:
+        locked = select(ROUNDS.c.body).where(ROUNDS.c.round_id == round_id).with_for_update(skip_locked=True)
+        body = (await connection.execute(locked)).scalar_one_or_none()
+        if body is None:
+            return  # not published yet, or another notifier is at it
+        round_ = Round.model_validate_json(body, extra="ignore")
+        in_round = select(func.count()).select_from(INVITATIONS).where(INVITATIONS.c.round_id == round_id)
+        verdict = readiness(round_, now, self._hold, await connection.scalar(in_round) or 0)
+        undone = round_id in await store.undone_rounds(connection, [round_id])
+        if verdict is Readiness.WAIT or (undone and verdict is not Readiness.CANCEL):
+            return
+        rows = await _admitted(connection, round_id, before)
+        if verdict is Readiness.CANCEL:
+            await self._end(connection, rows, DeliveryState.CANCELLED, f"round_{round_.state.value}", now)
+            return
+        await self._address(connection, round_, rows, now)
+
+    async def _end(
+        self, connection: AsyncConnection, rows: Sequence[Row[Any]], state: DeliveryState, code: str, now: datetime
+    ) -> None:
+        await _set_states(connection, {row.invitation_id: state.value for row in rows})
+        await self._outbox.deliveries(connection, [_ended(row, state, code, now) for row in rows])
+
+    async def _address(
+        self, connection: AsyncConnection, round_: Round, rows: Sequence[Row[Any]], now: datetime
+    ) -> None:
+        invited = [(row, Invitation.model_validate_json(row.body, extra="ignore")) for row in rows]
+        invited = [(row, event) for row, event in invited if event.basis.order <= round_.basis.order]
+        contacts = await _contacts(connection, {event.recipient_id for _, event in invited})
+        places = {place.workplace_id for _, event in invited for place in event.workplaces}
+        known = await store.companies(connection, places)
+        decided = _Decided()
+        chosen: list[tuple[Row[Any], Choice]] = []
+        for row, event in invited:
+            chosen += _choices(decided, round_, row, event, contacts.get(event.recipient_id, []), known, now)
+        await self._to_messages(connection, decided, round_, chosen, now)
+        await self._write(connection, decided)
+
+    async def _to_messages(
+        self,
+        connection: AsyncConnection,
+        decided: _Decided,
+        round_: Round,
+        chosen: Sequence[tuple[Row[Any], Choice]],
+        now: datetime,
+    ) -> None:
+        indexes = {choice.reach.address_index for _, choice in chosen}
+        there = await _messages_there(connection, round_.round_id, indexes)
+        carried = await store.links(connection, list(there.values()))
+        stops = await store.stops(connection, indexes)
+        for row, choice in chosen:
+            link = Link(row.invitation_id, row.recipient_id, row.state, row.body)
+            message = there.get(choice.reach.address_index)
+            if message is not None and _has_left(message):
+                _join_late(decided, message, link, carried.get(message.message_id, []), now)
+            else:
+                _join(decided, self._new(round_, row, choice, stops, now, message), link)
+
+    def _new(
+        self,
+        round_: Round,
+        row: Row[Any],
+        choice: Choice,
+        stops: Mapping[str, list[Stop]],
+        now: datetime,
+        there: Message | None,
+    ) -> dict[str, Any]:
+        index = choice.reach.address_index
+        urgent = bool(round_.plan and round_.plan.urgent)
+        about = About(round_.municipality, round_.case_key, round_.case_type)
+        stop = stopped_by(stops.get(index, ()), about)
+        return {
+            "message_id": message_id(round_.round_id, index, FIRST),
+            "number": there.number if there else new_number(),
+            "round_id": round_.round_id,
+            "address_index": index,
+            "kind": FIRST,
+            "channel": choice.channel,
+            "municipality": round_.municipality,
+            "language": choice.reach.language,
+            "state": "suppressed" if stop else "pending",
+            "urgent": urgent,
+            "due": micros(next_open(choice.channel, now, self._windows, urgent=urgent)),
+            "attempts": 0,
+            "unknowns": 0,
+            "resent_unknown": 0,
+            "address_encrypted": choice.reach.address_encrypted,
+            "provider_ref": "",
+            "code": stop.kind if stop else "",
+            "created_at": micros(now),
+            "expires_at": row.expires_at,
+        }
+
+    async def _write(self, connection: AsyncConnection, decided: _Decided) -> None:
+        await upsert(connection, MESSAGES, list(decided.messages.values()))
+        pairs = [
+            {"message_id": key, "invitation_id": link.invitation_id}
+            for key, links in decided.links.items()
+            for link in links
+        ]
+        await upsert(connection, MESSAGE_INVITATIONS, pairs, keep=True)
+        await _set_states(connection, decided.states)
+        await self._outbox.deliveries(connection, decided.events)
+        stopped = [row["message_id"] for row in decided.messages.values() if row["state"] == "suppressed"]
+        for chunk in chunks(stopped):
+            rows = await connection.execute(select(MESSAGES).where(MESSAGES.c.message_id.in_(chunk)))
+            for row in rows.all():
+                told = store.message_of(row)
+                await store.tell(connection, self._outbox, [told], DeliveryState.SUPPRESSED, row.code, self._at(row))
+
+    @staticmethod
+    def _at(row: Row[Any]) -> datetime:
+        return store.message_of(row).created_at
+
+
+def _choices(
+    decided: _Decided,
+    round_: Round,
+    row: Row[Any],
+    event: Invitation,
+    contacts: Sequence[Reach],
+    known: Mapping[str, Company],
+    now: datetime,
+) -> list[tuple[Row[Any], Choice]]:
+    """The addresses of one invitation; where there are none, its end is decided."""
+    places = _alive(event, known)
+    if not places:
+        decided.states[row.invitation_id] = "gone"
+        decided.events.append(_ended(row, DeliveryState.GONE, "left_register", now))
+        return []
+    plan = round_.plan
+    choices = choose(plan.channel if plan else "email", bool(plan and plan.urgent), places, contacts)
+    if not choices:
+        decided.states[row.invitation_id] = "not_reachable"
+        decided.events.append(_ended(row, DeliveryState.NOT_REACHABLE, "no_contact", now))
+        return []
+    decided.states[row.invitation_id] = "addressed"
+    return [(row, choice) for choice in choices]
+
+
+def _alive(event: Invitation, known: Mapping[str, Company]) -> set[str]:
+    """The invited workplaces that are in the register still. A subscriber is reached wherever the companies went."""
+    everywhere = {place.workplace_id for place in event.workplaces}
+    if all(reason.kind == "subscription" for place in event.workplaces for reason in place.reasons):
+        return everywhere
+    return {place for place in everywhere if place in known and known[place].status == "active"}
+
+
+def _has_left(message: Message) -> bool:
+    """Whether its bytes are fixed, or its end decided. One called off before its intent is reopened."""
+    return message.intent_at is not None or message.state not in (*store.WAITING, "cancelled")
+
+
+def _join(decided: _Decided, message: dict[str, Any], link: Link) -> None:
+    there = decided.messages.setdefault(message["message_id"], message)
+    there["expires_at"] = max(there["expires_at"], message["expires_at"])
+    decided.links.setdefault(message["message_id"], []).append(link)
+
+
+def _join_late(decided: _Decided, message: Message, link: Link, on_it: Sequence[Link], now: datetime) -> None:
+    """The address's message left, or came to its end, before this invitation: that is its answer too."""
+    if any(other.invitation_id == link.invitation_id for other in on_it):
+        return
+    ended = message.state in ("failed", "suppressed", "expired")
+    state = DeliveryState(message.state) if ended else DeliveryState.MERGED
+    decided.states[link.invitation_id] = state.value
+    decided.links.setdefault(message.message_id, []).append(link)
+    told = store.message_event(message, [link], state, "came_after", now)
+    decided.events.append(told)
+
+
+def _ended(row: Row[Any], state: DeliveryState, code: str, now: datetime) -> Delivery:
+    return invitation_ended(
+        state,
+        code,
+        now,
+        municipality=row.municipality,
+        invitation_id=row.invitation_id,
+        round_id=row.round_id,
+        recipient_id=row.recipient_id,
+        revision=row.revision,
+    )
+
+
+async def _admitted(connection: AsyncConnection, round_id: str, before: datetime) -> Sequence[Row[Any]]:
+    statement = (
+        select(INVITATIONS)
+        .where(INVITATIONS.c.round_id == round_id, INVITATIONS.c.state == "admitted")
+        .where(INVITATIONS.c.admitted_at <= micros(before))
+        .order_by(INVITATIONS.c.invitation_id)
+        .limit(_MOST)
+        .with_for_update()
+    )
+    return (await connection.execute(statement)).all()
+
+
+async def _contacts(connection: AsyncConnection, recipients: Collection[str]) -> dict[str, list[Reach]]:
+    found: dict[str, list[Reach]] = {}
+    for chunk in chunks(sorted(recipients)):
+        rows = await connection.execute(select(CONTACTS).where(CONTACTS.c.recipient_id.in_(chunk)))
+        for row in rows:
+            reach = Reach(
+                row.contact_id, row.workplace_id, row.channel, row.language, row.address_index, row.address_encrypted
+            )
+            found.setdefault(row.recipient_id, []).append(reach)
+    return found
+
+
+async def _messages_there(connection: AsyncConnection, round_id: str, indexes: Collection[str]) -> dict[str, Message]:
+    found: dict[str, Message] = {}
+    for chunk in chunks(sorted(indexes)):
+        rows = await connection.execute(
+            select(MESSAGES)
+            .where(MESSAGES.c.round_id == round_id, MESSAGES.c.kind == FIRST, MESSAGES.c.address_index.in_(chunk))
+            .order_by(MESSAGES.c.message_id)
+            .with_for_update()
+        )
+        found |= {row.address_index: store.message_of(row) for row in rows}
+    return found
+
+
+async def _set_states(connection: AsyncConnection, states: Mapping[str, str]) -> None:
+    for state in sorted(set(states.values())):
+        for chunk in chunks(sorted(key for key, value in states.items() if value == state)):
+            await connection.execute(
+                update(INVITATIONS).where(INVITATIONS.c.invitation_id.in_(chunk)).values(state=state)
+            )

@@ -1,0 +1,35 @@
+"""What the sender needs of a composer: the exact bytes of one message from values, the same bytes for the same values.
+
+The port is the notifier's; `composer.py` adapts services/rendering to it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from schemas.company import Company
+from schemas.invitation import Invitation
+from schemas.round import Round
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message that is to be written."""
+
+    message_id: str
+    number: int
+    channel: str
+    language: str
+    address: str
+    at: datetime
+
+
+class Composer(Protocol):
+    """Writes messages."""
+
+    def compose(
+        self, draft: Draft, round_: Round, invitations: Sequence[Invitation], companies: Mapping[str, Company]
+    ) -> bytes:
+        """The bytes to send. Pure: reads nothing but its arguments."""
+        ...

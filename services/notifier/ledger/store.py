@@ -1,0 +1,331 @@
+"""What the ledger is asked and told about messages. Every function works inside the caller's transaction.
+
+A claim is a lease, not a state: a message whose sender died before the intent is simply claimed again. Only `sending`
+means that the provider may have been called; when its lease runs out, its outcome is unknown.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, Select, and_, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.company import Company
+from schemas.delivery import Delivery, DeliveryState
+from schemas.invitation import Invitation
+from schemas.round import Round
+from services.notifier.ledger.database import micros, moment_of
+from services.notifier.ledger.events import Outbox
+from services.notifier.ledger.tables import (
+    COMPANIES,
+    CONTROLS,
+    INVITATIONS,
+    MESSAGE_INVITATIONS,
+    MESSAGES,
+    ROUNDS,
+    SUPPRESSIONS,
+)
+from services.notifier.numbers import derived
+from services.notifier.policy.suppression import Stop
+from services.notifier.policy.unknown import resolution
+from services.runtime.metrics import DELIVERIES
+
+WAITING: Final = ("pending", "retry")
+ENDED_ROUNDS: Final = ("closed", "withdrawn", "silent")
+PAUSE: Final = "sending_paused"
+_CHUNK: Final = 500
+
+
+@dataclass(frozen=True)
+class Message:
+    """A row of `messages` as the sender sees it."""
+
+    message_id: str
+    number: int
+    round_id: str
+    address_index: str
+    kind: str
+    channel: str
+    municipality: str
+    language: str
+    state: str
+    attempts: int
+    unknowns: int
+    address_encrypted: bytes
+    body_encrypted: bytes | None
+    intent_at: datetime | None
+    created_at: datetime
+    expires_at: datetime
+
+    @property
+    def repeats(self) -> bool:
+        """Whether sending it now repeats an attempt whose outcome stayed unknown."""
+        return self.unknowns > 0
+
+
+@dataclass(frozen=True)
+class Link:
+    """An invitation that a message carries."""
+
+    invitation_id: str
+    recipient_id: str
+    state: str
+    body: str
+
+    def invitation(self) -> Invitation:
+        """The invitation as it was admitted last."""
+        return Invitation.model_validate_json(self.body, extra="ignore")
+
+
+async def claim(
+    connection: AsyncConnection, channel: str, owner: str, now: datetime, lease_until: datetime, limit: int
+) -> list[Message]:
+    """Leases due messages of one channel, urgent first, skipping those that another notifier holds."""
+    at = micros(now)
+    undone = select(SUPPRESSIONS.c.round_id).where(SUPPRESSIONS.c.scope == "round", SUPPRESSIONS.c.lifted.is_(False))
+    may_leave = and_(
+        MESSAGES.c.state.in_(WAITING),
+        MESSAGES.c.round_id.in_(select(ROUNDS.c.round_id).where(ROUNDS.c.state == "open")),
+        MESSAGES.c.round_id.not_in(undone.where(SUPPRESSIONS.c.round_id.is_not(None))),
+    )
+    rows = await connection.execute(
+        select(MESSAGES)
+        .where(MESSAGES.c.channel == channel, MESSAGES.c.due <= at, _unleased(at))
+        .where(or_(may_leave, MESSAGES.c.state == "unknown"))
+        .order_by(MESSAGES.c.urgent.desc(), MESSAGES.c.due, MESSAGES.c.message_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    claimed = [message_of(row) for row in rows]
+    await _set(connection, claimed, lease_owner=owner, lease_until=micros(lease_until))
+    return claimed
+
+
+async def renew(connection: AsyncConnection, owner: str, lease_until: datetime) -> None:
+    """Keeps everything that this owner holds."""
+    await connection.execute(
+        update(MESSAGES).where(MESSAGES.c.lease_owner == owner).values(lease_until=micros(lease_until))
+    )
+
+
+async def still_held(
+    connection: AsyncConnection, messages: Sequence[Message], owner: str, *, state: str | None = None
+) -> list[Message]:
+    """Those of these messages that this owner still holds, locked."""
+    ids = [message.message_id for message in messages]
+    statement = select(MESSAGES).where(MESSAGES.c.message_id.in_(ids), MESSAGES.c.lease_owner == owner)
+    if state is not None:
+        statement = statement.where(MESSAGES.c.state == state)
+    return [message_of(row) for row in await connection.execute(statement.with_for_update())]
+
+
+async def release(connection: AsyncConnection, messages: Sequence[Message], due: datetime | None = None) -> None:
+    """Gives claimed messages back as they were."""
+    values: dict[str, Any] = {} if due is None else {"due": micros(due)}
+    await _set(connection, messages, lease_owner=None, lease_until=None, **values)
+
+
+async def put_back(connection: AsyncConnection, messages: Sequence[Message], due: datetime) -> None:
+    """Undoes an intent that no call followed: composed anew when its time comes."""
+    values = {"state": "pending", "intent_at": None, "body_encrypted": None, "due": micros(due)}
+    await _set(connection, messages, lease_owner=None, lease_until=None, **values)
+
+
+async def record_intent(connection: AsyncConnection, message: Message, body_encrypted: bytes, now: datetime) -> None:
+    """The bytes and the moment: committed before any provider is called."""
+    await _set(connection, [message], state="sending", body_encrypted=body_encrypted, intent_at=micros(now))
+
+
+async def transition(connection: AsyncConnection, message: Message, state: str, **values: Any) -> None:
+    """A new state; the lease ends."""
+    await _set(connection, [message], state=state, lease_owner=None, lease_until=None, **values)
+
+
+async def _set(connection: AsyncConnection, messages: Sequence[Message], **values: Any) -> None:
+    if messages and values:
+        ids = [message.message_id for message in messages]
+        await connection.execute(update(MESSAGES).where(MESSAGES.c.message_id.in_(ids)).values(**values))
+
+
+async def abandoned(connection: AsyncConnection, now: datetime, alive: Collection[str], limit: int) -> list[Message]:
+    """Messages in `sending` whose sender let the lease run out: it died, or lost the ledger."""
+    return await _locked(
+        connection,
+        select(MESSAGES).where(
+            MESSAGES.c.state == "sending",
+            MESSAGES.c.lease_until < micros(now),
+            MESSAGES.c.message_id.not_in(list(alive)),
+        ),
+        limit,
+    )
+
+
+async def overdue(connection: AsyncConnection, now: datetime, limit: int) -> list[Message]:
+    """Messages that wait past their expiry."""
+    at = micros(now)
+    statement = select(MESSAGES).where(MESSAGES.c.state.in_(WAITING), MESSAGES.c.expires_at <= at, _unleased(at))
+    return await _locked(connection, statement, limit)
+
+
+async def called_off(connection: AsyncConnection, now: datetime, limit: int) -> list[Message]:
+    """Messages that wait for a round that has ended."""
+    ended = select(ROUNDS.c.round_id).where(ROUNDS.c.state.in_(ENDED_ROUNDS))
+    statement = select(MESSAGES).where(
+        MESSAGES.c.state.in_(WAITING), MESSAGES.c.round_id.in_(ended), _unleased(micros(now))
+    )
+    return await _locked(connection, statement, limit)
+
+
+async def _locked(connection: AsyncConnection, statement: Select[Any], limit: int) -> list[Message]:
+    rows = await connection.execute(statement.limit(limit).with_for_update(skip_locked=True))
+    return [message_of(row) for row in rows]
+
+
+def _unleased(at: int) -> ColumnElement[bool]:
+    return or_(MESSAGES.c.lease_until.is_(None), MESSAGES.c.lease_until < at)
+
+
+async def links(connection: AsyncConnection, messages: Sequence[Message]) -> dict[str, list[Link]]:
+    """The invitations on each message, in a stable order."""
+    found: dict[str, list[Link]] = defaultdict(list)
+    rows = await connection.execute(
+        select(MESSAGE_INVITATIONS.c.message_id, INVITATIONS)
+        .join(INVITATIONS, INVITATIONS.c.invitation_id == MESSAGE_INVITATIONS.c.invitation_id)
+        .where(MESSAGE_INVITATIONS.c.message_id.in_([message.message_id for message in messages]))
+        .order_by(INVITATIONS.c.invitation_id)
+    )
+    for row in rows:
+        found[row.message_id].append(Link(row.invitation_id, row.recipient_id, row.state, row.body))
+    return found
+
+
+async def rounds(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, Round]:
+    """The stored rounds."""
+    rows = await connection.execute(select(ROUNDS).where(ROUNDS.c.round_id.in_(sorted(set(ids)))))
+    return {row.round_id: Round.model_validate_json(row.body, extra="ignore") for row in rows}
+
+
+async def companies(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, Company]:
+    """The stored workplaces."""
+    found: dict[str, Company] = {}
+    for chunk in chunks(sorted(set(ids))):
+        rows = await connection.execute(select(COMPANIES).where(COMPANIES.c.workplace_id.in_(chunk)))
+        found |= {row.workplace_id: Company.model_validate_json(row.body, extra="ignore") for row in rows}
+    return found
+
+
+async def stops(connection: AsyncConnection, indexes: Iterable[str]) -> dict[str, list[Stop]]:
+    """The suppressions of each address."""
+    found: dict[str, list[Stop]] = defaultdict(list)
+    for chunk in chunks(sorted(set(indexes))):
+        rows = await connection.execute(
+            select(SUPPRESSIONS).where(SUPPRESSIONS.c.address_index.in_(chunk), SUPPRESSIONS.c.lifted.is_(False))
+        )
+        for row in rows:
+            stop = Stop(row.kind, row.scope, row.municipality, row.case_key, row.case_type)
+            found[row.address_index].append(stop)
+    return found
+
+
+async def undone_rounds(connection: AsyncConnection, ids: Iterable[str]) -> set[str]:
+    """Those of these rounds that were undone or withdrawn at a page, whatever the round itself says by now."""
+    rows = await connection.execute(
+        select(SUPPRESSIONS.c.round_id)
+        .where(SUPPRESSIONS.c.scope == "round", SUPPRESSIONS.c.lifted.is_(False))
+        .where(SUPPRESSIONS.c.round_id.in_(sorted(set(ids))))
+    )
+    return set(rows.scalars())
+
+
+async def paused(connection: AsyncConnection) -> str | None:
+    """Why all sending is paused, or None when it is not."""
+    found: str | None = await connection.scalar(select(CONTROLS.c.reason).where(CONTROLS.c.name == PAUSE))
+    return found
+
+
+async def tell(
+    connection: AsyncConnection,
+    outbox: Outbox,
+    messages: Sequence[Message],
+    state: DeliveryState,
+    code: str,
+    at: datetime,
+    *,
+    detail: str = "",
+    linked: Mapping[str, list[Link]] | None = None,
+) -> None:
+    """Writes what became of messages to the outbox, each with the invitations that it carries."""
+    carried = linked if linked is not None else await links(connection, messages)
+    events = []
+    for message in messages:
+        DELIVERIES.labels(message.channel, state).inc()
+        if on_it := carried.get(message.message_id):
+            events.append(message_event(message, on_it, state, code, at, detail=detail))
+    await outbox.deliveries(connection, events)
+
+
+def message_event(
+    message: Message, on_it: Sequence[Link], state: DeliveryState, code: str, at: datetime, *, detail: str = ""
+) -> Delivery:
+    """One thing that happened to a message. The attempt is the one it happened to."""
+    attempt = message.attempts + 1
+    what = ",".join(link.invitation_id for link in on_it) if state is DeliveryState.MERGED else ""
+    parts = (message.message_id, state.value, str(attempt), str(message.unknowns), what)
+    return Delivery.model_validate(
+        {
+            "municipality": message.municipality,
+            "delivery_id": derived("delivery", *parts),
+            "message_id": message.message_id,
+            "message_number": message.number,
+            "invitation_ids": [link.invitation_id for link in on_it],
+            "round_ids": [message.round_id],
+            "recipient_ids": sorted({link.recipient_id for link in on_it}),
+            "channel": message.channel,
+            "kind": message.kind,
+            "state": state,
+            "code": code,
+            "detail": detail[:200],
+            "attempt": attempt,
+            "resent_unknown": message.repeats and state is not DeliveryState.UNKNOWN,
+            "at": at,
+        }
+    )
+
+
+async def leave_unknown(
+    connection: AsyncConnection, outbox: Outbox, message: Message, code: str, now: datetime
+) -> None:
+    """Nobody knows whether it was taken: the channel's policy says when that is resolved."""
+    await tell(connection, outbox, [message], DeliveryState.UNKNOWN, code, now)
+    due = now + resolution(message.channel, message.unknowns + 1).wait
+    counted = {"unknowns": message.unknowns + 1, "attempts": message.attempts + 1}
+    await transition(connection, message, "unknown", code=code, due=micros(due), **counted)
+
+
+def chunks(items: Sequence[str]) -> Iterable[Sequence[str]]:
+    """Pieces small enough for one statement's parameters."""
+    return (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
+
+
+def message_of(row: Row[Any]) -> Message:
+    return Message(
+        message_id=row.message_id,
+        number=row.number,
+        round_id=row.round_id,
+        address_index=row.address_index,
+        kind=row.kind,
+        channel=row.channel,
+        municipality=row.municipality,
+        language=row.language,
+        state=row.state,
+        attempts=row.attempts,
+        unknowns=row.unknowns,
+        address_encrypted=row.address_encrypted,
+        body_encrypted=row.body_encrypted,
+        intent_at=moment_of(row.intent_at) if row.intent_at is not None else None,
+        created_at=moment_of(row.created_at),
+        expires_at=moment_of(row.expires_at),
+    )

@@ -1,0 +1,480 @@
+"""Sending, driven from the ledger: claim, intent, call with no transaction open, outcome.
+
+Guaranteed: the bytes and the intent are committed before a provider is called, and the outcome after; a crash between
+the two leaves `sending`, whose lease runs out, and the channel's policy for unknown outcomes decides (policy/unknown).
+Stops, undone rounds and withdrawals are read to the end before a claim and once more after *composed* is acknowledged,
+so that what was said before the call is obeyed. Each channel has its own loop: one in trouble delays only itself.
+"""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.company import Company
+from schemas.delivery import DeliveryState
+from schemas.round import Round, RoundState
+from schemas.suppression import Suppression
+from services.notifier.addressing import Addressing
+from services.notifier.channels.port import Channel, Outcome, Outgoing, State
+from services.notifier.composing import Composer, Draft
+from services.notifier.ledger import store
+from services.notifier.ledger.database import Database, micros
+from services.notifier.ledger.events import Outbox
+from services.notifier.ledger.store import Link, Message
+from services.notifier.numbers import derived
+from services.notifier.policy.retry import breaker_wait, next_try
+from services.notifier.policy.suppression import About, Stop, stopped_by
+from services.notifier.policy.unknown import resolution
+from services.runtime.clock import Clock
+from services.runtime.errors import Transient
+from services.runtime.logs import logger
+from services.runtime.metrics import ALARMS, CHANNEL_PAUSED, RESENT_UNKNOWN
+from services.runtime.sealing import Vault
+
+_SWEEP: Final = 500
+_AGAIN: Final = timedelta(seconds=5)
+"""When to look again at a message whose round is not ready for it."""
+
+
+class Tables(Protocol):
+    """The whole-topic readers behind the ledger's facts."""
+
+    async def caught_up(self) -> None:
+        """Returns when everything published before this call has been applied."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SenderOptions:
+    """How much at once, how long a claim holds, how often to look."""
+
+    lease: timedelta = timedelta(seconds=120)
+    batch: int = 100
+    parallel: int = 10
+    poll: float = 0.5
+
+
+@dataclass
+class _Breaker:
+    """Leaves a channel in trouble alone, longer each time; after that one message tries it."""
+
+    failures: int = 0
+    until: datetime | None = None
+
+    def tripped(self, now: datetime, asked: float | None) -> None:
+        if self.until is None or now >= self.until:
+            self.failures += 1
+        self.until = now + timedelta(seconds=breaker_wait(self.failures, asked))
+
+    def healthy(self) -> None:
+        self.failures, self.until = 0, None
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What is known at one look about a batch of messages."""
+
+    links: Mapping[str, list[Link]]
+    rounds: Mapping[str, Round]
+    stops: Mapping[str, list[Stop]]
+    undone: frozenset[str]
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """Why a message must not leave now. Without a state it only waits."""
+
+    state: DeliveryState | None
+    code: str
+
+
+@dataclass
+class _Batch:
+    """Messages on their way through one pass, and the outcomes not yet written."""
+
+    outcomes: asyncio.Queue[tuple[Message, Outcome] | None] = field(default_factory=asyncio.Queue)
+
+
+class Sender:
+    """One notifier's sending. Several may share a PostgreSQL ledger."""
+
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        addressing: Addressing,
+        tables: Tables,
+        channels: Sequence[Channel],
+        composer: Composer,
+        vault: Vault,
+        clock: Clock,
+        options: SenderOptions | None = None,
+        *,
+        index_key: bytes,
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._addressing = addressing
+        self._tables = tables
+        self._channels = {channel.name: channel for channel in channels}
+        self._composer = composer
+        self._vault = vault
+        self._clock = clock
+        self._options = options or SenderOptions()
+        self._index_key = index_key
+        self._owner = uuid.uuid4().hex
+        self._held: set[str] = set()
+        self._breakers = {name: _Breaker() for name in self._channels}
+        self.ready = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Works until `stop` is set; what is under way then is finished."""
+        loops = [self._loop("plan", self.plan, stop), self._heartbeat(stop)]
+        loops += [self._loop(name, partial(self.deliver, name), stop) for name in self._channels]
+        await asyncio.gather(*loops)
+
+    async def turn(self) -> int:
+        """One pass over everything; returns how many messages were handled."""
+        await self.plan()
+        return sum([await self.deliver(name) for name in self._channels])
+
+    async def _loop(self, name: str, work: Callable[[], Awaitable[int]], stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                busy = await work()
+            except Transient as error:
+                logger().warning("waiting for a dependency", name=name, error=str(error)[:120])
+                busy = 0
+            if not busy:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), self._options.poll)
+
+    async def _heartbeat(self, stop: asyncio.Event) -> None:
+        """Renews the leases of what this sender holds, in the ledger's time."""
+        while not stop.is_set():
+            sleeping = asyncio.ensure_future(self._clock.sleep(self._options.lease.total_seconds() / 3))
+            stopping = asyncio.ensure_future(stop.wait())
+            await asyncio.wait({sleeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (sleeping, stopping):
+                task.cancel()
+            if self._held:
+                with contextlib.suppress(Transient):
+                    async with self._database.transaction() as connection:
+                        await store.renew(connection, self._owner, self._clock.now() + self._options.lease)
+
+    async def plan(self) -> int:
+        """Addresses what was admitted, ends what is late or called off, publishes what is due to be told."""
+        before = self._clock.now()
+        await self._tables.caught_up()
+        await self._addressing.run(self._clock.now(), before)
+        await self._sweep()
+        self.ready = True
+        await self._outbox.flush()
+        return 0
+
+    async def _sweep(self) -> None:
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            for message in await store.abandoned(connection, now, self._held, _SWEEP):
+                await store.leave_unknown(connection, self._outbox, message, "sender_died", now)
+            for message in await store.overdue(connection, now, _SWEEP):
+                await self._end(connection, message, DeliveryState.EXPIRED, "expired")
+            for message in await store.called_off(connection, now, _SWEEP):
+                await self._end(connection, message, DeliveryState.CANCELLED, "round_ended")
+
+    async def deliver(self, channel_name: str) -> int:
+        """One batch of one channel; returns how many messages it took on."""
+        breaker = self._breakers[channel_name]
+        now = self._clock.now()
+        if breaker.until is not None and now < breaker.until:
+            return 0
+        await self._tables.caught_up()
+        claimed = await self._claim(channel_name, 1 if breaker.failures else self._options.batch)
+        self._held |= {message.message_id for message in claimed}
+        try:
+            await self._carry(self._channels[channel_name], claimed)
+        finally:
+            self._held -= {message.message_id for message in claimed}
+        CHANNEL_PAUSED.labels(channel_name).set(1 if breaker.until else 0)
+        return len(claimed) if not breaker.until else 0
+
+    async def _claim(self, channel: str, limit: int) -> list[Message]:
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            if await store.paused(connection) is not None:
+                return []
+            return await store.claim(connection, channel, self._owner, now, now + self._options.lease, limit)
+
+    async def _carry(self, channel: Channel, claimed: Sequence[Message]) -> None:
+        if not claimed:
+            return
+        to_send = await self._resolve(channel, claimed)
+        if to_send and (intended := await self._intend(to_send)):
+            await self._outbox.flush()
+            await self._tables.caught_up()
+            await self._send(channel, await self._look_once_more(intended))
+        await self._outbox.flush()
+
+    async def _resolve(self, channel: Channel, claimed: Sequence[Message]) -> list[Message]:
+        """Asks the provider about unknown outcomes, where it can be asked; returns what is to be sent (again)."""
+        unknown = [message for message in claimed if message.state == "unknown"]
+        answers = await asyncio.gather(*(self._ask(channel, message) for message in unknown))
+        found = [(message, answer) for message, answer in zip(unknown, answers, strict=True) if answer is not None]
+        if found:
+            await self._record(found, looked_up=True)
+        known = {message.message_id for message, _ in found}
+        lost = [m for m in unknown if m.message_id not in known and not resolution(m.channel, m.unknowns).resend]
+        if lost:
+            async with self._database.transaction() as connection:
+                for message in await store.still_held(connection, lost, self._owner):
+                    await self._end(connection, message, DeliveryState.FAILED, "unknown_outcome")
+        done = known | {message.message_id for message in lost}
+        return [message for message in claimed if message.message_id not in done]
+
+    async def _ask(self, channel: Channel, message: Message) -> Outcome | None:
+        if not resolution(message.channel, message.unknowns).ask or message.body_encrypted is None:
+            return None
+        return await channel.look_up(self._outgoing(message, message.body_encrypted, message.intent_at))
+
+    async def _intend(self, messages: Sequence[Message]) -> list[Message]:
+        """Composes what may leave and commits bytes and intent; the rest ends, or waits, with its reason."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            held = await store.still_held(connection, messages, self._owner)
+            facts = await _facts(connection, held)
+            going = await self._sift(connection, held, facts, now)
+            companies = await _companies(connection, going, facts)
+            composed = [m for m in going if await self._compose(connection, m, facts, companies, now)]
+            await store.tell(connection, self._outbox, composed, DeliveryState.COMPOSED, "ok", now, linked=facts.links)
+        return composed
+
+    async def _sift(
+        self, connection: AsyncConnection, held: Sequence[Message], facts: _Facts, now: datetime
+    ) -> list[Message]:
+        going = []
+        for message in held:
+            verdict = _verdict(message, facts, now)
+            if verdict is None:
+                going.append(message)
+            elif verdict.state is None:
+                await store.release(connection, [message], now + _AGAIN)
+            else:
+                await self._end(connection, message, verdict.state, verdict.code)
+        return going
+
+    async def _compose(
+        self,
+        connection: AsyncConnection,
+        message: Message,
+        facts: _Facts,
+        companies: Mapping[str, Company],
+        now: datetime,
+    ) -> bool:
+        body = message.body_encrypted
+        if body is None:
+            try:
+                body = self._vault.encrypt(self._written(message, facts, companies, now))
+            except Exception as error:
+                logger().error("composing failed", message_id=message.message_id, error=type(error).__name__)
+                ALARMS.labels(message.channel, "compose_failed").inc()
+                await self._end(connection, message, DeliveryState.FAILED, "compose_failed")
+                return False
+        await store.record_intent(connection, message, body, now)
+        return True
+
+    def _written(self, message: Message, facts: _Facts, companies: Mapping[str, Company], now: datetime) -> bytes:
+        address = self._vault.decrypt(message.address_encrypted).decode()
+        draft = Draft(message.message_id, message.number, message.channel, message.language, address, now)
+        invitations = [link.invitation() for link in _live(facts, message)]
+        return self._composer.compose(draft, facts.rounds[message.round_id], invitations, companies)
+
+    async def _look_once_more(self, intended: Sequence[Message]) -> list[Message]:
+        """What was said while the messages were composed still stops them: nothing has been called."""
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            held = await store.still_held(connection, intended, self._owner, state="sending")
+            facts = await _facts(connection, held)
+            going = []
+            for message in held:
+                verdict = _verdict(message, facts, now)
+                if verdict is None:
+                    going.append(message)
+                elif verdict.state is None and not message.repeats:
+                    await store.put_back(connection, [message], now + _AGAIN)
+                else:
+                    await self._end(connection, message, verdict.state or DeliveryState.FAILED, verdict.code)
+            await store.renew(connection, self._owner, now + self._options.lease)
+        return going
+
+    async def _send(self, channel: Channel, messages: Sequence[Message]) -> None:
+        """Calls the provider for each, some at once; outcomes are written as they come, many in one commit."""
+        batch = _Batch()
+        writing = asyncio.create_task(self._write_outcomes(batch))
+        slots = asyncio.Semaphore(self._options.parallel)
+        try:
+            await asyncio.gather(*(self._call(channel, message, slots, batch) for message in messages))
+        finally:
+            batch.outcomes.put_nowait(None)
+            await writing
+
+    async def _call(self, channel: Channel, message: Message, slots: asyncio.Semaphore, batch: _Batch) -> None:
+        async with slots:
+            breaker = self._breakers[channel.name]
+            if breaker.until is not None and self._clock.now() < breaker.until:
+                outcome = Outcome(State.NOT_SENT, "channel_down")
+            else:
+                body = message.body_encrypted or b""
+                outcome = await channel.send(self._outgoing(message, body, message.intent_at))
+                self._watch(breaker, channel.name, outcome)
+        if outcome.alarm:
+            ALARMS.labels(channel.name, outcome.code).inc()
+            logger().error("alarm", channel=channel.name, code=outcome.code, message_id=message.message_id)
+        batch.outcomes.put_nowait((message, outcome))
+
+    def _watch(self, breaker: _Breaker, channel: str, outcome: Outcome) -> None:
+        if outcome.state is State.NOT_SENT:
+            breaker.tripped(self._clock.now(), outcome.retry_after)
+            logger().warning("channel backs off", channel=channel, code=outcome.code, attempt=breaker.failures)
+        elif outcome.state is not State.UNKNOWN:
+            breaker.healthy()
+
+    async def _write_outcomes(self, batch: _Batch) -> None:
+        ended = False
+        while not ended:
+            ready = [await batch.outcomes.get()]
+            while not batch.outcomes.empty():
+                ready.append(batch.outcomes.get_nowait())
+            ended = None in ready
+            await self._record_surely([item for item in ready if item is not None])
+
+    async def _record_surely(self, outcomes: Sequence[tuple[Message, Outcome]]) -> None:
+        """A known outcome is not given up: forgetting it would send the message twice."""
+        while outcomes:
+            try:
+                await self._record(outcomes)
+                return
+            except Transient as error:
+                logger().error("outcomes not written yet", count=len(outcomes), error=str(error)[:120])
+                await asyncio.sleep(self._options.poll)
+
+    async def _record(self, outcomes: Sequence[tuple[Message, Outcome]], *, looked_up: bool = False) -> None:
+        by_id = {message.message_id: outcome for message, outcome in outcomes}
+        async with self._database.transaction() as connection:
+            for message in await store.still_held(connection, [message for message, _ in outcomes], self._owner):
+                await self._outcome(connection, message, by_id[message.message_id], looked_up)
+
+    async def _outcome(self, connection: AsyncConnection, message: Message, outcome: Outcome, looked_up: bool) -> None:
+        now = self._clock.now()
+        if outcome.state is State.SENT:
+            await self._sent(connection, message, outcome, now, resent=message.repeats and not looked_up)
+        elif outcome.state is State.UNKNOWN:
+            await store.leave_unknown(connection, self._outbox, message, outcome.code, now)
+        elif outcome.state is State.NOT_SENT:
+            until = self._breakers[message.channel].until or now
+            state = "unknown" if message.repeats else "retry"
+            await store.transition(connection, message, state, code=outcome.code, due=micros(until))
+        elif outcome.state is State.RETRY and (due := self._next(message, outcome, now)):
+            await store.tell(
+                connection, self._outbox, [message], DeliveryState.RETRY, outcome.code, now, detail=outcome.detail
+            )
+            counted = message.attempts + 1
+            await store.transition(connection, message, "retry", code=outcome.code, due=micros(due), attempts=counted)
+        else:
+            await self._failed(connection, message, outcome, now)
+
+    def _next(self, message: Message, outcome: Outcome, now: datetime) -> datetime | None:
+        return next_try(message.attempts + 1, now, message.created_at, message.expires_at, outcome.retry_after)
+
+    async def _sent(
+        self, connection: AsyncConnection, message: Message, outcome: Outcome, now: datetime, *, resent: bool
+    ) -> None:
+        if resent:
+            RESENT_UNKNOWN.labels(message.channel).inc()
+        await store.tell(
+            connection, self._outbox, [message], DeliveryState.SENT, outcome.code, now, detail=outcome.detail
+        )
+        await store.transition(
+            connection,
+            message,
+            "sent",
+            code=outcome.code,
+            sent_at=micros(now),
+            provider_ref=outcome.provider_ref[:300],
+            attempts=message.attempts + 1,
+            resent_unknown=int(resent),
+        )
+
+    async def _failed(self, connection: AsyncConnection, message: Message, outcome: Outcome, now: datetime) -> None:
+        await self._end(connection, message, DeliveryState.FAILED, outcome.code, outcome.detail)
+        if outcome.suppress:
+            key = derived("suppression", self._index_key.hex(), message.address_index, "all")
+            event = Suppression(
+                municipality=message.municipality,
+                suppression_id=key,
+                kind="bounce",
+                scope="all",
+                address_index=message.address_index,
+                reason=outcome.code,
+                at=now,
+            )
+            await self._outbox.suppression(connection, event)
+
+    async def _end(
+        self, connection: AsyncConnection, message: Message, state: DeliveryState, code: str, detail: str = ""
+    ) -> None:
+        """The message's end. One that may have been taken says so, whatever ended it."""
+        if message.repeats and state is not DeliveryState.FAILED:
+            state, code = DeliveryState.FAILED, "unknown_outcome"
+        await store.tell(connection, self._outbox, [message], state, code, self._clock.now(), detail=detail)
+        await store.transition(connection, message, state.value, code=code, attempts=message.attempts + 1)
+
+    def _outgoing(self, message: Message, body: bytes, intent_at: datetime | None) -> Outgoing:
+        address = self._vault.decrypt(message.address_encrypted).decode()
+        at = intent_at or self._clock.now()
+        return Outgoing(message.message_id, address, self._vault.decrypt(body), message.message_id, at)
+
+
+async def _facts(connection: AsyncConnection, messages: Sequence[Message]) -> _Facts:
+    ids = {message.round_id for message in messages}
+    return _Facts(
+        links=await store.links(connection, messages),
+        rounds=await store.rounds(connection, ids),
+        stops=await store.stops(connection, {message.address_index for message in messages}),
+        undone=frozenset(await store.undone_rounds(connection, ids)),
+    )
+
+
+async def _companies(connection: AsyncConnection, messages: Sequence[Message], facts: _Facts) -> Mapping[str, Company]:
+    fresh = [message for message in messages if message.body_encrypted is None]
+    invitations = [link.invitation() for message in fresh for link in _live(facts, message)]
+    return await store.companies(connection, {place.workplace_id for i in invitations for place in i.workplaces})
+
+
+def _live(facts: _Facts, message: Message) -> list[Link]:
+    return [link for link in facts.links.get(message.message_id, ()) if link.state == "addressed"]
+
+
+def _verdict(message: Message, facts: _Facts, now: datetime) -> _Verdict | None:
+    """Why this message must not leave at this moment, or None."""
+    round_ = facts.rounds.get(message.round_id)
+    live = _live(facts, message)
+    if not live:
+        return _Verdict(DeliveryState.CANCELLED, "revoked")
+    if round_ is not None and round_.state.value in store.ENDED_ROUNDS:
+        return _Verdict(DeliveryState.CANCELLED, f"round_{round_.state.value}")
+    if now >= message.expires_at:
+        return _Verdict(DeliveryState.EXPIRED, "expired")
+    if round_ is None or round_.state is not RoundState.OPEN or message.round_id in facts.undone:
+        return _Verdict(None, "round_not_open")
+    if message.body_encrypted is None and any(link.invitation().basis.order > round_.basis.order for link in live):
+        return _Verdict(None, "older_round")
+    about = About(round_.municipality, round_.case_key, round_.case_type)
+    stop = stopped_by(facts.stops.get(message.address_index, ()), about)
+    return _Verdict(DeliveryState.SUPPRESSED, stop.kind) if stop else None
