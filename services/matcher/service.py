@@ -111,7 +111,8 @@ class Matcher:
         if parsed is None:
             _count(record, "unknown_type")
             return
-        if not self._cases.put(parsed.event, record.partition):
+        self._cases.put(parsed.event, record.partition)
+        if self._is_stale(parsed.event):
             _count(record, "stale_version")
             return
         happened = local_day(parsed.envelope.time) if parsed.envelope.time else local_day(self._clock.now())
@@ -122,6 +123,10 @@ class Matcher:
             # What passed the door and still cannot be computed must not stop those behind it.
             refusal = Rejected("not_matched", f"could not be matched ({type(error).__name__}); report it")
             await self._output.dead_letter(record, refusal, group=self._group)
+
+    def _is_stale(self, case: Case) -> bool:
+        """Whether a later version was handled. Rounds say so, not the case table, which reads ahead of us."""
+        return any(known.basis.case_version > case.version for known in self._rounds.of_case(case.key))
 
     async def _match(self, case: Case, day: date) -> None:
         with metrics.MATCH_SECONDS.time():
