@@ -13,6 +13,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+from shapely.errors import GEOSException
+
 from schemas.case import Case
 from schemas.invitation import Invitation
 from schemas.model import DialogueModel
@@ -102,7 +104,11 @@ def match(
             result.stale += 1
             continue
         versions[case.key] = case.version
-        _take(result, case, register, model, today, key, limits)
+        try:
+            _take(result, case, register, model, today, key, limits)
+        except (ValueError, ArithmeticError, GEOSException) as error:
+            refusal = Rejected("not_matched", f"could not be matched ({type(error).__name__}); report it")
+            result.refused.append(RefusedLine(number, refusal))
     return result
 
 
