@@ -122,8 +122,12 @@ def _reasons(case: Case, register: Snapshot, rings: tuple[Reach, ...]) -> dict[i
     parts = geometry.parts_of(case.geometries)
     found: dict[int, tuple[float | None, list[Reason]]] = {}
     for ring in rings:
+        known: dict[tuple[str, ...], tuple[industry.Match, ...]] = {}  # few lists of codes, many workplaces
         for row, base in _in_ring(case, register, parts, ring):
-            own = industry.matches(register.codes[row], ring.codes) if ring.codes is not None else ()
+            codes = register.codes[row]
+            if ring.codes is not None and codes not in known:
+                known[codes] = industry.matches(codes, ring.codes)
+            own = known.get(codes, ())
             if ring.codes is not None and not own:
                 continue
             reasons = [*base, *(_industry(ring, match) for match in own)]
@@ -139,9 +143,8 @@ def _in_ring(
     case: Case, register: Snapshot, parts: tuple[Part, ...], ring: Reach
 ) -> Iterator[tuple[int, list[Reason]]]:
     if ring.geometry == "municipality":
-        for row, company in enumerate(register.companies):
-            if company.municipality == case.municipality:
-                yield row, [Reason(kind="municipality", ring=ring.id, why=ring.why)]
+        local = [Reason(kind="municipality", ring=ring.id, why=ring.why)]
+        yield from ((row, local) for row in register.by_municipality.get(case.municipality, ()))
     elif ring.geometry == "any":
         everybody = ring.codes is None
         for row in range(len(register.companies)):

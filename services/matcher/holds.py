@@ -55,7 +55,7 @@ def _outside(case: Case, limits: Limits) -> Hold | None:
 
 
 def _too_many(reached: Audience, register: Snapshot, limits: Limits) -> Hold | None:
-    active = sum(1 for row in register.placed.tolist() if register.companies[row].status == "active")
+    active = register.active_placed
     if active < limits.smallest_register or reached.by_distance <= limits.share * active:
         return None
     return Hold(

@@ -41,6 +41,9 @@ class Snapshot:
     degrees: Shape
     tree: shapely.STRtree
     by_id: dict[str, int] = field(repr=False)
+    by_municipality: dict[str, list[int]] = field(repr=False)
+    active_placed: int = 0
+    """Active workplaces that have a place."""
 
     def row(self, workplace_id: str) -> int | None:
         """The row of a workplace, or None."""
@@ -60,6 +63,9 @@ def snapshot(
     lon = np.array([rows[i].lon for i in placed], dtype=np.float64)
     lat = np.array([rows[i].lat for i in placed], dtype=np.float64)
     x, y = to_grid(lon, lat)
+    by_municipality: dict[str, list[int]] = {}
+    for i, company in enumerate(rows):
+        by_municipality.setdefault(company.municipality, []).append(i)
     points = shapely.points(x, y)
     return Snapshot(
         companies=rows,
@@ -74,4 +80,6 @@ def snapshot(
         degrees=shapely.points(lon, lat),
         tree=shapely.STRtree(points),
         by_id={company.workplace_id: i for i, company in enumerate(rows)},
+        by_municipality=by_municipality,
+        active_placed=sum(1 for i in placed.tolist() if rows[i].status == "active"),
     )

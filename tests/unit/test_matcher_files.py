@@ -1,0 +1,116 @@
+"""`nardialog match` and `companies import --dry-run` on files: lines out, reasons on stderr, honest exit codes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.matcher.commands import import_, match
+
+HEADER = "workplace_id,organisation,name,lon,lat,sni,sni_version,municipality\n"
+REGISTER = HEADER + "W1,5599990008,Bageriet,18.03,59.4,10.710,2025,0162\nW2,ABC,Caféet,18.2,59.4,56.110,2025,0162\n"
+
+
+def line(**changes: Any) -> str:
+    content: dict[str, Any] = {
+        "municipality": "0162",
+        "source": "prov",
+        "case_id": "A",
+        "version": 1,
+        "title": "Titel",
+        "case_type": "gatuarbete",
+        "stage": "projektering",
+        "geometries": [{"role": "road", "geometry": {"type": "Point", "coordinates": [18.03, 59.4]}}],
+    }
+    return json.dumps(content | changes)
+
+
+class Files:
+    """A register and a case file in one folder, and what matching them printed."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.register, self.cases, self._capsys = folder / "register.csv", folder / "cases.jsonl", capsys
+
+    def match(self, *lines: str, register: str = REGISTER, **options: Any) -> tuple[int, list[dict[str, Any]], str]:
+        self.register.write_text(register, encoding="utf-8")
+        self.cases.write_text("\n".join(lines), encoding="utf-8")
+        code = match(register=self.register, cases=self.cases, **options)
+        out, err = self._capsys.readouterr()
+        return code, [json.loads(text) for text in out.splitlines()], err
+
+
+@pytest.fixture
+def files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Files:
+    return Files(tmp_path, capsys)
+
+
+def test_one_invitation_is_one_line_and_the_same_files_give_the_same_lines(files: Files) -> None:
+    code, lines, err = files.match(line())
+    assert code == 0
+    assert [(item["case_id"], item["organisation"]) for item in lines] == [("A", "5599990008")]
+    assert lines[0]["forms"]["primary"] == "fraga"
+    assert lines[0]["workplaces"][0]["workplace_id"] == "W1"
+    assert "invitations: 1" in err
+    assert files.match(line())[1] == lines
+
+
+def test_refused_and_held_input_is_named_and_ends_with_six(files: Files) -> None:
+    borås = [{"role": "site", "geometry": {"type": "Point", "coordinates": [12.94, 57.72]}}]
+    code, lines, err = files.match(line(), line(case_id="B", nytt=1), line(case_id="C", geometries=borås))
+    assert (code, len(lines)) == (6, 1)
+    assert "cases.jsonl: line 2: /nytt: wrong_shape" in err
+    assert "case C held: outside_municipality" in err
+    assert files.match(line(case_id="C", geometries=borås), no_holds=True)[0] == 0
+
+
+def test_an_older_version_is_ignored_and_counted_and_a_newer_one_replaces(files: Files) -> None:
+    code, lines, err = files.match(line(version=3, title="tre"), line(version=2), line(version=4, title="fyra"))
+    assert (code, len(lines)) == (0, 1)
+    assert "1 of an older version ignored" in err
+
+
+def test_a_past_deadline_invites_nobody_and_a_replay_counts_from_the_day_the_stage_opened(files: Files) -> None:
+    code, lines, err = files.match(line(respond_by="2020-06-01"))
+    assert (code, lines) == (0, [])
+    assert "closed: respond_by_passed" in err
+    _, replayed, _ = files.match(line(respond_by="2020-06-01", stage_opened="2020-05-04"))
+    assert replayed[0]["respond_by"] == "2020-06-01"
+
+
+def test_points_elsewhere_are_matched_where_the_setting_says_so(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    register = HEADER + "P1,ABC,Boulangerie,2.35,48.86,10.710,2025,0162\n"
+    paris = [{"role": "site", "geometry": {"type": "Point", "coordinates": [2.35, 48.86]}}]
+    assert files.match(line(geometries=paris), register=register)[0] == 6
+    monkeypatch.setenv("NARDIALOG_MATCHER__ALLOW_OUTSIDE_SWEDEN", "true")
+    code, lines, _ = files.match(line(geometries=paris), register=register)
+    assert (code, lines[0]["workplaces"][0]["distance_m"]) == (0, 0.0)
+
+
+def test_the_installations_key_makes_other_recipients_than_the_demos(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, demo, _ = files.match(line())
+    monkeypatch.setenv("NARDIALOG_INSTALLATION__RECIPIENT_KEY", "a secret of the installation")
+    _, ours, _ = files.match(line())
+    assert demo[0]["recipient_id"] != ours[0]["recipient_id"]
+
+
+def test_what_comes_later_is_a_usage_error(files: Files) -> None:
+    code, lines, err = files.match(line(), subscriptions=Path("s.jsonl"))
+    assert (code, lines) == (2, [])
+    assert "comes in a later release" in err
+
+
+def test_a_dry_run_reports_counts_and_refused_rows_without_their_values(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, report = tmp_path / "register.csv", tmp_path / "refused.csv"
+    path.write_text(REGISTER + "W3,191212121212,Enskild,59.4,18.03,56.110,2025,0162\n", encoding="utf-8")
+    assert import_(path, dry_run=True, json=True, report=report) == 6
+    counts = json.loads(capsys.readouterr().out)
+    assert (counts["read"], counts["accepted"], counts["refused"]) == (3, 2, 1)
+    assert counts["reasons"] == {"axis_order": 1}
+    written = report.read_text(encoding="utf-8-sig")
+    assert written.splitlines()[1].startswith("4,axis_order,")
+    assert "1212" not in written
