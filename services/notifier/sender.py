@@ -28,7 +28,6 @@ from services.notifier.ledger import store
 from services.notifier.ledger.database import Database, micros
 from services.notifier.ledger.events import Outbox
 from services.notifier.ledger.store import Link, Message
-from services.notifier.numbers import derived
 from services.notifier.policy.retry import breaker_wait, next_try
 from services.notifier.policy.suppression import About, Stop, stopped_by
 from services.notifier.policy.unknown import resolution
@@ -36,7 +35,7 @@ from services.runtime.clock import Clock
 from services.runtime.errors import Transient
 from services.runtime.logs import logger
 from services.runtime.metrics import ALARMS, CHANNEL_PAUSED, RESENT_UNKNOWN
-from services.runtime.sealing import Vault
+from services.runtime.sealing import Vault, blind_index
 
 _SWEEP: Final = 500
 _AGAIN: Final = timedelta(seconds=5)
@@ -167,7 +166,7 @@ class Sender:
             if self._held:
                 with contextlib.suppress(Transient):
                     async with self._database.transaction() as connection:
-                        await store.renew(connection, self._owner, self._clock.now() + self._options.lease)
+                        await store.renew(connection, self._owner, self._held, self._clock.now() + self._options.lease)
 
     async def plan(self) -> int:
         """Addresses what was admitted, ends what is late or called off, publishes what is due to be told."""
@@ -217,9 +216,7 @@ class Sender:
             return
         to_send = await self._resolve(channel, claimed)
         if to_send and (intended := await self._intend(to_send)):
-            await self._outbox.flush()
-            await self._tables.caught_up()
-            await self._send(channel, await self._look_once_more(intended))
+            await self._send(channel, await self._announced(intended))
         await self._outbox.flush()
 
     async def _resolve(self, channel: Channel, claimed: Sequence[Message]) -> list[Message]:
@@ -295,6 +292,20 @@ class Sender:
         invitations = [link.invitation() for link in _live(facts, message)]
         return self._composer.compose(draft, facts.rounds[message.round_id], invitations, companies)
 
+    async def _announced(self, intended: Sequence[Message]) -> list[Message]:
+        """Tells that the messages are composed and looks once more. When that fails, nothing has been called: the
+        intent is taken back, so that a broker that is down makes no outcome unknown.
+        """
+        try:
+            await self._outbox.flush()
+            await self._tables.caught_up()
+            return await self._look_once_more(intended)
+        except BaseException:
+            async with self._database.transaction() as connection:
+                held = await store.still_held(connection, intended, self._owner, state="sending")
+                await store.put_back(connection, held, self._clock.now())
+            raise
+
     async def _look_once_more(self, intended: Sequence[Message]) -> list[Message]:
         """What was said while the messages were composed still stops them: nothing has been called."""
         now = self._clock.now()
@@ -306,11 +317,11 @@ class Sender:
                 verdict = _verdict(message, facts, now)
                 if verdict is None:
                     going.append(message)
-                elif verdict.state is None and not message.repeats:
+                elif verdict.state is None:
                     await store.put_back(connection, [message], now + _AGAIN)
                 else:
-                    await self._end(connection, message, verdict.state or DeliveryState.FAILED, verdict.code)
-            await store.renew(connection, self._owner, now + self._options.lease)
+                    await self._end(connection, message, verdict.state, verdict.code)
+            await store.renew(connection, self._owner, self._held, now + self._options.lease)
         return going
 
     async def _send(self, channel: Channel, messages: Sequence[Message]) -> None:
@@ -414,7 +425,7 @@ class Sender:
     async def _failed(self, connection: AsyncConnection, message: Message, outcome: Outcome, now: datetime) -> None:
         await self._end(connection, message, DeliveryState.FAILED, outcome.code, outcome.detail)
         if outcome.suppress:
-            key = derived("suppression", self._index_key.hex(), message.address_index, "all")
+            key = blind_index(self._index_key, "suppression", f"{message.address_index}:all")
             event = Suppression(
                 municipality=message.municipality,
                 suppression_id=key,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, and_, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.company import Company
@@ -104,10 +104,12 @@ async def claim(
     return claimed
 
 
-async def renew(connection: AsyncConnection, owner: str, lease_until: datetime) -> None:
-    """Keeps everything that this owner holds."""
+async def renew(connection: AsyncConnection, owner: str, alive: Collection[str], lease_until: datetime) -> None:
+    """Keeps what this owner is at work on; what it has let go of by failing runs out."""
     await connection.execute(
-        update(MESSAGES).where(MESSAGES.c.lease_owner == owner).values(lease_until=micros(lease_until))
+        update(MESSAGES)
+        .where(MESSAGES.c.lease_owner == owner, MESSAGES.c.message_id.in_(list(alive)))
+        .values(lease_until=micros(lease_until))
     )
 
 
@@ -119,7 +121,8 @@ async def still_held(
     statement = select(MESSAGES).where(MESSAGES.c.message_id.in_(ids), MESSAGES.c.lease_owner == owner)
     if state is not None:
         statement = statement.where(MESSAGES.c.state == state)
-    return [message_of(row) for row in await connection.execute(statement.with_for_update())]
+    ordered = statement.order_by(MESSAGES.c.message_id).with_for_update()
+    return [message_of(row) for row in await connection.execute(ordered)]
 
 
 async def release(connection: AsyncConnection, messages: Sequence[Message], due: datetime | None = None) -> None:
@@ -129,9 +132,13 @@ async def release(connection: AsyncConnection, messages: Sequence[Message], due:
 
 
 async def put_back(connection: AsyncConnection, messages: Sequence[Message], due: datetime) -> None:
-    """Undoes an intent that no call followed: composed anew when its time comes."""
-    values = {"state": "pending", "intent_at": None, "body_encrypted": None, "due": micros(due)}
-    await _set(connection, messages, lease_owner=None, lease_until=None, **values)
+    """Undoes an intent that no call followed: composed anew when its time comes. The bytes of one whose outcome is
+    unknown stay, for a resend must be the same.
+    """
+    free = {"lease_owner": None, "lease_until": None, "due": micros(due)}
+    first = [message for message in messages if not message.repeats]
+    await _set(connection, first, state="pending", intent_at=None, body_encrypted=None, **free)
+    await _set(connection, [message for message in messages if message.repeats], state="unknown", **free)
 
 
 async def record_intent(connection: AsyncConnection, message: Message, body_encrypted: bytes, now: datetime) -> None:
@@ -244,6 +251,13 @@ async def paused(connection: AsyncConnection) -> str | None:
     """Why all sending is paused, or None when it is not."""
     found: str | None = await connection.scalar(select(CONTROLS.c.reason).where(CONTROLS.c.name == PAUSE))
     return found
+
+
+async def set_paused(connection: AsyncConnection, reason: str | None, now: datetime) -> None:
+    """Pauses all sending for a reason, or resumes it."""
+    await connection.execute(delete(CONTROLS).where(CONTROLS.c.name == PAUSE))
+    if reason is not None:
+        await connection.execute(insert(CONTROLS).values(name=PAUSE, reason=reason, at=micros(now)))
 
 
 async def tell(

@@ -1,0 +1,171 @@
+"""The notifier, wired: the only place where its parts meet.
+
+invitations   → Admission.handle      → ledger
+rounds        → Feeder (RoundFeed)    → ledger
+companies     → Feeder (CompanyFeed)  → ledger
+contacts      → Feeder (ContactFeed)  → ledger, encrypted
+suppressions  → Feeder (…Feed)        → ledger
+ledger        → Sender                → channels; outbox → deliveries, suppressions
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from datetime import timedelta
+
+from schemas.topics import COMPANIES, CONTACTS, DELIVERIES, INVITATIONS, ROUNDS, SUPPRESSIONS
+from services.notifier.addressing import Addressing
+from services.notifier.admission import GROUP, Admission
+from services.notifier.channels.elks46 import Elks46Channel
+from services.notifier.channels.port import Channel
+from services.notifier.channels.smtp import SmtpChannel
+from services.notifier.composing import Composer
+from services.notifier.feeders import GROUP as TABLES
+from services.notifier.feeders import CompanyFeed, ContactFeed, Feed, Feeder, RoundFeed, SuppressionFeed
+from services.notifier.ledger.database import Database, migrate
+from services.notifier.ledger.events import Outbox, Topics
+from services.notifier.sender import Sender, SenderOptions
+from services.notifier.settings import NotifierOptions, NotifierSettings
+from services.runtime.broker import Broker
+from services.runtime.clock import Clock
+from services.runtime.errors import Fault, Rejected
+from services.runtime.health import HealthServer
+from services.runtime.records import Record
+from services.runtime.sealing import Opener, Vault
+from services.runtime.tables import TableReader
+
+
+class NotifierApp:
+    """A running notifier. `finished` is the sender's task: it ends by `stop`, or with the fault that ended it."""
+
+    def __init__(
+        self,
+        settings: NotifierSettings,
+        clock: Clock,
+        *,
+        channels: Sequence[Channel],
+        composer: Composer,
+    ) -> None:
+        options = settings.notifier
+        kafka = settings.kafka
+        self._kafka = kafka
+        self._channels = channels
+        self.database = Database(options.database)
+        self.broker = Broker(kafka, service="notifier", clock=clock)
+        vault, index_key = Vault(options.key("vault_key")), options.key("index_key")
+        topics = Topics(kafka.topic(DELIVERIES), kafka.topic(SUPPRESSIONS))
+        self.outbox = Outbox(self.database, self.broker, topics)
+        feeds: dict[str, Feed] = {
+            kafka.topic(ROUNDS): RoundFeed(),
+            kafka.topic(COMPANIES): CompanyFeed(),
+            kafka.topic(CONTACTS): ContactFeed(Opener(options.openers()), vault, index_key, clock),
+            kafka.topic(SUPPRESSIONS): SuppressionFeed(),
+        }
+        self._feeder = Feeder(self.database, feeds, self._dead_letter(TABLES))
+        admission = Admission(self.database, self.outbox, clock, self._dead_letter(GROUP))
+        self.broker.subscribe([kafka.topic(INVITATIONS)], group=kafka.topic_prefix + GROUP, handle=admission.handle)
+        self._tables = _Readers()
+        self._feeds = tuple(feeds)
+        self.sender = Sender(
+            self.database,
+            self.outbox,
+            Addressing(
+                self.database, self.outbox, hold=timedelta(seconds=options.hold_seconds), windows=options.windows
+            ),
+            self._tables,
+            channels,
+            composer,
+            vault,
+            clock,
+            _sender_options(options),
+            index_key=index_key,
+        )
+        self._health = HealthServer(settings.health, lambda: self.sender.ready)
+        self._stopping = asyncio.Event()
+        self.finished: asyncio.Task[None] | None = None
+
+    def _dead_letter(self, group: str) -> "DeadLetters":
+        return DeadLetters(self.broker, self._kafka.topic_prefix + group)
+
+    async def start(self) -> None:
+        """Migrates, reads on from where the ledger stands, admits, sends."""
+        await migrate(self.database)
+        await self._health.start()
+        await self.broker.connect()  # a bad record in a table is a dead letter before the first invitation is read
+        positions = await self._feeder.positions()
+        self._tables.reader = TableReader(self._kafka, self._feeds, self._feeder.apply, positions=positions)
+        await self._tables.reader.start()
+        await self.broker.start()
+        self.finished = asyncio.create_task(self.sender.run(self._stopping), name="sender")
+
+    async def stop(self) -> None:
+        """Lets what is under way finish and be written down, then leaves."""
+        self._stopping.set()
+        if self.finished is not None:
+            with contextlib.suppress(Exception):
+                await self.finished
+        await self.broker.stop()
+        if self._tables.reader is not None:
+            await self._tables.reader.stop()
+        for channel in self._channels:
+            await channel.close()
+        await self._health.stop()
+        await self.database.close()
+
+
+class DeadLetters:
+    """Puts a record aside for one group."""
+
+    def __init__(self, broker: Broker, group: str) -> None:
+        self._broker = broker
+        self._group = group
+
+    async def __call__(self, record: Record, error: Rejected) -> None:
+        await self._broker.dead_letter(record, error, group=self._group)
+
+
+class _Readers:
+    """The table reader, which is made when the ledger's positions are known."""
+
+    reader: TableReader | None = None
+
+    async def caught_up(self) -> None:
+        if self.reader is None:
+            raise Fault("the notifier was not started")
+        await self.reader.caught_up()
+
+
+def _sender_options(options: NotifierOptions) -> SenderOptions:
+    return SenderOptions(
+        lease=timedelta(seconds=options.lease_seconds),
+        batch=options.batch_size,
+        parallel=options.parallel,
+        poll=options.poll_seconds,
+    )
+
+
+def build(
+    settings: NotifierSettings,
+    clock: Clock,
+    *,
+    channels: Sequence[Channel] | None = None,
+    composer: Composer | None = None,
+) -> NotifierApp:
+    """The notifier for these settings; channels and composer may be given, for the demo and tests."""
+    if composer is None:
+        from services.notifier.composer import composer_for  # templates are read on import
+
+        composer = composer_for(settings.notifier)
+    made = channels_for(settings.notifier) if channels is None else channels
+    return NotifierApp(settings, clock, channels=made, composer=composer)
+
+
+def channels_for(options: NotifierOptions) -> list[Channel]:
+    """The channels that the settings name."""
+    smtp = options.smtp_options()
+    channels: list[Channel] = [SmtpChannel(smtp)] if smtp else []
+    if options.sms is not None:
+        channels.append(Elks46Channel(options.sms))
+    if not channels:
+        raise Fault("no channel to send by: set NARDIALOG_NOTIFIER__SMTP__HOST, or …__SMS__USERNAME and the rest")
+    return channels

@@ -1,0 +1,582 @@
+"""Sending from the ledger, on both databases: once to each address, never to whom it must not, and told in the end."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from schemas.company import COMPANY_CHANGED, Company
+from schemas.company import EXAMPLE as COMPANY
+from schemas.contact import CONTACT_CHANGED, Contact
+from schemas.contact import EXAMPLE as CONTACT
+from schemas.delivery import Delivery, DeliveryState
+from schemas.identity import contact_id, invitation_id
+from schemas.invitation import EXAMPLE as INVITATION
+from schemas.invitation import INVITATION_CHANGED, Invitation
+from schemas.round import EXAMPLE as ROUND
+from schemas.round import ROUND_CHANGED, Round
+from schemas.suppression import SUPPRESSION_CHANGED, Suppression
+from schemas.types import Event
+from services.notifier.addressing import Addressing
+from services.notifier.admission import Admission
+from services.notifier.channels.memory import MemoryChannel
+from services.notifier.channels.port import Outcome, State
+from services.notifier.channels.port import Outgoing as Sent
+from services.notifier.composing import Draft
+from services.notifier.feeders import CompanyFeed, ContactFeed, Feeder, RoundFeed, SuppressionFeed
+from services.notifier.ledger.database import Database, migrate
+from services.notifier.ledger.events import Outbox, Topics
+from services.notifier.ledger.tables import INVITATIONS, MESSAGES
+from services.notifier.sender import Sender, SenderOptions
+from services.runtime.clock import ManualClock
+from services.runtime.errors import Rejected, Transient
+from services.runtime.parsing import outgoing
+from services.runtime.records import Outgoing, Record
+from services.runtime.sealing import Opener, Seal, Vault, key_pair, new_key
+
+pytestmark = pytest.mark.anyio
+
+MONDAY = datetime.fromisoformat("2025-11-10T10:00:00+01:00")
+PRIVATE, PUBLIC = key_pair()
+VAULT, INDEX = new_key(), new_key()
+ROUND_ID = str(ROUND["round_id"])
+
+
+class Kept:
+    """A publisher that keeps, or fails when told to."""
+
+    def __init__(self) -> None:
+        self.records: list[Outgoing] = []
+        self.down = False
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        if self.down:
+            raise Transient("no broker")
+        self.records += records
+
+
+class Still:
+    """Tables that are caught up; `then` happens at the next look but one, once."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.at: dict[int, Any] = {}
+
+    async def caught_up(self) -> None:
+        self.looks += 1
+        if (happens := self.at.pop(self.looks, None)) is not None:
+            await happens()
+
+
+class Plain:
+    """Composes the invitations' ids, and the moment, so that composing twice shows."""
+
+    def compose(
+        self, draft: Draft, round_: Round, invitations: Sequence[Invitation], companies: Mapping[str, Company]
+    ) -> bytes:
+        ids = [invitation.invitation_id for invitation in invitations]
+        names = sorted(company.name for company in companies.values())
+        return json.dumps({"ids": ids, "at": draft.at.isoformat(), "names": names}).encode()
+
+
+class House:
+    """A notifier without Kafka: events go straight to its handlers."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.clock = ManualClock(MONDAY)
+        self.published = Kept()
+        self.tables = Still()
+        self.email = MemoryChannel("email")
+        self.sms = MemoryChannel("sms", can_be_asked=True)
+        self.dead: list[Rejected] = []
+        self.offset = 0
+        self.database = Database(url)
+        self.outbox = Outbox(self.database, self.published, Topics())
+        feeds = {
+            "rounds": RoundFeed(),
+            "companies": CompanyFeed(),
+            "contacts": ContactFeed(Opener({"k1": PRIVATE}), Vault(VAULT), INDEX, self.clock),
+            "suppressions": SuppressionFeed(),
+        }
+        self.feeder = Feeder(self.database, feeds, self._dead_letter)
+        self.admission = Admission(self.database, self.outbox, self.clock, self._dead_letter)
+        self.sender = self.new_sender()
+
+    def new_sender(self, database: Database | None = None, options: SenderOptions | None = None) -> Sender:
+        store = database or self.database
+        outbox = Outbox(store, self.published, Topics())
+        hold = timedelta(seconds=600)
+        addressing = Addressing(store, outbox, hold=hold, windows="working_hours")
+        channels = (self.email, self.sms)
+        return Sender(
+            store,
+            outbox,
+            addressing,
+            self.tables,
+            channels,
+            Plain(),
+            Vault(VAULT),
+            self.clock,
+            options,
+            index_key=INDEX,
+        )
+
+    async def _dead_letter(self, record: Record, error: Rejected) -> None:
+        self.dead.append(error)
+
+    def record(self, topic: str, key: str, event: Event | None, type: str) -> Record:
+        self.offset += 1
+        if event is None:
+            return Record(topic, 0, self.offset, key.encode(), None, (), 0)
+        made = outgoing(topic, key, event, type=type, id=f"e{self.offset}", source="/test", time=self.clock.now())
+        headers = tuple((name, text.encode()) for name, text in made.headers.items())
+        return Record(topic, 0, self.offset, key.encode(), made.value, headers, 0)
+
+    async def round(self, **changes: Any) -> None:
+        event = Round.model_validate({**ROUND, "counts": {"invitations": 1}, **changes})
+        await self.feeder.apply([self.record("rounds", event.round_id, event, ROUND_CHANGED)])
+
+    async def company(self, workplace: str, recipient: str, **changes: Any) -> None:
+        given = {**COMPANY, "workplace_id": workplace, "recipient_id": recipient, **changes}
+        await self.feeder.apply([self.record("companies", workplace, Company.model_validate(given), COMPANY_CHANGED)])
+
+    async def contact(self, recipient: str, address: str, channel: str = "email", workplace: str | None = None) -> str:
+        identity = contact_id("register", recipient, workplace, "register", channel)
+        sealed = Seal("k1", PUBLIC).seal(json.dumps({"address": address}).encode()).model_dump()
+        given = {"contact_id": identity, "recipient_id": recipient, "workplace_id": workplace, "channel": channel}
+        event = Contact.model_validate({**CONTACT, **given, "sealed": sealed})
+        await self.feeder.apply([self.record("contacts", identity, event, CONTACT_CHANGED)])
+        return identity
+
+    async def invite(self, recipient: str, workplace: str, **changes: Any) -> str:
+        identity = invitation_id(ROUND_ID, recipient)
+        places: list[dict[str, Any]] = [{**INVITATION["workplaces"][0], "workplace_id": workplace}]  # type: ignore[index]
+        given = {"invitation_id": identity, "recipient_id": recipient, "workplaces": places}
+        event = Invitation.model_validate({**INVITATION, **given, **changes})
+        await self.admission.handle([self.record("invitations", event.case_key, event, INVITATION_CHANGED)])
+        return identity
+
+    async def stop_all(self, **changes: Any) -> None:
+        event = Suppression.model_validate(
+            {"municipality": "0162", "suppression_id": "s1", "kind": "stop", "scope": "all", "at": MONDAY, **changes}
+        )
+        await self.feeder.apply([self.record("suppressions", "s1", event, SUPPRESSION_CHANGED)])
+
+    async def reachable(self, recipient: str = "r1", address: str = "anna@exempel.test") -> str:
+        """A company with a contact and an invitation."""
+        await self.company(f"w-{recipient}", recipient)
+        await self.contact(recipient, address)
+        return await self.invite(recipient, f"w-{recipient}")
+
+    def told(self) -> list[Delivery]:
+        return [
+            Delivery.model_validate_json(record.value or b"")
+            for record in self.published.records
+            if record.topic == "deliveries"
+        ]
+
+    def states(self) -> list[str]:
+        return [event.state.value for event in self.told()]
+
+    async def messages(self) -> Sequence[Any]:
+        async with self.database.transaction() as connection:
+            return (await connection.execute(select(MESSAGES).order_by(MESSAGES.c.created_at))).all()
+
+    async def invitation_states(self) -> Counter[str]:
+        async with self.database.transaction() as connection:
+            return Counter((await connection.execute(select(INVITATIONS.c.state))).scalars())
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
+    url = f"sqlite+aiosqlite:///{tmp_path}/ledger.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+    made = House(url)
+    await migrate(made.database)
+    yield made
+    await made.database.close()
+
+
+async def test_one_message_carries_all_invitations_that_lead_to_an_address(house: House) -> None:
+    await house.round(counts={"invitations": 2})
+    one = await house.reachable("r1", "Anna@Exempel.test")
+    two = await house.reachable("r2", "anna@exempel.test")
+    await house.sender.turn()
+    [sent] = house.email.accepted
+    assert set(json.loads(sent.body)["ids"]) == {one, two}
+    assert house.states() == ["composed", "sent"]
+    assert set(house.told()[-1].invitation_ids) == {one, two}
+
+
+async def test_nothing_is_addressed_before_all_of_the_round_is_admitted_or_the_grace_is_over(house: House) -> None:
+    await house.round(counts={"invitations": 2}, opened_at=MONDAY - timedelta(seconds=600))
+    await house.reachable()
+    await house.sender.turn()
+    assert not house.email.accepted
+    house.clock.moment += timedelta(seconds=61)
+    await house.sender.turn()
+    assert len(house.email.accepted) == 1
+
+
+async def test_nothing_leaves_in_the_hold(house: House) -> None:
+    await house.round(opened_at=MONDAY)
+    await house.reachable()
+    await house.sender.turn()
+    assert not house.email.accepted
+    house.clock.moment += timedelta(seconds=600)
+    await house.sender.turn()
+    assert len(house.email.accepted) == 1
+
+
+async def test_an_invitation_that_comes_after_its_address_was_written_to_is_merged(house: House) -> None:
+    await house.round()
+    await house.reachable("r1")
+    await house.sender.turn()
+    late = await house.reachable("r2")
+    await house.sender.turn()
+    assert len(house.email.accepted) == 1
+    assert house.told()[-1].state is DeliveryState.MERGED
+    assert house.told()[-1].invitation_ids == [late]
+
+
+async def test_a_replay_sends_nothing_again(house: House) -> None:
+    await house.round()
+    await house.reachable()
+    await house.sender.turn()
+    await house.invite("r1", "w-r1")
+    await house.sender.turn()
+    assert len(house.email.accepted) == 1
+    assert house.states() == ["composed", "sent"]
+
+
+async def test_a_stop_made_at_a_page_stops_the_next_message_to_that_address(house: House) -> None:
+    await house.round()
+    await house.reachable()
+    await house.sender.turn()
+    [message] = await house.messages()
+    await house.stop_all(message_number=message.number)
+    await house.round(round_id="second")
+    await house.invite("r1", "w-r1", round_id="second", invitation_id="i2")
+    await house.sender.turn()
+    assert len(house.email.accepted) == 1
+    assert house.told()[-1].state is DeliveryState.SUPPRESSED
+    assert house.told()[-1].invitation_ids == ["i2"]
+
+
+async def test_a_stop_between_composing_and_calling_is_obeyed(house: House) -> None:
+    await house.round()
+    await house.reachable()
+
+    async def stop() -> None:
+        [message] = await house.messages()
+        assert message.state == "sending"
+        await house.stop_all(message_number=message.number)
+
+    house.tables.at[house.tables.looks + 3] = stop
+    await house.sender.turn()
+    assert not house.email.accepted
+    assert house.states() == ["composed", "suppressed"]
+
+
+async def test_an_undone_round_waits_and_goes_when_it_is_released_again(house: House) -> None:
+    await house.round()
+    await house.reachable()
+    await house.stop_all(kind="undone", scope="round", round_id=ROUND_ID)
+    await house.sender.turn()
+    assert not house.email.accepted
+    await house.stop_all(kind="undone", scope="round", round_id=ROUND_ID, lifted=True)
+    await house.sender.turn()
+    assert len(house.email.accepted) == 1
+
+
+async def test_a_withdrawn_round_cancels_what_waits(house: House) -> None:
+    await house.round()
+    house.clock.moment = datetime.fromisoformat("2025-11-15T12:00:00+01:00")  # a Saturday
+    await house.reachable("r1")
+    await house.sender.turn()
+    await house.round(state="withdrawn")
+    await house.reachable("r2", "bo@exempel.test")
+    house.clock.moment += timedelta(days=2)
+    await house.sender.turn()
+    assert not house.email.accepted
+    assert house.states() == ["cancelled", "cancelled"]
+
+
+async def test_a_message_waits_for_working_hours(house: House) -> None:
+    await house.round()
+    house.clock.moment = datetime.fromisoformat("2025-11-14T18:00:00+01:00")
+    await house.reachable()
+    await house.sender.turn()
+    assert not house.email.accepted
+    house.clock.moment = datetime.fromisoformat("2025-11-17T07:00:00+01:00")
+    await house.sender.turn()
+    assert len(house.email.accepted) == 1
+
+
+async def test_an_invitation_past_its_expiry_ends_as_expired(house: House) -> None:
+    await house.round()
+    await house.company("w-r1", "r1")
+    await house.contact("r1", "anna@exempel.test")
+    await house.invite("r1", "w-r1", expires_at=MONDAY - timedelta(seconds=1))
+    await house.sender.turn()
+    assert house.states() == ["expired"]
+
+
+async def test_a_message_past_its_expiry_ends_as_expired(house: House) -> None:
+    await house.round()
+    await house.reachable()
+    house.email.will(Outcome(State.RETRY, "greylisted"))
+    await house.sender.turn()
+    house.clock.moment = datetime.fromisoformat("2025-12-08T10:00:00+01:00")
+    await house.sender.turn()
+    assert not house.email.accepted
+    assert house.states() == ["composed", "retry", "expired"]
+
+
+async def test_nobody_to_reach_is_said_and_a_later_contact_reopens(house: House) -> None:
+    await house.round()
+    await house.company("w-r1", "r1")
+    await house.invite("r1", "w-r1")
+    await house.sender.turn()
+    assert house.states() == ["not_reachable"]
+    await house.contact("r1", "anna@exempel.test")
+    await house.sender.turn()
+    assert house.states() == ["not_reachable", "composed", "sent"]
+
+
+async def test_a_company_that_left_the_register_is_gone(house: House) -> None:
+    await house.round()
+    await house.company("w-r1", "r1", status="closed")
+    await house.contact("r1", "anna@exempel.test")
+    await house.invite("r1", "w-r1")
+    await house.sender.turn()
+    assert house.states() == ["gone"]
+
+
+async def test_a_revoked_invitation_is_cancelled_and_an_issued_one_after_it_reopened(house: House) -> None:
+    await house.round(opened_at=MONDAY)
+    await house.reachable()
+    await house.invite("r1", "w-r1", revision=2, state="revoked")
+    house.clock.moment += timedelta(seconds=700)
+    await house.sender.turn()
+    assert house.states() == ["cancelled"]
+    await house.invite("r1", "w-r1", revision=3)
+    await house.sender.turn()
+    assert len(house.email.accepted) == 1
+
+
+async def test_a_round_older_than_the_invitation_is_not_rendered_from(house: House) -> None:
+    await house.round()
+    await house.company("w-r1", "r1")
+    await house.contact("r1", "anna@exempel.test")
+    await house.invite("r1", "w-r1", basis={"case_version": 2})
+    await house.sender.turn()
+    assert not house.email.accepted
+    await house.round(basis={"case_version": 2})
+    await house.sender.turn()
+    assert len(house.email.accepted) == 1
+
+
+async def test_an_unknown_outcome_of_mail_is_resent_once_with_the_same_bytes(house: House) -> None:
+    await house.round()
+    await house.reachable()
+    house.email.will(Outcome(State.UNKNOWN, "connection_lost"))
+    await house.sender.turn()
+    house.clock.moment += timedelta(seconds=30)
+    await house.sender.turn()
+    first, second = house.email.accepted
+    assert (first.body, first.message_id) == (second.body, second.message_id)
+    assert house.states() == ["composed", "unknown", "composed", "sent"]
+    assert house.told()[-1].resent_unknown
+    [message] = await house.messages()
+    assert (message.state, message.resent_unknown) == ("sent", 1)
+
+
+async def test_a_second_unknown_outcome_ends_as_failed(house: House) -> None:
+    await house.round()
+    await house.reachable()
+    house.email.will(Outcome(State.UNKNOWN, "connection_lost"), Outcome(State.UNKNOWN, "connection_lost"))
+    for _ in range(4):
+        await house.sender.turn()
+    assert len(house.email.accepted) == 2
+    assert house.states()[-1] == "failed"
+    assert house.told()[-1].code == "unknown_outcome"
+
+
+async def test_an_unknown_sms_is_looked_up_after_ten_minutes_and_not_resent_when_found(house: House) -> None:
+    await house.round()
+    await house.company("w-r1", "r1")
+    await house.contact("r1", "070-000 00 00", "sms")
+    await house.invite("r1", "w-r1")
+    house.sms.will(Outcome(State.UNKNOWN, "gateway"))
+    await house.sender.turn()
+    await house.sender.turn()
+    assert house.states() == ["composed", "unknown"]
+    house.clock.moment += timedelta(minutes=10)
+    await house.sender.turn()
+    assert len(house.sms.accepted) == 1
+    assert house.states() == ["composed", "unknown", "sent"]
+
+
+async def test_an_unknown_sms_that_the_provider_does_not_know_is_resent(house: House) -> None:
+    await house.round()
+    await house.company("w-r1", "r1")
+    await house.contact("r1", "+46700000000", "sms")
+    await house.invite("r1", "w-r1")
+    house.sms.will(Outcome(State.UNKNOWN, "gateway"), accept=False)
+    await house.sender.turn()
+    house.clock.moment += timedelta(minutes=10)
+    await house.sender.turn()
+    assert len(house.sms.accepted) == 1
+    assert house.states() == ["composed", "unknown", "composed", "sent"]
+
+
+class Dies(BaseException):
+    """The process is gone."""
+
+
+async def test_a_crash_between_intent_and_outcome_is_resent_once_when_the_lease_ends(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.round()
+    await house.reachable()
+    take = house.email.send
+
+    async def die(message: Sent) -> Outcome:
+        await take(message)
+        raise Dies
+
+    monkeypatch.setattr(house.email, "send", die)
+    with pytest.raises(Dies):
+        await house.sender.turn()
+    monkeypatch.undo()
+    heir = house.new_sender()
+    await heir.turn()
+    assert len(house.email.accepted) == 1
+    house.clock.moment += timedelta(seconds=121)
+    await heir.turn()
+    await heir.turn()
+    first, second = house.email.accepted
+    assert first.body == second.body
+    assert house.told()[-1].resent_unknown
+    assert house.states() == ["composed", "unknown", "composed", "sent"]
+
+
+async def test_a_broker_that_is_down_after_the_intent_makes_no_outcome_unknown(house: House) -> None:
+    await house.round()
+    await house.reachable()
+    await house.sender.plan()
+    house.published.down = True
+    with pytest.raises(Transient):
+        await house.sender.deliver("email")
+    house.published.down = False
+    assert not house.email.accepted
+    await house.sender.turn()
+    assert len(house.email.accepted) == 1
+    assert "unknown" not in house.states()
+
+
+async def test_a_message_not_accepted_is_tried_again_later(house: House) -> None:
+    await house.round()
+    await house.reachable()
+    house.email.will(Outcome(State.RETRY, "greylisted", "451 4.7.1"))
+    await house.sender.turn()
+    await house.sender.turn()
+    assert not house.email.accepted
+    house.clock.moment += timedelta(minutes=5)
+    await house.sender.turn()
+    assert house.states() == ["composed", "retry", "composed", "sent"]
+    assert house.told()[-1].attempt == 2
+
+
+async def test_a_channel_in_trouble_backs_off_and_the_other_goes_on(house: House) -> None:
+    await house.round(counts={"invitations": 2})
+    await house.reachable("r1")
+    await house.company("w-r2", "r2")
+    await house.contact("r2", "+46700000000", "sms")
+    await house.invite("r2", "w-r2")
+    house.email.will(Outcome(State.NOT_SENT, "refused"))
+    await house.sender.turn()
+    assert (len(house.email.accepted), len(house.sms.accepted)) == (0, 1)
+    await house.sender.turn()
+    assert not house.email.accepted
+    house.clock.moment += timedelta(seconds=6)
+    await house.sender.turn()
+    assert len(house.email.accepted) == 1
+    assert house.told()[-1].attempt == 1
+
+
+async def test_a_dead_address_is_suppressed_for_all_rounds(house: House) -> None:
+    await house.round()
+    await house.reachable()
+    house.email.will(Outcome(State.FAILED, "no_such_address", "550 5.1.1", suppress=True))
+    await house.sender.turn()
+    assert house.states() == ["composed", "failed"]
+    [record] = [record for record in house.published.records if record.topic == "suppressions"]
+    event = Suppression.model_validate_json(record.value or b"")
+    [message] = await house.messages()
+    assert (event.kind, event.scope, event.address_index) == ("bounce", "all", message.address_index)
+
+
+async def test_paused_sending_sends_nothing(house: House) -> None:
+    from services.notifier.ledger import store
+
+    await house.round()
+    await house.reachable()
+    async with house.database.transaction() as connection:
+        await store.set_paused(connection, "mail relay is moved", MONDAY)
+    await house.sender.turn()
+    assert not house.email.accepted
+    async with house.database.transaction() as connection:
+        await store.set_paused(connection, None, MONDAY)
+    await house.sender.turn()
+    assert len(house.email.accepted) == 1
+
+
+async def test_no_address_lies_readable_in_the_ledger(house: House) -> None:
+    await house.round()
+    await house.reachable("r1", "anna@exempel.test")
+    await house.sender.turn()
+    [message] = await house.messages()
+    assert b"anna" not in message.address_encrypted
+    assert b"ids" not in message.body_encrypted
+    assert not any(b"anna" in (record.value or b"") for record in house.published.records)
+
+
+async def test_two_notifiers_on_one_ledger_send_each_message_once(postgres_url: str) -> None:
+    house = House(postgres_url)
+    await migrate(house.database)
+    await house.round(counts={"invitations": 60})
+    for number in range(60):
+        await house.reachable(f"r{number}", f"a{number}@exempel.test")
+    other = Database(postgres_url)
+    options = SenderOptions(batch=7)
+    senders = [house.new_sender(options=options), house.new_sender(other, options)]
+    for _ in range(8):
+        await asyncio.gather(*(sender.turn() for sender in senders))
+    assert len(house.email.accepted) == 60
+    assert len({message.address for message in house.email.accepted}) == 60
+    await other.close()
+    await house.database.close()
+
+
+async def test_a_lease_that_another_took_over_is_not_written_over(house: House) -> None:
+    await house.round()
+    await house.reachable()
+    await house.sender.plan()
+
+    async def stolen() -> None:
+        async with house.database.transaction() as connection:
+            await connection.execute(update(MESSAGES).values(lease_owner="another"))
+
+    house.tables.at[house.tables.looks + 2] = stolen
+    await house.sender.deliver("email")
+    assert not house.email.accepted
