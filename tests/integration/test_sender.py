@@ -29,7 +29,7 @@ from services.notifier.channels.memory import MemoryChannel
 from services.notifier.channels.port import Outcome, State
 from services.notifier.channels.port import Outgoing as Sent
 from services.notifier.composing import Draft
-from services.notifier.feeders import CompanyFeed, ContactFeed, Feeder, RoundFeed, SuppressionFeed
+from services.notifier.feeders import CompanyFeed, ContactFeed, Feed, Feeder, RoundFeed, SuppressionFeed
 from services.notifier.ledger.database import Database, migrate
 from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.tables import INVITATIONS, MESSAGES
@@ -99,7 +99,7 @@ class House:
         self.offset = 0
         self.database = Database(url)
         self.outbox = Outbox(self.database, self.published, Topics())
-        feeds = {
+        feeds: dict[str, Feed] = {
             "rounds": RoundFeed(),
             "companies": CompanyFeed(),
             "contacts": ContactFeed(Opener({"k1": PRIVATE}), Vault(VAULT), INDEX, self.clock),
