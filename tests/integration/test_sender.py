@@ -1,9 +1,11 @@
 """Sending from the ledger, on both databases: once to each address, never to whom it must not, and told in the end."""
 
 import asyncio
+import base64
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,9 +24,11 @@ from schemas.invitation import INVITATION_CHANGED, Invitation
 from schemas.round import EXAMPLE as ROUND
 from schemas.round import ROUND_CHANGED, Round
 from schemas.suppression import SUPPRESSION_CHANGED, Suppression
+from schemas.topics import ALL_TOPICS
 from schemas.types import Event
 from services.notifier.addressing import Addressing
 from services.notifier.admission import Admission
+from services.notifier.app import build
 from services.notifier.channels.memory import MemoryChannel
 from services.notifier.channels.port import Outcome, State
 from services.notifier.channels.port import Outgoing as Sent
@@ -34,11 +38,15 @@ from services.notifier.ledger.database import Database, migrate
 from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.tables import INVITATIONS, MESSAGES
 from services.notifier.sender import Sender, SenderOptions
-from services.runtime.clock import ManualClock
+from services.notifier.settings import NotifierOptions, NotifierSettings
+from services.runtime.clock import ManualClock, SystemClock
 from services.runtime.errors import Rejected, Transient
+from services.runtime.local_kafka import LocalKafka
 from services.runtime.parsing import outgoing
 from services.runtime.records import Outgoing, Record
 from services.runtime.sealing import Opener, Seal, Vault, key_pair, new_key
+from services.runtime.settings import HealthSettings, KafkaSettings
+from services.runtime.topic_admin import TopicAdmin
 
 pytestmark = pytest.mark.anyio
 
@@ -580,3 +588,92 @@ async def test_a_lease_that_another_took_over_is_not_written_over(house: House) 
     house.tables.at[house.tables.looks + 2] = stolen
     await house.sender.deliver("email")
     assert not house.email.accepted
+
+
+class Announcing(MemoryChannel):
+    """Says when it took the first message."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.took = asyncio.Event()
+
+    async def send(self, message: Sent) -> Outcome:
+        outcome = await super().send(message)
+        self.took.set()
+        return outcome
+
+
+async def test_the_wired_notifier_takes_an_invitation_from_kafka_to_a_mail_and_tells(
+    kafka: LocalKafka, topic_prefix: str, tmp_path: Path
+) -> None:
+    settings = _settings(kafka, topic_prefix, tmp_path)
+    topics = [replace(topic, name=topic_prefix + topic.name) for topic in ALL_TOPICS]
+    with TopicAdmin(kafka.bootstrap) as admin:
+        admin.create(topics, partitions=2, replication=1)
+    clock, email = SystemClock(), Announcing("email")
+    app = build(settings, clock, channels=[email], composer=Plain())
+    await app.start()
+    try:
+        await app.broker.publish(_story(topic_prefix))
+        await asyncio.wait_for(email.took.wait(), 30)
+    finally:
+        await app.stop()
+    assert json.loads(email.accepted[0].body)["ids"] == [invitation_id(ROUND_ID, "r1")]
+    again = build(settings, clock, channels=[second := MemoryChannel("email")], composer=Plain())
+    await again.start()
+    await again.stop()
+    assert not second.accepted
+
+
+def _settings(kafka: LocalKafka, topic_prefix: str, folder: Path) -> NotifierSettings:
+    options = {
+        "database": f"sqlite+aiosqlite:///{folder}/ledger.db",
+        "vault_key": base64.b64encode(VAULT).decode(),
+        "index_key": base64.b64encode(INDEX).decode(),
+        "private_keys": {"k1": base64.b64encode(PRIVATE).decode()},
+        "hold_seconds": 0,
+        "windows": "always",
+        "poll_seconds": 0.05,
+    }
+    return NotifierSettings(
+        kafka=KafkaSettings(bootstrap=(kafka.bootstrap,), topic_prefix=topic_prefix),
+        health=HealthSettings(port=None),
+        notifier=NotifierOptions.model_validate(options),
+    )
+
+
+def _story(prefix: str) -> list[Outgoing]:
+    """A company, its contact, an open round and its one invitation; expiring long after today."""
+    now = SystemClock().now()
+    late = (now + timedelta(days=20)).isoformat()
+    place = [{**INVITATION["workplaces"][0], "workplace_id": "w1"}]  # type: ignore[index]
+    sealed = Seal("k1", PUBLIC).seal(b'{"address": "anna@exempel.test"}').model_dump()
+    identity = invitation_id(ROUND_ID, "r1")
+    invited = {"invitation_id": identity, "recipient_id": "r1", "workplaces": place, "expires_at": late}
+    events: list[tuple[str, str, Event, str]] = [
+        (
+            "companies",
+            "w1",
+            Company.model_validate({**COMPANY, "workplace_id": "w1", "recipient_id": "r1"}),
+            COMPANY_CHANGED,
+        ),
+        (
+            "contacts",
+            "c1",
+            Contact.model_validate(
+                {**CONTACT, "contact_id": "c1", "recipient_id": "r1", "workplace_id": None, "sealed": sealed}
+            ),
+            CONTACT_CHANGED,
+        ),
+        (
+            "rounds",
+            ROUND_ID,
+            Round.model_validate({**ROUND, "expires_at": late, "counts": {"invitations": 1}}),
+            ROUND_CHANGED,
+        ),
+        ("invitations", "0162/exempel/EX-2", Invitation.model_validate({**INVITATION, **invited}), INVITATION_CHANGED),
+    ]
+    return [
+        outgoing(prefix + topic, key, event, type=type_, id=f"e-{topic}", source="/test", time=now)
+        for topic, key, event, type_ in events
+    ]
