@@ -156,7 +156,7 @@ class Addressing:
             "attempts": 0,
             "unknowns": 0,
             "resent_unknown": 0,
-            "address_encrypted": choice.reach.address_encrypted,
+            "address_encrypted": b"" if stop and stop.kind == "erased" else choice.reach.address_encrypted,
             "provider_ref": "",
             "code": stop.kind if stop else "",
             "created_at": micros(now),

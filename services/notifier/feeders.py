@@ -240,11 +240,27 @@ class SuppressionFeed:
 
     async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
         for row in rows:
-            if row["message_number"] is None or row["address_index"] is not None:
-                continue
-            found = select(MESSAGES.c.address_index).where(MESSAGES.c.number == row["message_number"])
-            await connection.execute(
-                update(SUPPRESSIONS)
-                .where(SUPPRESSIONS.c.suppression_id == row["suppression_id"])
-                .values(address_index=found.scalar_subquery())
-            )
+            if row["message_number"] is not None and row["address_index"] is None:
+                await _resolve(connection, row)
+            if row["kind"] == "erased" and not row["lifted"]:
+                await _empty(connection, row["suppression_id"])
+
+
+async def _resolve(connection: AsyncConnection, row: Row) -> None:
+    found = select(MESSAGES.c.address_index).where(MESSAGES.c.number == row["message_number"])
+    await connection.execute(
+        update(SUPPRESSIONS)
+        .where(SUPPRESSIONS.c.suppression_id == row["suppression_id"])
+        .values(address_index=found.scalar_subquery())
+    )
+
+
+async def _empty(connection: AsyncConnection, suppression_id: str) -> None:
+    """An erased person's messages keep neither address nor words; those still waiting lose them when they end."""
+    erased = select(SUPPRESSIONS.c.address_index).where(SUPPRESSIONS.c.suppression_id == suppression_id)
+    await connection.execute(
+        update(MESSAGES)
+        .where(MESSAGES.c.address_index.in_(erased))
+        .where(MESSAGES.c.state.not_in(("pending", "retry", "sending", "unknown")))
+        .values(address_encrypted=b"", body_encrypted=None)
+    )

@@ -38,6 +38,8 @@ from services.runtime.metrics import ALARMS, CHANNEL_PAUSED, RESENT_UNKNOWN
 from services.runtime.sealing import Vault, blind_index
 
 _SWEEP: Final = 500
+_AHEAD: Final = 2
+"""Intents are written for so many times the calls at once: a crash leaves all of them unknown, called or not."""
 _AGAIN: Final = timedelta(seconds=5)
 """When to look again at a message whose round is not ready for it."""
 
@@ -215,8 +217,10 @@ class Sender:
         if not claimed:
             return
         to_send = await self._resolve(channel, claimed)
-        if to_send and (intended := await self._intend(to_send)):
-            await self._send(channel, await self._announced(intended))
+        few = self._options.parallel * _AHEAD
+        for start in range(0, len(to_send), few):
+            if intended := await self._intend(to_send[start : start + few]):
+                await self._send(channel, await self._announced(intended))
         await self._outbox.flush()
 
     async def _resolve(self, channel: Channel, claimed: Sequence[Message]) -> list[Message]:
@@ -248,9 +252,15 @@ class Sender:
             facts = await _facts(connection, held)
             going = await self._sift(connection, held, facts, now)
             companies = await _companies(connection, going, facts)
-            composed = [m for m in going if await self._compose(connection, m, facts, companies, now)]
-            await store.tell(connection, self._outbox, composed, DeliveryState.COMPOSED, "ok", now, linked=facts.links)
-        return composed
+            composed = []
+            for message in going:
+                body = message.body_encrypted or await self._compose(connection, message, facts, companies, now)
+                if body is not None:
+                    composed.append((message, body))
+            await store.record_intents(connection, composed, now)
+            told = [message for message, _ in composed]
+            await store.tell(connection, self._outbox, told, DeliveryState.COMPOSED, "ok", now, linked=facts.links)
+        return told
 
     async def _sift(
         self, connection: AsyncConnection, held: Sequence[Message], facts: _Facts, now: datetime
@@ -273,18 +283,14 @@ class Sender:
         facts: _Facts,
         companies: Mapping[str, Company],
         now: datetime,
-    ) -> bool:
-        body = message.body_encrypted
-        if body is None:
-            try:
-                body = self._vault.encrypt(self._written(message, facts, companies, now))
-            except Exception as error:
-                logger().error("composing failed", message_id=message.message_id, error=type(error).__name__)
-                ALARMS.labels(message.channel, "compose_failed").inc()
-                await self._end(connection, message, DeliveryState.FAILED, "compose_failed")
-                return False
-        await store.record_intent(connection, message, body, now)
-        return True
+    ) -> bytes | None:
+        try:
+            return self._vault.encrypt(self._written(message, facts, companies, now))
+        except Exception as error:
+            logger().error("composing failed", message_id=message.message_id, error=type(error).__name__)
+            ALARMS.labels(message.channel, "compose_failed").inc()
+            await self._end(connection, message, DeliveryState.FAILED, "compose_failed")
+            return None
 
     def _written(self, message: Message, facts: _Facts, companies: Mapping[str, Company], now: datetime) -> bytes:
         address = self._vault.decrypt(message.address_encrypted).decode()
@@ -378,14 +384,16 @@ class Sender:
     async def _record(self, outcomes: Sequence[tuple[Message, Outcome]], *, looked_up: bool = False) -> None:
         by_id = {message.message_id: outcome for message, outcome in outcomes}
         async with self._database.transaction() as connection:
-            for message in await store.still_held(connection, [message for message, _ in outcomes], self._owner):
-                await self._outcome(connection, message, by_id[message.message_id], looked_up)
+            held = await store.still_held(connection, [message for message, _ in outcomes], self._owner)
+            became = [(message, by_id[message.message_id]) for message in held]
+            await self._sent(connection, [b for b in became if b[1].state is State.SENT], looked_up=looked_up)
+            for message, outcome in became:
+                if outcome.state is not State.SENT:
+                    await self._not_accepted(connection, message, outcome)
 
-    async def _outcome(self, connection: AsyncConnection, message: Message, outcome: Outcome, looked_up: bool) -> None:
+    async def _not_accepted(self, connection: AsyncConnection, message: Message, outcome: Outcome) -> None:
         now = self._clock.now()
-        if outcome.state is State.SENT:
-            await self._sent(connection, message, outcome, now, resent=message.repeats and not looked_up)
-        elif outcome.state is State.UNKNOWN:
+        if outcome.state is State.UNKNOWN:
             await store.leave_unknown(connection, self._outbox, message, outcome.code, now)
         elif outcome.state is State.NOT_SENT:
             until = self._breakers[message.channel].until or now
@@ -404,23 +412,26 @@ class Sender:
         return next_try(message.attempts + 1, now, message.created_at, message.expires_at, outcome.retry_after)
 
     async def _sent(
-        self, connection: AsyncConnection, message: Message, outcome: Outcome, now: datetime, *, resent: bool
+        self, connection: AsyncConnection, became: Sequence[tuple[Message, Outcome]], *, looked_up: bool
     ) -> None:
-        if resent:
-            RESENT_UNKNOWN.labels(message.channel).inc()
-        await store.tell(
-            connection, self._outbox, [message], DeliveryState.SENT, outcome.code, now, detail=outcome.detail
-        )
-        await store.transition(
-            connection,
-            message,
-            "sent",
-            code=outcome.code,
-            sent_at=micros(now),
-            provider_ref=outcome.provider_ref[:300],
-            attempts=message.attempts + 1,
-            resent_unknown=int(resent),
-        )
+        now = self._clock.now()
+        said = [(message, outcome.code, outcome.detail) for message, outcome in became]
+        await store.tell_each(connection, self._outbox, said, DeliveryState.SENT, now)
+        changes = []
+        for message, outcome in became:
+            resent = message.repeats and not looked_up
+            if resent:
+                RESENT_UNKNOWN.labels(message.channel).inc()
+            values = {
+                "state": "sent",
+                "code": outcome.code,
+                "sent_at": micros(now),
+                "provider_ref": outcome.provider_ref[:300],
+                "attempts": message.attempts + 1,
+                "resent_unknown": int(resent),
+            }
+            changes.append((message, values))
+        await store.transitions(connection, changes)
 
     async def _failed(self, connection: AsyncConnection, message: Message, outcome: Outcome, now: datetime) -> None:
         await self._end(connection, message, DeliveryState.FAILED, outcome.code, outcome.detail)
@@ -444,7 +455,8 @@ class Sender:
         if message.repeats and state is not DeliveryState.FAILED:
             state, code = DeliveryState.FAILED, "unknown_outcome"
         await store.tell(connection, self._outbox, [message], state, code, self._clock.now(), detail=detail)
-        await store.transition(connection, message, state.value, code=code, attempts=message.attempts + 1)
+        emptied = {"address_encrypted": b"", "body_encrypted": None} if code == "erased" else {}
+        await store.transition(connection, message, state.value, code=code, attempts=message.attempts + 1, **emptied)
 
     def _outgoing(self, message: Message, body: bytes, intent_at: datetime | None) -> Outgoing:
         address = self._vault.decrypt(message.address_encrypted).decode()

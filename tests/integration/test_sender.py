@@ -559,6 +559,21 @@ async def test_no_address_lies_readable_in_the_ledger(house: House) -> None:
     assert not any(b"anna" in (record.value or b"") for record in house.published.records)
 
 
+async def test_an_erased_person_leaves_neither_address_nor_words_in_the_ledger(house: House) -> None:
+    await house.round()
+    await house.reachable()
+    await house.sender.turn()
+    [sent] = await house.messages()
+    await house.round(round_id="second", opened_at=MONDAY - timedelta(seconds=590))
+    await house.invite("r1", "w-r1", round_id="second", invitation_id="i2")
+    await house.stop_all(kind="erased", address_index=sent.address_index)
+    house.clock.moment += timedelta(seconds=20)
+    await house.sender.turn()
+    assert len(house.email.accepted) == 1
+    assert {(row.address_encrypted, row.body_encrypted) for row in await house.messages()} == {(b"", None)}
+    assert house.told()[-1].code == "erased"
+
+
 async def test_two_notifiers_on_one_ledger_send_each_message_once(postgres_url: str) -> None:
     house = House(postgres_url)
     await migrate(house.database)

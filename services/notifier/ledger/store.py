@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.company import Company
@@ -141,9 +141,22 @@ async def put_back(connection: AsyncConnection, messages: Sequence[Message], due
     await _set(connection, [message for message in messages if message.repeats], state="unknown", **free)
 
 
-async def record_intent(connection: AsyncConnection, message: Message, body_encrypted: bytes, now: datetime) -> None:
+async def record_intents(connection: AsyncConnection, composed: Sequence[tuple[Message, bytes]], now: datetime) -> None:
     """The bytes and the moment: committed before any provider is called."""
-    await _set(connection, [message], state="sending", body_encrypted=body_encrypted, intent_at=micros(now))
+    values = {"state": "sending", "intent_at": micros(now)}
+    await _set_each(connection, [(message, {**values, "body_encrypted": body}) for message, body in composed])
+
+
+async def transitions(connection: AsyncConnection, changes: Sequence[tuple[Message, dict[str, Any]]]) -> None:
+    """New states of several messages, all with the same columns; their leases end."""
+    ended = {"lease_owner": None, "lease_until": None}
+    await _set_each(connection, [(message, {**ended, **values}) for message, values in changes])
+
+
+async def _set_each(connection: AsyncConnection, changes: Sequence[tuple[Message, dict[str, Any]]]) -> None:
+    if changes:
+        statement = update(MESSAGES).where(MESSAGES.c.message_id == bindparam("which"))
+        await connection.execute(statement, [{"which": message.message_id, **values} for message, values in changes])
 
 
 async def transition(connection: AsyncConnection, message: Message, state: str, **values: Any) -> None:
@@ -272,9 +285,23 @@ async def tell(
     linked: Mapping[str, list[Link]] | None = None,
 ) -> None:
     """Writes what became of messages to the outbox, each with the invitations that it carries."""
-    carried = linked if linked is not None else await links(connection, messages)
+    said = [(message, code, detail) for message in messages]
+    await tell_each(connection, outbox, said, state, at, linked=linked)
+
+
+async def tell_each(
+    connection: AsyncConnection,
+    outbox: Outbox,
+    said: Sequence[tuple[Message, str, str]],
+    state: DeliveryState,
+    at: datetime,
+    *,
+    linked: Mapping[str, list[Link]] | None = None,
+) -> None:
+    """The same, with a code and a detail of its own for each message."""
+    carried = linked if linked is not None else await links(connection, [message for message, _, _ in said])
     events = []
-    for message in messages:
+    for message, code, detail in said:
         DELIVERIES.labels(message.channel, state).inc()
         if on_it := carried.get(message.message_id):
             events.append(message_event(message, on_it, state, code, at, detail=detail))
