@@ -1,0 +1,52 @@
+"""What is written: the same bytes for the same values, nothing that breaks a header, an SMS in one part."""
+
+from datetime import datetime
+from email import message_from_bytes
+from email.policy import default
+
+import pytest
+
+from schemas.company import EXAMPLE as COMPANY
+from schemas.company import Company
+from schemas.invitation import EXAMPLE as INVITATION
+from schemas.invitation import Invitation
+from schemas.round import EXAMPLE as ROUND
+from schemas.round import Round
+from services.notifier.composer import PlainComposer
+from services.notifier.composing import Draft
+from services.notifier.numbers import mint
+
+AT = datetime.fromisoformat("2025-11-10T09:00:00+01:00")
+COMPOSER = PlainComposer(
+    portal_url="https://dialog.example", sender_name="Danderyd", sender_email="d@dialog.example", token_key=b"k" * 32
+)
+
+
+def compose(channel: str, **texts: object) -> bytes:
+    draft = Draft("m1", 7, channel, "sv", "anna@exempel.test", AT)
+    round_ = Round.model_validate({**ROUND, "texts": {**ROUND["texts"], **texts}})  # type: ignore[dict-item]
+    company = Company.model_validate(COMPANY)
+    return COMPOSER.compose(draft, round_, [Invitation.model_validate(INVITATION)], {company.workplace_id: company})
+
+
+def test_composing_twice_gives_the_same_bytes() -> None:
+    assert compose("email") == compose("email")
+
+
+def test_a_mail_says_why_and_has_one_link_and_one_click_to_stop() -> None:
+    mail = message_from_bytes(compose("email"), policy=default)
+    text = mail.get_content()
+    token = mint(7, b"k" * 32)
+    assert "Exempelbageriet, Stockholmsvägen 40: ligger 12 meter från området; er bransch 10710 berörs." in text
+    assert f"https://dialog.example/i/{token}" in text
+    assert mail["Message-ID"] == "<m1@dialog.example>"
+    assert mail["List-Unsubscribe"] == f"<https://dialog.example/avsluta/{token}>"
+    assert mail["To"] == "anna@exempel.test"
+
+
+@pytest.mark.parametrize("title", ["Kort", "Mycket lång rubrik om gatuarbeten " * 4])
+def test_an_sms_is_one_part_with_its_link_whole(title: str) -> None:
+    text = compose("sms", title=title.strip()).decode()
+    assert len(text) <= 160
+    assert text.endswith(f"https://dialog.example/i/{mint(7, b'k' * 32)}")
+    assert "5/12" in text
