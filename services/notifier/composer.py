@@ -2,43 +2,25 @@
 
 The bytes depend on nothing but the values (no clock, no random boundary), so a resend is the same mail with the same
 Message-ID and Date. Mail is plain text, Swedish first and English second; what stands in a header is one line by its
-type. SMS keeps to one part of 160 characters of GSM 03.38: the title yields, never the date or the link.
+type. The words of the SMS and of the why-block are services/rendering's.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
-from typing import Final
 
 from schemas.company import Company
-from schemas.invitation import Invitation, InvitedWorkplace, Reason
+from schemas.invitation import Invitation
 from schemas.round import Round
 from services.notifier.composing import Draft
 from services.notifier.numbers import mint
 from services.notifier.settings import NotifierOptions
-
-SMS_CHARACTERS: Final = 160
-_MOST_PLACES: Final = 10
-_FOLDED: Final = str.maketrans({"–": "-", "—": "-", "’": "'", "‘": "'", "”": '"', "“": '"', "…": "...", "\u00a0": " "})
-_MONTHS: Final = tuple(
-    "januari februari mars april maj juni juli augusti september oktober november december".split()  # noqa: SIM905
-)
-    "januari",
-    "februari",
-    "mars",
-    "april",
-    "maj",
-    "juni",
-    "juli",
-    "augusti",
-    "september",
-    "oktober",
-    "november",
-    "december",
-]
+from services.rendering import dates
+from services.rendering.dates import Lang
+from services.rendering.sms import render_sms
+from services.rendering.why import Workplace, why_block
 
 
 class PlainComposer:
@@ -55,17 +37,15 @@ class PlainComposer:
     ) -> bytes:
         """The bytes of one message."""
         link = f"{self._portal}/i/{mint(draft.number, self._key)}"
+        lang: Lang = "en" if draft.language == "en" else "sv"
+        places = {place.workplace_id: place for invitation in invitations for place in invitation.workplaces}
+        facts = {key: _facts(companies[key]) for key in places if key in companies}
         if draft.channel == "sms":
-            return self._sms(round_, link).encode()
-        return self._mail(draft, round_, link, _why(invitations, companies))
-
-    def _sms(self, round_: Round, link: str) -> str:
-        until = (
-            f" Svara senast {round_.respond_by.day}/{round_.respond_by.month}:" if round_.respond_by else " Läs mer:"
-        )
-        room = SMS_CHARACTERS - len(f"{self._name}:  kan påverka er.{until} {link}")
-        title = _cut(round_.texts.title.translate(_FOLDED), room)
-        return f"{self._name.translate(_FOLDED)}: {title} kan påverka er.{until} {link}"
+            street = next((fact.street for _, fact in sorted(facts.items())), "")
+            return render_sms(round_, sender=self._name, link=link, address=street, lang=lang).encode()
+        more = sum(invitation.more_workplaces for invitation in invitations)
+        why = why_block(round_, list(places.values()), facts, "sv", more)
+        return self._mail(draft, round_, link, why)
 
     def _mail(self, draft: Draft, round_: Round, link: str, why: Sequence[str]) -> bytes:
         stop = link.replace("/i/", "/avsluta/")
@@ -97,7 +77,7 @@ def composer_for(options: NotifierOptions) -> PlainComposer:
 
 
 def _subject(round_: Round) -> str:
-    until = f" Svara senast {_day(round_.respond_by)}" if round_.respond_by else ""
+    until = f" Svara senast {dates.day_and_month(round_.respond_by, 'sv')}" if round_.respond_by else ""
     return f"{round_.texts.title} – påverkas ni?{until}"
 
 
@@ -106,7 +86,7 @@ def _swedish(round_: Round, link: str, why: Sequence[str]) -> list[str]:
     official = texts.official
     lines = [texts.title, ""]
     lines += [texts.question] if texts.question else []
-    lines += [f"Svara senast {_day(round_.respond_by)}."] if round_.respond_by else []
+    lines += [f"Svara senast {dates.day_and_month(round_.respond_by, 'sv')}."] if round_.respond_by else []
     lines += [f"Läs mer och svara här: {link}", "", "VARFÖR FÅR NI DETTA?", *(f" - {reason}" for reason in why), ""]
     lines += ["DET HÄR GÄLLER", texts.summary, ""] if texts.summary else []
     lines += [f"Kontakt: {official.name}, {official.phone or ''}".rstrip(", ")] if official else []
@@ -122,41 +102,6 @@ def _english(round_: Round, link: str, stop: str) -> list[str]:
     return [*lines, f"Read more and reply: {link}", f"Stop invitations: {stop}"]
 
 
-def _why(invitations: Sequence[Invitation], companies: Mapping[str, Company]) -> list[str]:
-    places = {place.workplace_id: place for invitation in invitations for place in invitation.workplaces}
-    shown = sorted(places.values(), key=lambda p: (p.distance_m is None, p.distance_m or 0, p.workplace_id))
-    lines = [_place(place, companies.get(place.workplace_id)) for place in shown[:_MOST_PLACES]]
-    more = len(shown) - len(lines) + sum(invitation.more_workplaces for invitation in invitations)
-    return [*lines, f"och {more} arbetsställen till"] if more > 0 else lines
-
-
-def _place(place: InvitedWorkplace, company: Company | None) -> str:
-    named = ", ".join(part for part in (company.name, company.street) if part) if company else "Ert arbetsställe"
-    said = list(dict.fromkeys(_reason(reason) for reason in place.reasons))
-    return f"{named}: {'; '.join(said)}."
-
-
-def _reason(reason: Reason) -> str:
-    if reason.kind == "distance" and reason.distance_m is not None:
-        return f"ligger {reason.distance_m:.0f} meter från området"
-    words = {
-        "distance": "ligger nära området",
-        "industry": f"er bransch {reason.code or ''} berörs".replace("  ", " "),
-        "municipality": "ni är verksamma i kommunen",
-        "subscription": "ni bevakar det här",
-        "named": "ni är särskilt utpekade i ärendet",
-        "participant": "ni har deltagit tidigare",
-        "added": "en handläggare har lagt till er",
-    }
-    return words[reason.kind]
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {_MONTHS[day.month - 1]}"
-
-
-def _cut(text: str, room: int) -> str:
-    """Cut at a word, with room for the dots."""
-    if len(text) <= room:
-        return text
-    return text[: max(room - 3, 0)].rsplit(" ", 1)[0].rstrip() + "..."
+def _facts(company: Company) -> Workplace:
+    codes = tuple(industry.code for industry in company.sni)
+    return Workplace(company.workplace_id, company.name, company.street, codes)

@@ -37,7 +37,7 @@ def test_a_mail_says_why_and_has_one_link_and_one_click_to_stop() -> None:
     mail = message_from_bytes(compose("email"), policy=default)
     text = mail.get_content()
     token = mint(7, b"k" * 32)
-    assert "Exempelbageriet, Stockholmsvägen 40: ligger 12 meter från området; er bransch 10710 berörs." in text
+    assert "Ert arbetsställe Stockholmsvägen 40 ligger 12 meter från vägen." in text
     assert f"https://dialog.example/i/{token}" in text
     assert mail["Message-ID"] == "<m1@dialog.example>"
     assert mail["List-Unsubscribe"] == f"<https://dialog.example/avsluta/{token}>"
