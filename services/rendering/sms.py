@@ -1,0 +1,119 @@
+"""One SMS of one part: at most 160 septets of the GSM 7-bit alphabet (3GPP TS 23.038 §6.2.1), whatever the title.
+
+A sign outside the alphabet would turn the whole text into UCS-2, three parts instead of one, so every sign is folded
+first. The title yields first, at a word; then the address goes; the date and the link never.
+"""
+
+import re
+import unicodedata
+from datetime import date
+from typing import Final
+
+from schemas.round import Round
+from services.rendering import dates
+from services.rendering.dates import Lang
+from services.rendering.shorten import chop, cut
+
+PART: Final = 160
+LONGEST_LINK: Final = 70
+_SENDER: Final = 30
+_LEAST_TITLE: Final = 16  # a title shorter than this says less than the address does
+
+_BASIC: Final = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
+    "abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_EXTENSION: Final = frozenset("\f^{}\\[~]|€")
+_PLAIN: Final = str.maketrans(
+    {"–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-", "…": "...", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"'}
+    | {"’": "'", "‘": "'", "´": "'", "`": "'", "•": "-", "·": "-", "×": "x", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D"}
+    | {"œ": "oe", "Œ": "OE", "ı": "i", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th"}
+)
+
+
+def septets(text: str) -> int:
+    """How many septets a text takes; signs of the extension table take two. Raises `ValueError` for other signs."""
+    strange = {sign for sign in text if sign not in _BASIC and sign not in _EXTENSION}
+    if strange:
+        raise ValueError(f"outside the GSM alphabet: {sorted(strange)}; fold the text first")
+    return len(text) + sum(sign in _EXTENSION for sign in text)
+
+
+def fold(text: str) -> str:
+    """The text in one line and in the GSM alphabet: plain dashes and quotes, letters without foreign accents; signs
+    that have no likeness, such as emoji, are left out.
+    """
+    signs = (_folded(sign) for sign in unicodedata.normalize("NFC", text).translate(_PLAIN))
+    return re.sub(r"\s+", " ", "".join(signs)).strip()
+
+
+def render_sms(round_: Round, *, sender: str, link: str, address: str = "", lang: Lang = "sv") -> str:
+    """The SMS of a round: a question, a meeting or a piece of information. Always one part.
+
+    `sender` is the municipality's name and `address` the workplace's street. Raises `ValueError` for a link longer
+    than 70 or with a sign that SMS has no room for.
+    """
+    if septets(link) > LONGEST_LINK:
+        raise ValueError(f"link: {septets(link)} septets, at most {LONGEST_LINK}; use a shorter base address")
+    title = fold((round_.texts.title_en if lang == "en" else "") or round_.texts.title)
+    who = chop(fold(sender), _SENDER, "", septets)
+    if place := fold(address):
+        frame = _frame(round_, who, link, lang, _AT[lang].format(place=place))
+        room = PART - _taken(frame)
+        if septets(title) <= room:
+            return frame.replace(_TITLE, title)
+        if room >= _LEAST_TITLE and (short := cut(title, room, "...", septets)):
+            return frame.replace(_TITLE, short)
+    frame = _frame(round_, who, link, lang, "")
+    return frame.replace(_TITLE, chop(title, PART - _taken(frame), "...", septets))
+
+
+def _folded(sign: str) -> str:
+    if sign in _BASIC or sign in _EXTENSION or sign.isspace():
+        return sign
+    likeness = unicodedata.normalize("NFKD", sign).translate(_PLAIN)
+    return "".join(part for part in likeness if part in _BASIC or part in _EXTENSION or part.isspace())
+
+
+def _frame(round_: Round, who: str, link: str, lang: Lang, at: str) -> str:
+    """The text with a place for the title."""
+    words = _WORDS[lang]
+    asks = round_.plan is not None and round_.plan.asks
+    meeting = round_.texts.meeting
+    if asks and meeting is not None:
+        when = f"{_day(dates.local(meeting.start).date(), lang)} {words['at']} {dates.clock(meeting.start, lang)}"
+        return words["meeting"].format(who=who, when=when, title=_TITLE, link=link)
+    if not asks:
+        return words["inform"].format(who=who, title=_TITLE, at=at, link=link)
+    by = words["by"].format(day=_day(round_.respond_by, lang)) if round_.respond_by else words["open"]
+    return words["ask"].format(who=who, title=_TITLE, at=at, by=by, link=link)
+
+
+def _taken(frame: str) -> int:
+    return septets(frame.replace(_TITLE, ""))
+
+
+def _day(day: date, lang: Lang) -> str:
+    return dates.tiny(day) if lang == "sv" else dates.short(day, lang)
+
+
+_TITLE: Final = "\x00"
+_AT: Final[dict[Lang, str]] = {"sv": " på {place}", "en": " at {place}"}
+_WORDS: Final[dict[Lang, dict[str, str]]] = {
+    "sv": {
+        "ask": "{who}: {title} kan påverka er{at}. {by}: {link}",
+        "by": "Svara före {day}",
+        "open": "Svara",
+        "meeting": "{who} bjuder in till dialogmöte {when}: {title}. Kommer ni? {link}",
+        "at": "kl",
+        "inform": "{who}: {title} kan påverka er{at}. Läs mer: {link}",
+    },
+    "en": {
+        "ask": "{who}: {title} may affect you{at}. {by}: {link}",
+        "by": "Reply by {day}",
+        "open": "Reply",
+        "meeting": "{who} invites you to a meeting {when}: {title}. Will you come? {link}",
+        "at": "at",
+        "inform": "{who}: {title} may affect you{at}. Read more: {link}",
+    },
+}

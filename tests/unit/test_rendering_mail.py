@@ -1,0 +1,299 @@
+"""The mail: the words, and the exact bytes."""
+
+import re
+from dataclasses import replace
+from datetime import date
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from schemas.case import Meeting
+from schemas.invitation import EXAMPLE as INVITATION
+from schemas.invitation import InvitedWorkplace
+from schemas.round import EXAMPLE, Purpose, Round
+from schemas.types import moment
+from services.rendering.mail import Brand, Letter, Links, MailHeaders, RenderedMail, compose, render
+from services.rendering.plaintext import wrap
+from services.rendering.why import Workplace, why_block
+
+ROUND = Round.model_validate(EXAMPLE)
+LINKS = Links("https://dialog.example/i/7Kq2mX9v", "https://dialog.example/avsluta/7Kq2", "https://dialog.example/mina")
+WORKPLACES = tuple(InvitedWorkplace.model_validate(item) for item in INVITATION["workplaces"])  # type: ignore[attr-defined]
+FACTS = {"EX-0001": Workplace("EX-0001", "Exempelbageriet", "Stockholmsvägen 40")}
+LETTER = Letter(
+    Brand("Danderyds kommun", "Danderyds kommun, Näringsliv"), "Exempelbageriet AB", ROUND, WORKPLACES, FACTS, LINKS
+)
+HEADERS = MailHeaders(
+    message_id="0123456789abcdef@dialog.example",
+    date=moment("2025-11-10T09:00:00+01:00"),
+    from_name="Danderyds kommun, Näringsliv",
+    from_address="dialog@danderyd.example",
+    to_address="info@exempel.example",
+    list_id="dialog.danderyd.example",
+    unsubscribe_url="https://dialog.example/avsluta/7Kq2",
+    reply_to="anna@danderyd.example",
+)
+MEETING = Meeting(place="Biblioteket", start=moment("2025-11-28T07:00:00+00:00"))
+MARKUP = '<a href="https://ond.example">Betala</a>'
+
+
+def letter(plan: dict[str, Any] | None = None, texts: dict[str, Any] | None = None, **changes: Any) -> Letter:
+    assert ROUND.plan is not None
+    changes["plan"] = ROUND.plan.model_copy(update=plan or {})
+    changes["texts"] = ROUND.texts.model_copy(update=texts or {})
+    return replace(LETTER, round=ROUND.model_copy(update=changes))
+
+
+class Reader(HTMLParser):
+    """What a person sees and where links go."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.tags: set[str] = set()
+        self.words: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def parsed(mail: bytes) -> EmailMessage:
+    message = message_from_bytes(mail, policy=default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+@pytest.mark.parametrize(
+    ("given", "subject"),
+    [
+        (letter(), "Stockholmsvägen byggs om – påverkas ni? Svara senast 5 dec"),
+        (letter(respond_by=None), "Stockholmsvägen byggs om – påverkas ni?"),
+        (letter(texts={"meeting": MEETING}), "Dialogmöte 28 nov om Stockholmsvägen byggs om – kommer ni?"),
+        (letter(plan={"asks": False}, purpose=Purpose.INFORM), "Information: Stockholmsvägen byggs om"),
+        (letter(plan={"asks": False}, purpose=Purpose.FEEDBACK), "Så påverkade svaren: Stockholmsvägen byggs om"),
+        (
+            letter(texts={"title": "Stockholmsvägen byggs om mellan Mörby centrum och sjukhuset"}),
+            "Stockholmsvägen byggs om… – påverkas ni? Svara senast 5 dec",
+        ),
+    ],
+)
+def test_the_subject_says_place_question_and_date(given: Letter, subject: str) -> None:
+    assert render(given).subject == subject
+
+
+@given(st.text(min_size=1, max_size=160), st.booleans())
+@example("A" * 160, True)
+def test_a_subject_is_short_and_keeps_its_date(title: str, meets: bool) -> None:
+    mail = render(letter(texts={"title": title, "meeting": MEETING if meets else None}))
+    assert len(mail.subject) <= 65
+    assert ("28 nov" if meets else "5 dec") in mail.subject
+
+
+def test_the_why_block_is_the_same_in_text_and_html_and_stands_before_the_rest() -> None:
+    mail = render(LETTER)
+    unwrapped = re.sub(r"\s+", " ", mail.text)
+    for lang in ("sv", "en"):
+        for line in why_block(ROUND, WORKPLACES, FACTS, lang):
+            assert line in unwrapped
+            assert f"<li>{line}</li>" in mail.html
+    assert mail.text.index("VARFÖR FÅR NI DETTA?") < mail.text.index("VEM")
+    assert mail.text.index("VARFÖR FÅR NI DETTA?") < 700
+
+
+def test_swedish_comes_first_and_each_half_says_its_language() -> None:
+    mail = render(LETTER)
+    assert mail.text.index("frågar Exempelbageriet AB") < mail.text.index("-- English --") < mail.text.index("asks")
+    assert mail.html.index('lang="sv"') < mail.html.index('<td class="sheet half-en" lang="en"')
+
+
+def test_markup_in_a_case_is_shown_as_text() -> None:
+    texts = dict.fromkeys(("title", "summary", "question", "stage", "unit"), MARKUP)
+    mail = render(replace(letter(texts=texts), recipient=MARKUP))
+    reader = Reader(mail.html)
+    assert all("ond.example" not in link for link in reader.links)
+    assert MARKUP in reader.words
+    assert MARKUP in " ".join(mail.text.split())
+
+
+def test_nothing_is_fetched_and_every_link_is_the_recipients_own_and_visible() -> None:
+    mail = render(LETTER)
+    reader = Reader(mail.html)
+    assert not reader.tags & {"img", "script", "link", "iframe", "form", "svg", "object"}
+    assert "url(" not in mail.html
+    assert "@import" not in mail.html
+    assert {link.split("?")[0] for link in reader.links} == {
+        LINKS.answer_url,
+        LINKS.stop_url,
+        LINKS.manage_url,
+        "#english",
+    }
+    assert LINKS.answer_url in reader.words
+    for link in (LINKS.answer_url, LINKS.stop_url, LINKS.manage_url):
+        assert link in mail.text.splitlines()
+
+
+def test_a_case_without_a_question_of_its_own_gets_three_answers() -> None:
+    mail = render(letter(texts={"question": ""}))
+    assert "Påverkas ni? Stockholmsvägen byggs om" in mail.html
+    for answer in ("ja", "nej", "vet-inte"):
+        assert f'href="{LINKS.answer_url}?svar={answer}"' in mail.html
+
+
+def test_a_question_in_words_is_not_offered_yes_and_no() -> None:
+    mail = render(LETTER)
+    assert "svar=" not in mail.html
+    assert "Svara på frågan" in mail.html
+
+
+def test_information_says_that_it_is_and_asks_nothing() -> None:
+    mail = render(letter(plan={"asks": False}, purpose=Purpose.INFORM))
+    assert "Det här är information. Ni behöver inte svara." in mail.text
+    assert "This is information. You need not reply." in mail.html
+    for word in ("Svara", "Påverkas", "Vilka tider", "svar="):
+        assert word not in mail.text
+        assert word not in mail.html
+
+
+def test_a_click_is_said_not_to_be_a_formal_comment_where_a_right_hangs_on_it() -> None:
+    unwrapped = " ".join(render(letter(plan={"statutory": True})).text.split())
+    assert "Ett svar med ett klick är inte ett formellt yttrande." in unwrapped
+    assert "anger dnr KS 2025/0123" in unwrapped
+    assert "formellt" not in render(LETTER).text
+
+
+def test_a_meeting_says_when_and_where() -> None:
+    mail = render(letter(texts={"meeting": MEETING}))
+    assert "Möte fredag 28 november 2025 kl. 08.00, Biblioteket." in mail.html
+    assert "Ja, vi kommer" in mail.html
+
+
+def test_the_mail_names_official_phone_and_diary_number_controller_and_rights() -> None:
+    unwrapped = " ".join(render(LETTER).text.split())
+    for words in ("Anna Exempel", "Dnr KS 2025/0123.", "Danderyds kommun är personuppgiftsansvarig", "imy.se"):
+        assert words in unwrapped
+
+
+@given(
+    st.text(min_size=1, max_size=160), st.text(max_size=300), st.text(max_size=4000), st.lists(st.text(), max_size=3)
+)
+@example("Å" * 160, "x" * 300, "y" * 4000, ["\u00a0" * 100])
+def test_text_lines_are_narrow_whatever_the_case_says(
+    title: str, question: str, summary: str, opens: list[str]
+) -> None:
+    texts = {"title": title, "question": question, "summary": summary, "open_questions": opens}
+    for line in render(letter(texts=texts)).text.split("\n"):
+        assert len(line) <= 78 or re.match(r"https?://", line)
+
+
+def test_a_long_link_in_a_text_stays_whole() -> None:
+    link = "https://dialog.example/" + "a" * 400
+    assert link in wrap(f"Läs {link} i dag").split("\n")
+
+
+@given(st.text())
+def test_wrapping_loses_no_sign_but_blanks(text: str) -> None:
+    def bare(value: str) -> str:
+        return re.sub(r"\s+", "", value)
+
+    assert bare(wrap(text)) == bare(text)
+
+
+def test_the_same_values_give_the_same_bytes() -> None:
+    assert compose(render(LETTER), HEADERS) == compose(render(LETTER), HEADERS)
+
+
+def test_the_headers_are_those_of_automatic_mail_with_one_click_unsubscription() -> None:
+    message = parsed(compose(render(LETTER), HEADERS))
+    assert {name: str(message[name]) for name in message if name not in ("Content-Type", "MIME-Version")} == {
+        "From": '"Danderyds kommun, Näringsliv" <dialog@danderyd.example>',
+        "To": "info@exempel.example",
+        "Subject": "Stockholmsvägen byggs om – påverkas ni? Svara senast 5 dec",
+        "Reply-To": "anna@danderyd.example",
+        "Message-ID": "<0123456789abcdef@dialog.example>",
+        "Date": "Mon, 10 Nov 2025 09:00:00 +0100",
+        "List-Id": "<dialog.danderyd.example>",
+        "List-Unsubscribe": "<https://dialog.example/avsluta/7Kq2>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        "Auto-Submitted": "auto-generated",
+        "X-Auto-Response-Suppress": "All",
+        "Content-Language": "sv, en",
+    }
+
+
+def test_both_parts_come_back_as_they_were_rendered() -> None:
+    mail = render(LETTER)
+    message = parsed(compose(mail, HEADERS))
+    plain, html = message.get_body(("plain",)), message.get_body(("html",))
+    assert plain is not None
+    assert html is not None
+    assert plain.get_content().replace("\r\n", "\n") == mail.text
+    assert html.get_content().replace("\r\n", "\n") == mail.html
+    assert message.defects == []
+
+
+def test_a_long_link_is_not_encoded_in_its_header() -> None:
+    link = "https://dialog.example/avsluta/" + "a" * 400
+    mail = compose(render(LETTER), replace(HEADERS, unsubscribe_url=link))
+    assert f" <{link}>\r\n".encode() in mail
+
+
+def test_a_mail_has_crlf_and_short_lines_and_is_small() -> None:
+    texts = {"summary": "y" * 4000, "title": "å" * 160, "already_decided": ["x" * 4000]}
+    mail = compose(render(letter(texts=texts)), HEADERS)
+    assert all(len(line) <= 998 for line in mail.split(b"\r\n"))
+    assert b"\n" not in mail.replace(b"\r\n", b"")
+    assert len(render(LETTER).html.encode()) < 20_000
+    assert len(compose(render(LETTER), HEADERS)) < 60_000
+
+
+@given(st.text(max_size=200), st.text(max_size=100))
+@example("Mörby\r\nBcc: alla@exempel.example", "Näringsliv\r\nBcc: alla@exempel.example")
+def test_no_words_can_add_a_header(subject: str, name: str) -> None:
+    mail = compose(RenderedMail(subject, "", "text\n", "<p>"), replace(HEADERS, from_name=name))
+    message = parsed(mail)
+    assert set(message.keys()) == set(parsed(compose(render(LETTER), HEADERS)).keys())
+    assert len(message["To"].addresses) == len(message["From"].addresses) == 1
+
+
+@pytest.mark.parametrize("name", ["message_id", "list_id", "unsubscribe_url", "to_address", "from_address", "reply_to"])
+@pytest.mark.parametrize("added", ["\r\nBcc: alla@exempel.example", "\nBcc: x", "\r", ", alla@exempel.example"])
+def test_an_address_an_id_or_a_link_with_a_line_break_is_refused_without_being_shown(name: str, added: str) -> None:
+    if added.startswith(",") and not name.endswith(("address", "reply_to")):
+        return
+    bad = replace(HEADERS, **{name: getattr(HEADERS, name) + added})
+    with pytest.raises(ValueError, match="correct") as caught:
+        compose(render(LETTER), bad)
+    assert "exempel" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "header"),
+    [
+        ("info@ångbåten.example", b"\r\nTo: info@xn--ngbten-huad.example\r\n"),
+        ("kontakt+bygg@exempel.example", b"\r\nTo: kontakt+bygg@exempel.example\r\n"),
+        ("åsa@exempel.example", "\r\nTo: åsa@exempel.example\r\n".encode()),
+    ],
+)
+def test_an_address_is_never_an_encoded_word(address: str, header: bytes) -> None:
+    mail = compose(render(LETTER), replace(HEADERS, to_address=address))
+    assert header in mail
+
+
+def test_secrets_are_not_shown_when_a_letter_is_printed() -> None:
+    assert "7Kq2" not in repr(LETTER) + repr(HEADERS)
+
+
+def test_dates_are_in_the_year_of_the_case() -> None:
+    assert "Svara senast fredag 5 december 2025" in render(letter(respond_by=date(2025, 12, 5))).text
+    assert "Reply by Friday 5 December 2025" in render(letter(respond_by=date(2025, 12, 5))).html

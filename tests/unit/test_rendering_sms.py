@@ -1,0 +1,125 @@
+"""The SMS: one part, always; the title yields, never the date or the link."""
+
+from datetime import date
+
+import pytest
+import smsutil
+from hypothesis import example, given
+from hypothesis import strategies as st
+from smsutil.codecs import GSM_CHARSET, is_valid_gsm
+
+from schemas.case import Meeting
+from schemas.round import EXAMPLE, Plan, Round
+from schemas.types import moment
+from services.rendering.sms import fold, render_sms, septets
+
+LINK = "https://dialog.example/i/7Kq2mX9vTfA4bWzR7Kq2mX"
+ASK = Round.model_validate({**EXAMPLE, "respond_by": date(2025, 12, 5)})
+INFORM = ASK.model_copy(update={"plan": Plan(primary="x", forms=[], asks=False, influence="inform", channel="sms")})
+MEETING = Meeting(place="Biblioteket", start=moment("2025-11-28T07:00:00+00:00"))
+
+
+def meeting(round_: Round) -> Round:
+    return round_.model_copy(update={"texts": round_.texts.model_copy(update={"meeting": MEETING})})
+
+
+def titled(round_: Round, title: str) -> Round:
+    return round_.model_copy(update={"texts": round_.texts.model_copy(update={"title": title, "title_en": ""})})
+
+
+@given(st.text(st.sampled_from(sorted(set(GSM_CHARSET) - {"\x1b"}))))
+@example("€" * 80)
+def test_septets_are_counted_as_smsutil_counts_them(text: str) -> None:
+    assert septets(text) == sum(part.bytes for part in smsutil.split(text).parts) if text else septets(text) == 0
+
+
+@pytest.mark.parametrize("sign", ["–", "😀", "ç", "\x1b", "Œ"])
+def test_a_sign_outside_the_alphabet_is_not_counted_but_refused(sign: str) -> None:
+    with pytest.raises(ValueError, match="fold the text first"):
+        septets(sign)
+
+
+def test_one_sign_of_the_extension_table_takes_the_last_two_septets() -> None:
+    assert (septets("a" * 158 + "€"), septets("a" * 159 + "€")) == (160, 161)
+
+
+@given(st.text())
+def test_a_folded_text_is_in_the_alphabet_in_one_line_and_stays_as_it_is(text: str) -> None:
+    folded = fold(text)
+    assert is_valid_gsm(folded) or folded == ""
+    assert "\n" not in folded
+    assert "\r" not in folded
+    assert fold(folded) == folded
+
+
+def test_swedish_letters_stay_and_typographic_signs_become_plain() -> None:
+    assert fold(
+        "Å ä ö É ü § – “så” ’n… 10\u00a0000 Dvořák 😀 ł"
+    ) == 'Å ä ö É ü § - "så" \'n... 10 000 Dvorák l'.replace("á", "a")
+
+
+def test_the_question_names_sender_title_address_date_and_link() -> None:
+    text = render_sms(ASK, sender="Danderyds kommun", address="Stockholmsvägen 40", link=LINK)
+    assert text == (
+        "Danderyds kommun: Stockholmsvägen byggs om kan påverka er på Stockholmsvägen 40. Svara före 5/12: " + LINK
+    )
+
+
+def test_information_asks_nothing() -> None:
+    text = render_sms(INFORM, sender="Danderyds kommun", address="Stockholmsvägen 40", link=LINK)
+    assert "Svara" not in text
+    assert "Läs mer: " + LINK in text
+
+
+def test_a_meeting_is_at_swedish_wall_time() -> None:
+    text = render_sms(meeting(ASK), sender="Danderyds kommun", link=LINK)
+    assert text == (
+        f"Danderyds kommun bjuder in till dialogmöte 28/11 kl 08.00: Stockholmsvägen byggs om. Kommer ni? {LINK}"
+    )
+
+
+def test_a_long_title_is_cut_at_a_word_before_the_address_goes() -> None:
+    long = titled(ASK, "Stockholmsvägen byggs om mellan Mörby centrum och Danderyds sjukhus under våren")
+    text = render_sms(long, sender="Danderyds kommun", address="Vasavägen 4", link=LINK)
+    assert "Stockholmsvägen byggs om mellan Mörby... kan påverka er på Vasavägen 4. Svara före 5/12: " in text
+
+
+def test_a_long_address_goes_when_the_title_would_be_too_short() -> None:
+    text = render_sms(ASK, sender="Danderyds kommun", address="Enebybergsvägen " * 4, link=LINK)
+    assert "Stockholmsvägen byggs om kan påverka er. Svara före 5/12" in text
+
+
+@pytest.mark.parametrize("link", ["https://x.example/" + "a" * 53, "https://x.example/\u00e7"])
+def test_a_link_that_does_not_fit_is_refused_never_cut(link: str) -> None:
+    with pytest.raises(ValueError, match=r"shorter|fold"):
+        render_sms(ASK, sender="Danderyds kommun", link=link)
+
+
+def test_braces_and_markup_in_a_title_are_text() -> None:
+    text = render_sms(titled(ASK, "{link} <a>"), sender="D", link=LINK)
+    assert "{link} <a> kan" in text
+
+
+@given(
+    title=st.text(min_size=1, max_size=160).filter(lambda text: bool(text.strip())),
+    address=st.text(max_size=200),
+    sender=st.text(max_size=60),
+    length=st.integers(20, 70),
+    lang=st.sampled_from(["sv", "en"]),
+    variant=st.sampled_from([ASK, INFORM, meeting(ASK)]),
+)
+@example(title="€" * 160, address="€" * 22, sender="M" * 60, length=70, lang="en", variant=meeting(ASK))
+def test_every_sms_is_one_part_and_holds_date_and_link_whole(title, address, sender, length, lang, variant) -> None:  # type: ignore[no-untyped-def]
+    link = "https://x.example/".ljust(length, "a")
+    text = render_sms(titled(variant, title), sender=sender, address=address, link=link, lang=lang)
+    assert septets(text) <= 160
+    assert len(smsutil.split(text).parts) == 1
+    assert text.endswith(link)
+    if variant is ASK:
+        assert ("5/12" if lang == "sv" else "5 Dec") in text
+
+
+def test_the_english_sms_has_the_english_title() -> None:
+    assert "Stockholmsvägen is rebuilt may affect you. Reply by 5 Dec: " in render_sms(
+        ASK, sender="D", link=LINK, lang="en"
+    )
