@@ -11,11 +11,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.headerregistry import Address
+from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8, EmailPolicy
 from email.utils import format_datetime
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -31,6 +31,11 @@ from services.rendering.words import ANSWERS, COMING, WORDS
 
 LONGEST_SUBJECT: Final = 65
 _PREHEADER: Final = 130
+_SUMMARY: Final = 800
+_STATEMENT: Final = 160
+_MOST: Final = 4
+"""Statements and documents that a mail shows: Gmail hides what is beyond 100 kB, and the page has all."""
+_PLAIN_NAME: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +135,12 @@ def compose(rendered: RenderedMail, headers: MailHeaders) -> bytes:
     An address with a non-ASCII local part gives raw UTF-8 headers, which only an SMTPUTF8 relay takes (RFC 6531); an
     encoded-word has no place in an address (RFC 2047 §5).
     """
-    to, sender = _address("", headers.to_address), _address(headers.from_name, headers.from_address)
-    policy = SMTP if (to.username + sender.username).isascii() else SMTPUTF8
-    structured: list[tuple[str, Any]] = [("From", sender), ("To", to), ("Subject", _one_line(rendered.subject))]
+    to, sender = _address(headers.to_address), _address(headers.from_address)
+    policy = SMTP if (to + sender).isascii() else SMTPUTF8
+    head = _mailbox("From", headers.from_name, sender) + _mailbox("To", "", to)
+    head += _subject_line(rendered.subject, policy)
     if headers.reply_to:
-        structured.append(("Reply-To", _address("", headers.reply_to)))
+        head += _mailbox("Reply-To", "", _address(headers.reply_to))
     verbatim = (
         ("Message-ID", f"<{headers.message_id}>"),
         ("Date", format_datetime(headers.date)),
@@ -145,9 +151,7 @@ def compose(rendered: RenderedMail, headers: MailHeaders) -> bytes:
         ("X-Auto-Response-Suppress", "All"),
         ("Content-Language", "sv, en"),
     )
-    head = "".join(
-        [_folded(name, value, policy) for name, value in structured] + [_verbatim(*pair) for pair in verbatim]
-    )
+    head += "".join(_verbatim(name, value) for name, value in verbatim)
     return head.encode() + _body(rendered, headers.message_id, policy)
 
 
@@ -160,9 +164,23 @@ def _body(rendered: RenderedMail, message_id: str, policy: "EmailPolicy[EmailMes
     return message.as_bytes()
 
 
-def _folded(name: str, value: object, policy: "EmailPolicy[EmailMessage]") -> str:
-    folded: str = policy.header_factory(name, value).fold(policy=policy)
-    return folded
+def _subject_line(subject: str, policy: "EmailPolicy[EmailMessage]") -> str:
+    line: str = policy.header_factory("Subject", _one_line(subject)).fold(policy=policy)
+    return line
+
+
+def _mailbox(header: str, name: str, address: str) -> str:
+    """A name and an address. Made here, because Python 3.11 loses the quotes of a long name when it folds it, and then
+    each comma begins another address.
+    """
+    shown = _one_line(name)
+    if not shown:
+        return f"{header}: {address}\r\n"
+    if shown.isascii() and len(shown) <= _PLAIN_NAME:
+        quoted = re.sub(r'(["\\])', r"\\\1", shown)
+        return f'{header}: "{quoted}"\r\n <{address}>\r\n'
+    words = Header(shown, "utf-8", header_name=header).encode(splitchars="", linesep="\r\n")
+    return f"{header}: {words}\r\n <{address}>\r\n"
 
 
 def _verbatim(name: str, value: str) -> str:
@@ -172,15 +190,15 @@ def _verbatim(name: str, value: str) -> str:
     return f"{name}:{' ' if len(name) + len(value) < 76 else chr(13) + chr(10) + ' '}{value}\r\n"
 
 
-def _address(name: str, address: str) -> Address:
-    """The parsed address, its domain as an A-label. Refused without its value: it may be a person's."""
+def _address(address: str) -> str:
+    """The address, its domain as an A-label. Refused without its value: it may be a person's."""
     local, at, domain = address.rpartition("@")
     if not (local and at) or not re.fullmatch(r"[^\s\x00-\x1f\x7f<>,;:\"()\[\]\\@]+", local):
         raise ValueError("an address is not of the form local@domain; correct it at its source")
     label = domain.encode("idna").decode()
     if not re.fullmatch(r"[A-Za-z0-9.-]+", label):
         raise ValueError("an address has an impossible domain; correct it at its source")
-    return Address(_one_line(name), local, label)
+    return f"{local}@{label}"
 
 
 def _one_line(text: str) -> str:
@@ -299,13 +317,18 @@ def _about(round_: Round, lang: Lang) -> Section:
     lines = [] if title in _heading(round_, lang) else [title]
     if _meeting(round_) and _question(round_, lang):
         lines.append(_question(round_, lang))
-    lines += [line for line in summary.split("\n") if line.strip()]
-    lines += [words["open"].format(text=text) for text in texts.open_questions]
-    lines += [words["decided"].format(text=text) for text in texts.already_decided]
+    lines += [line for line in chop(summary, _SUMMARY, "…").split("\n") if line.strip()]
+    lines += _some([words["open"].format(text=chop(text, _STATEMENT, "…")) for text in texts.open_questions], lang)
+    lines += _some([words["decided"].format(text=chop(text, _STATEMENT, "…")) for text in texts.already_decided], lang)
     if texts.urgent_reason:
         lines.append(words["urgent"].format(text=texts.urgent_reason))
-    lines += [f"{document.title}: {document.url}" for document in texts.documents]
+    lines += _some([f"{document.title}: {document.url}" for document in texts.documents], lang)
     return Section(words["about"], tuple(lines))
+
+
+def _some(lines: list[str], lang: Lang) -> list[str]:
+    left = len(lines) - _MOST
+    return [*lines[:_MOST], WORDS[lang]["more"].format(left=left)] if left > 0 else lines
 
 
 def _when(round_: Round, lang: Lang) -> Section:
@@ -340,7 +363,9 @@ def _who(letter: Letter, lang: Lang) -> Section:
     lines = [strip] if strip else [f"{letter.brand.municipality}."]
     if letter.round.plan is not None and letter.round.plan.statutory:
         lines.append(words["statutory"].format(reference=words["reference"].format(number=number) if number else ""))
-    return Section(words["who"], (*lines, words["doubt"]))
+    if number:
+        lines.append(words["doubt"])
+    return Section(words["who"], tuple(lines))
 
 
 def _privacy(letter: Letter, lang: Lang) -> Section:

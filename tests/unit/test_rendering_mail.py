@@ -4,8 +4,10 @@ import re
 from dataclasses import replace
 from datetime import date
 from email import message_from_bytes
+from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.policy import default
+from email.utils import parseaddr
 from html.parser import HTMLParser
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from schemas.case import Meeting
+from schemas.case import Document, Meeting
 from schemas.invitation import EXAMPLE as INVITATION
 from schemas.invitation import InvitedWorkplace
 from schemas.round import EXAMPLE, Purpose, Round
@@ -248,22 +250,43 @@ def test_a_long_link_is_not_encoded_in_its_header() -> None:
     assert f" <{link}>\r\n".encode() in mail
 
 
-def test_a_mail_has_crlf_and_short_lines_and_is_small() -> None:
-    texts = {"summary": "y" * 4000, "title": "å" * 160, "already_decided": ["x" * 4000]}
-    mail = compose(render(letter(texts=texts)), HEADERS)
-    assert all(len(line) <= 998 for line in mail.split(b"\r\n"))
-    assert b"\n" not in mail.replace(b"\r\n", b"")
-    assert len(render(LETTER).html.encode()) < 20_000
-    assert len(compose(render(LETTER), HEADERS)) < 60_000
+@pytest.mark.parametrize("sign", ["å", "&", "x", "x y "])
+def test_the_longest_case_gives_a_small_mail_of_short_lines(sign: str) -> None:
+    document = Document(title=sign * 50, url="https://dialog.example/" + "a" * 400)
+    texts = {
+        "title": (sign * 160)[:160],
+        "summary": (sign * 4000)[:4000],
+        "open_questions": [(sign * 4000)[:4000]] * 20,
+        "already_decided": [(sign * 4000)[:4000]] * 20,
+        "documents": [document] * 50,
+    }
+    mail = render(letter(texts=texts))
+    assert len(mail.html.encode()) < 60_000
+    assert "… och 16 till på sidan." in mail.html
+    assert document.url in mail.text
+    composed = compose(mail, HEADERS)
+    assert all(len(line) <= 998 for line in composed.split(b"\r\n"))
+    assert b"\n" not in composed.replace(b"\r\n", b"")
 
 
-@given(st.text(max_size=200), st.text(max_size=100))
+@given(st.text(max_size=200), st.text(max_size=200))
+@example("x", "Danderyds kommun, " * 8)
+@example("x", 'a"b\\c, å <x@y.example>, ' * 8)
 @example("Mörby\r\nBcc: alla@exempel.example", "Näringsliv\r\nBcc: alla@exempel.example")
 def test_no_words_can_add_a_header(subject: str, name: str) -> None:
     mail = compose(RenderedMail(subject, "", "text\n", "<p>"), replace(HEADERS, from_name=name))
     message = parsed(mail)
     assert set(message.keys()) == set(parsed(compose(render(LETTER), HEADERS)).keys())
-    assert len(message["To"].addresses) == len(message["From"].addresses) == 1
+    assert [address.addr_spec for address in message["To"].addresses] == [HEADERS.to_address]
+    assert [address.addr_spec for address in message["From"].addresses] == [HEADERS.from_address]
+
+
+@pytest.mark.parametrize("name", ["Näringsliv, A, B " * 9, 'Ett "namn" \\', "Danderyds kommun", "Å" * 150, "x, " * 40])
+def test_a_senders_name_comes_back_as_it_was(name: str) -> None:
+    mail = compose(render(LETTER), replace(HEADERS, from_name=name))
+    shown, address = parseaddr(message_from_bytes(mail)["From"])
+    assert str(make_header(decode_header(shown))) == name.strip()
+    assert address == HEADERS.from_address
 
 
 @pytest.mark.parametrize("name", ["message_id", "list_id", "unsubscribe_url", "to_address", "from_address", "reply_to"])
