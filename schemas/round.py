@@ -53,7 +53,7 @@ class Plan(Value):
     minutes: Count = 0
     """What answering costs a business, in minutes."""
     influence: OpenId
-    channel: OpenId
+    channel: Annotated[str, Field(max_length=40, pattern=r"^[a-z_+]+$")]
     """`email`, `email+sms`, `email+sms_urgent`, `sms+email` or `sms`."""
     urgent: bool = False
     exempt: bool = False

@@ -1,0 +1,260 @@
+"""A whole installation as separate processes, to be killed: Kafka, PostgreSQL, a mail sink, matcher, notifier."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from schemas.case import CASE_CHANGED, Case
+from schemas.delivery import FINAL, Delivery, DeliveryState
+from schemas.invitation import Invitation
+from schemas.topics import ALL_TOPICS, CASES, DELIVERIES, INVITATIONS
+from services.runtime.broker import Broker
+from services.runtime.clock import SystemClock
+from services.runtime.local_kafka import LocalKafka
+from services.runtime.parsing import outgoing
+from services.runtime.records import Record
+from services.runtime.settings import KafkaSettings
+from services.runtime.tables import TableReader
+from services.runtime.topic_admin import TopicAdmin
+from tests.postgres_server import PostgresServer
+
+MUNICIPALITY = "0162"
+SERVICES = ("matcher", "notifier")
+
+
+class World:
+    """Use as a context manager. `kill` and `revive` take `matcher`, `notifier` or `kafka`."""
+
+    def __init__(self, *, database: str = "postgresql", delay: float = 0.0) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="faults-"))
+        self.kafka = LocalKafka(self.folder / "kafka")
+        self.postgres = PostgresServer() if database == "postgresql" else None
+        self.log = self.folder / "accepted.jsonl"
+        self._delay = delay
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.environment: dict[str, str] = {}
+        self.kills: Counter[str] = Counter()
+
+    def __enter__(self) -> "World":
+        self.kafka.start()
+        self.settings = KafkaSettings(bootstrap=(self.kafka.bootstrap,), session_timeout_ms=3000)
+        with TopicAdmin(self.kafka.bootstrap) as admin:
+            admin.create(ALL_TOPICS, partitions=6, replication=1)
+        database = f"sqlite+aiosqlite:///{self.folder}/ledger.db"
+        if self.postgres is not None:
+            self.postgres.start()
+            database = self.postgres.create_database("ledger")
+        self.environment = {
+            **os.environ,
+            **self._keys(),
+            **self._settings(self._start_sink(), database),
+        }
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
+        self.kafka.stop()
+        if self.postgres is not None:
+            self.postgres.stop()
+
+    def _keys(self) -> dict[str, str]:
+        made = subprocess.run(
+            [sys.executable, "-m", "services.cli", "keys", "new"],
+            capture_output=True,
+            check=True,
+        )
+        lines = [line for line in made.stdout.decode().splitlines() if line.startswith("NARDIALOG_")]
+        return {name: value.strip("'\"") for name, _, value in (line.partition("=") for line in lines)}
+
+    def _start_sink(self) -> int:
+        command = [
+            sys.executable,
+            "-m",
+            "services.notifier.channels.sinks",
+            "--smtp",
+            "0",
+            "--log",
+            str(self.log),
+        ]
+        self.log.touch()
+        sink = subprocess.Popen([*command, "--delay", str(self._delay)], stdout=subprocess.PIPE)
+        self.processes["sink"] = sink
+        assert sink.stdout is not None
+        port: int = json.loads(sink.stdout.readline())["smtp"]
+        return port
+
+    def _settings(self, smtp_port: int, database: str) -> dict[str, str]:
+        return {
+            "NARDIALOG_KAFKA__BOOTSTRAP": json.dumps([self.kafka.bootstrap]),
+            "NARDIALOG_KAFKA__SESSION_TIMEOUT_MS": "3000",
+            "NARDIALOG_NOTIFIER__DATABASE": database,
+            "NARDIALOG_NOTIFIER__WINDOWS": "always",
+            "NARDIALOG_NOTIFIER__HOLD_SECONDS": "0",
+            "NARDIALOG_NOTIFIER__LEASE_SECONDS": "3",
+            "NARDIALOG_NOTIFIER__SMTP__HOST": "127.0.0.1",
+            "NARDIALOG_NOTIFIER__SMTP__PORT": str(smtp_port),
+            "NARDIALOG_NOTIFIER__SMTP__TLS": "none",
+            "NARDIALOG_LOG__LEVEL": "warning",
+        }
+
+    def command(self, *arguments: str) -> str:
+        """Runs the command line in this installation; returns its standard output."""
+        done = subprocess.run(
+            [sys.executable, "-m", "services.cli", *arguments],
+            env=self.environment,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"nardialog {' '.join(arguments)}: {done.returncode}\n{done.stderr.decode()}")
+        return done.stdout.decode()
+
+    def start(self, service: str) -> None:
+        """Starts a service as a process of its own."""
+        log = (self.folder / f"{service}.log").open("ab")
+        command = [sys.executable, "-m", "services.cli", "run", service]
+        self.processes[service] = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+
+    def kill(self, what: str) -> None:
+        """SIGKILL, at once."""
+        self.kills[what] += 1
+        if what == "kafka":
+            self.kafka.kill()
+        else:
+            self.processes[what].kill()
+            self.processes[what].wait()
+
+    def revive(self, what: str) -> None:
+        """Starts again what was killed, on the same data."""
+        if what == "kafka":
+            self.kafka.start()
+        else:
+            self.start(what)
+
+    def register(self, recipients: int) -> Path:
+        """A register of that many organisations, one workplace and one address each."""
+        path = self.folder / "register.csv"
+        header = "workplace_id,organisation,name,lon,lat,sni,sni_version,status,municipality,email"
+        rows = [
+            f"EX-{i:05},EXO-{i:05},Exempel {i},18.05,59.40,56110,2025,active,{MUNICIPALITY},info{i}@foretag{i}.example"
+            for i in range(recipients)
+        ]
+        path.write_text("\n".join([header, *rows]) + "\n")
+        return path
+
+    def cases(self, count: int) -> list[Case]:
+        """Cases that each reach every organisation: a fee for all restaurants of the municipality."""
+        return [
+            Case.model_validate(
+                {
+                    "municipality": MUNICIPALITY,
+                    "source": "faults",
+                    "case_id": f"EX-{i}",
+                    "version": 1,
+                    "title": f"Ny taxa {i}",
+                    "case_type": "taxa",
+                    "stage": "forslag",
+                    "area": "municipality",
+                    "industries": [{"code": "56", "version": "2025"}],
+                    "respond_by": (datetime.now(UTC) + timedelta(days=60)).date(),
+                    "synthetic": True,
+                }
+            )
+            for i in range(count)
+        ]
+
+    async def publish(self, cases: Sequence[Case]) -> None:
+        """Case events, acknowledged."""
+        broker = Broker(self.settings, service="case-system", clock=SystemClock())
+        await broker.start()
+        await broker.publish(
+            [
+                outgoing(
+                    CASES.name, case.key, case, type=CASE_CHANGED, id=f"{case.key}-{case.version}",
+                    source="/faults", time=datetime.now(UTC),
+                )
+                for case in cases
+            ]
+        )  # fmt: skip
+        await broker.stop()
+
+    def accepted(self) -> Counter[str]:
+        """Message id → how often the sink took it."""
+        lines = self.log.read_text().splitlines()
+        return Counter(json.loads(line)["id"].strip("<>").partition("@")[0] for line in lines)
+
+
+class Books:
+    """What the topics say was invited and what became of it, read as it comes."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self.invitations: dict[str, Invitation] = {}
+        self.messages: dict[str, set[str]] = {}
+        self.final: dict[str, DeliveryState] = {}
+        self.resent: Counter[str] = Counter()
+        self._counted: set[str] = set()
+        self._reader = TableReader(settings, [INVITATIONS.name, DELIVERIES.name], self._apply)
+
+    async def start(self) -> None:
+        await self._reader.start()
+
+    async def stop(self) -> None:
+        await self._reader.stop()
+
+    async def caught_up(self) -> None:
+        await self._reader.caught_up()
+
+    async def _apply(self, records: Sequence[Record]) -> None:
+        for record in records:
+            if record.value is None:
+                continue
+            if record.topic == INVITATIONS.name:
+                invitation = Invitation.model_validate_json(record.value, extra="ignore")
+                self.invitations[invitation.invitation_id] = invitation
+            else:
+                self._deliver(Delivery.model_validate_json(record.value, extra="ignore"))
+
+    def _deliver(self, delivery: Delivery) -> None:
+        if delivery.message_id is not None:
+            self.messages.setdefault(delivery.message_id, set()).update(delivery.invitation_ids)
+        if delivery.state in FINAL:
+            self.final.update(dict.fromkeys(delivery.invitation_ids, delivery.state))
+        if delivery.resent_unknown and delivery.delivery_id not in self._counted:
+            self._counted.add(delivery.delivery_id)
+            if delivery.state is DeliveryState.COMPOSED and delivery.message_id is not None:
+                self.resent[delivery.message_id] += 1
+
+
+def balance(expected: set[str], books: Books, accepted: Mapping[str, int]) -> dict[str, Any]:
+    """Lost and doubled as the design defines them.
+
+    lost = expected − (accepted by a provider ∪ stated reason); doubled = copies beyond the first, less those that
+    policy sent again after an unknown outcome.
+    """
+    reached = {id_ for message in accepted for id_ in books.messages.get(message, ())}
+    stated = {id_ for id_, state in books.final.items() if state is not DeliveryState.SENT}
+    doubled = sum(max(0, times - 1 - books.resent[message]) for message, times in accepted.items())
+    return {
+        "invitations": len(expected),
+        "messages": len(accepted),
+        "lost": len(expected - reached - stated),
+        "doubled": doubled,
+        "resent_unknown": sum(books.resent.values()),
+        "stuck": len(expected - set(books.final)),
+        "unexpected": len(set(books.invitations) - expected),
+    }
