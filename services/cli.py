@@ -1,141 +1,67 @@
-"""The `nardialog` command, assembled lazily: a service's modules are imported when its command runs.
+"""The `nardialog` command, assembled lazily: a service's modules are imported when its command runs, so that
+`--help` answers at once and one missing extra takes away only its own commands.
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 check not met, 5 broker or service unreachable, 6 partly done, 130 interrupted.
 """
 
-import asyncio
 import base64
+import contextlib
 import json
-import signal
+import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 app = App(
     name="nardialog",
     help="Tells businesses early that a municipal case affects them, and invites them to the right dialogue.",
     version="0.1.0",
     help_format="plaintext",
+    help_formatter="plain",
 )
-app.command(
-    "services.matcher.commands:match",
-    name="match",
-    help="Match cases against a register, without a broker.",
-)
-app.command(
-    "services.matcher.commands:companies",
-    name="companies",
-    help="The company register.",
-)
-app.command(
-    "services.notifier.commands:deliveries",
-    name="deliveries",
-    help="What became of messages.",
-)
-app.command(
-    "services.notifier.commands:sending",
-    name="sending",
-    help="Pause and resume all sending.",
-)
-topics = App(name="topics", help="The topics on the broker.")
+if find_spec("services.demo.commands"):
+    app.command("services.demo.commands:demo", name="demo", help="Everything, embedded, with invented companies.")
+app.command("services.matcher.commands:match", name="match", help="Match cases against a register, without a broker.")
+app.command("services.matcher.commands:companies", name="companies", help="The company register.")
+app.command("services.ops.commands:topics", name="topics", help="The topics on the broker.")
+app.command("services.ops.commands:lag", name="lag", help="Records that each group has not handled yet.")
+app.command("services.ops.commands:dlq", name="dlq", help="Dead letters: what could not be handled, and why.")
+app.command("services.notifier.commands:deliveries", name="deliveries", help="What became of messages.")
+app.command("services.notifier.commands:sending", name="sending", help="Pause and resume all sending.")
+app.command("services.ops.commands:doctor", name="doctor", help="Is everything there that Närdialog stands on?")
+schemas = App(name="schemas", help="The contract of the events.")
 keys = App(name="keys", help="Keys of an installation.")
-app.command(topics)
+app.command(schemas)
 app.command(keys)
 
-Json = Annotated[bool, Parameter(name="--json", negative="")]
+LATER = frozenset({"portal", "ops"})
+EXTRAS = {"match": "matcher", "companies": "matcher", "deliveries": "notifier", "sending": "notifier", "demo": "all"}
+"""Which extra a command needs, beyond the base."""
 
 
 @app.command
-def run(service: Literal["matcher", "notifier"]) -> int:
-    """Run one service against the settings' broker and databases."""
-    return asyncio.run(_run(service))
+def run(service: Literal["all", "matcher", "notifier", "portal", "ops"]) -> int:
+    """Run one service, or all of them, against the settings' broker and databases."""
+    if service in LATER:
+        print(f"error: {service} comes in a later release; run matcher, notifier or all", file=sys.stderr)
+        return 2
+    from services import processes
+
+    return processes.run(service)
 
 
-async def _run(service: str) -> int:
-    from services.runtime import logs
-    from services.runtime.clock import SystemClock
-    from services.runtime.settings import load
+@schemas.command
+def export(folder: Path, /) -> None:
+    """Write the JSON Schema of every event into a folder; print the files' names."""
+    from schemas.export import write
 
-    stop = asyncio.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    if service == "matcher":
-        from services.matcher.app import serve as serve_matcher
-        from services.matcher.settings import MatcherSettings
-
-        matcher = load(MatcherSettings)
-        logs.configure(matcher.log, service)
-        await serve_matcher(matcher, SystemClock(), stop)
-    else:
-        from services.notifier.commands import serve as serve_notifier
-        from services.notifier.settings import NotifierSettings
-
-        notifier = load(NotifierSettings)
-        logs.configure(notifier.log, service)
-        await serve_notifier(notifier, SystemClock(), stop)
-    return 0
-
-
-@topics.command
-def create() -> int:
-    """Create every topic and its dead letters, with partitions, compaction and retention; tell what differs."""
-    from services.runtime.settings import ServiceSettings, load
-    from services.runtime.topic_admin import TopicAdmin
-
-    kafka = load(ServiceSettings).kafka
-    from schemas.topics import ALL_TOPICS
-
-    with TopicAdmin(kafka.bootstrap, kafka.client()) as admin:
-        report = admin.create(ALL_TOPICS, kafka.partitions, kafka.replication)
-    print(f"created {len(report.created)}, existed {len(report.existed)}, differ {len(report.differ)}")
-    for problem in report.differ:
-        print(problem, file=sys.stderr)
-    return 3 if report.differ else 0
-
-
-@topics.command
-def check() -> int:
-    """Say which topics are missing or differ from what they should be; exit 3 if any."""
-    from schemas.topics import ALL_TOPICS
-    from services.runtime.settings import ServiceSettings, load
-    from services.runtime.topic_admin import TopicAdmin
-
-    kafka = load(ServiceSettings).kafka
-    with TopicAdmin(kafka.bootstrap, kafka.client()) as admin:
-        problems = admin.check(ALL_TOPICS, kafka.partitions)
-    for problem in problems:
-        print(problem)
-    return 3 if problems else 0
-
-
-@app.command
-def lag(*, max_: Annotated[int | None, Parameter(name="--max")] = None, json_: Json = False) -> int:
-    """Records that each group has not handled yet, per topic and partition; exit 3 above --max."""
-    from services.runtime.settings import ServiceSettings, load
-    from services.runtime.topic_admin import TopicAdmin
-
-    kafka = load(ServiceSettings).kafka
-    with TopicAdmin(kafka.bootstrap, kafka.client()) as admin:
-        rows = admin.lag()
-    if json_:
-        fields = ("group", "topic", "partition", "committed", "end", "lag", "lost")
-        print(json.dumps([{field: getattr(row, field) for field in fields} for row in rows]))
-    else:
-        for row in rows:
-            committed = "–" if row.committed is None else row.committed
-            print(
-                row.group,
-                row.topic,
-                row.partition,
-                committed,
-                row.end,
-                row.lag,
-                row.lost,
-                sep="\t",
-            )
-    return 3 if max_ is not None and any(row.lag > max_ for row in rows) else 0
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in write(folder):
+        print(path)
 
 
 @keys.command
@@ -153,23 +79,41 @@ def new() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The entry point: an error of ours is a sentence and an exit code, never a traceback."""
-    from services.runtime.errors import ServiceError, Transient
-
+    """The entry point: what goes wrong is a sentence and an exit code; a traceback only with --debug."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    given = [argument for argument in given if argument != "--debug"]
     try:
-        code = app(arguments, result_action="return_value")
+        code = app(given, result_action="return_value")
+        sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(130)
-    except ModuleNotFoundError as error:
-        print(
-            f"{error.name} is not installed: install nardialog[all], or the extra of this service",
-            file=sys.stderr,
-        )
+    except BrokenPipeError:  # `nardialog lag | head`: the reader has had enough
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except ServiceError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(5 if isinstance(error, Transient) else 1)
+    except Exception as error:
+        if debug:
+            raise
+        sentence, code = _said(error, given)
+        print(f"error: {sentence}", file=sys.stderr)
+        sys.exit(code)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _said(error: Exception, arguments: Sequence[str]) -> tuple[str, int]:
+    """What a person reads, and the exit code. Of an error nobody foresaw only its kind: its text may quote data."""
+    from services.runtime.errors import ServiceError, Transient
+
+    if isinstance(error, ServiceError):
+        return str(error), 5 if isinstance(error, Transient) else 1
+    if isinstance(error, ModuleNotFoundError):
+        command = arguments[0] if arguments else ""
+        extra = EXTRAS.get(command) or (arguments[1] if command == "run" and len(arguments) > 1 else "all")
+        return f"{error.name} is not installed: install nardialog[{extra}]", 1
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}", 1
+    return f"{type(error).__name__}, which should not happen; run it again with --debug and report what it prints", 1
 
 
 if __name__ == "__main__":

@@ -1,0 +1,135 @@
+"""Dead letters: reading why a record could not be handled, and what exactly is sent when it is tried again.
+
+A replay is the original record: same key, same bytes, same partition, same headers, without those that tell of its
+death (`dlq_*`) and without the trace of the first attempt, whose spans ended long ago. Two of ours travel on:
+`dlq_replays`, so that a record that never works does not circle for ever, and `dlq_first_reason`.
+
+A letter without bytes is never replayed: it had its value dropped, or was a tombstone, and sending nothing would erase
+what its key names. Values of `contacts` and `notices` are never shown (DESIGN §2, class A).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Self
+
+from schemas.topics import SEALED, TOPICS
+from services.runtime.errors import Permanent
+from services.runtime.records import Record
+
+MAX_REPLAYS: Final = 3
+SUFFIX: Final = ".dlq"
+TRACE: Final = frozenset({"traceparent", "tracestate", "baggage"})
+"""W3C Trace Context and Baggage."""
+_ADDRESS: Final = re.compile(r"([A-Za-z0-9._-]{1,249})/(\d{1,9})/(\d{1,18})", re.ASCII)
+_OPEN: Final = frozenset(topic.name for topic in TOPICS if topic.name not in SEALED)
+
+
+class BadAddress(ValueError):
+    """Not `topic/partition/offset` of a dead letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a letter stands."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises `BadAddress`."""
+        match = _ADDRESS.fullmatch(text)
+        if match is None or not match[1].endswith(SUFFIX):
+            raise BadAddress(
+                f"'{text}' is not the address of a dead letter, such as cases.dlq/0/12: see `nardialog dlq list`"
+            )
+        return cls(match[1], int(match[2]), int(match[3]))
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """One record to send, byte for byte."""
+
+    topic: str
+    partition: int | None
+    key: bytes | None
+    value: bytes
+    headers: tuple[tuple[str, bytes | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One dead letter as it was read."""
+
+    record: Record
+
+    @property
+    def address(self) -> Address:
+        return Address(self.record.topic, self.record.partition, self.record.offset)
+
+    @property
+    def why(self) -> Mapping[str, str]:
+        """The `dlq_` headers without their prefix: reason, detail, pointer, topic, partition, offset, …"""
+        return {
+            name.removeprefix("dlq_"): (value or b"").decode(errors="backslashreplace")
+            for name, value in self.record.headers
+            if name.startswith("dlq_")
+        }
+
+    @property
+    def reason(self) -> str:
+        return self.why.get("reason", "")
+
+    @property
+    def original_headers(self) -> tuple[tuple[str, bytes | None], ...]:
+        """What the producer sent."""
+        return tuple((name, value) for name, value in self.record.headers if not name.startswith("dlq_"))
+
+    def shown_value(self, prefix: str = "") -> tuple[str, str]:
+        """How the value may be shown: (`text` | `hex` | `none` | `withheld`, what to print).
+
+        A topic that is not in the table, under whatever prefix, is withheld too: nobody has said that it may be shown.
+        """
+        topic = self.record.topic.removesuffix(SUFFIX)
+        if not topic.startswith(prefix) or topic.removeprefix(prefix) not in _OPEN:
+            return "withheld", f"values of {topic} are not shown: they may hold sealed personal data"
+        if not self.record.value:
+            return "none", "no value: it was dropped because it may not be stored, or the record was a tombstone"
+        try:
+            return "text", self.record.value.decode()
+        except UnicodeDecodeError:
+            return "hex", self.record.value.hex()
+
+    def replay(self) -> Replay:
+        """The record to send again. Raises `Permanent` with what to do instead."""
+        if not self.record.value:
+            raise Permanent(f"{self.address}: has no value, so a replay would erase its key; send it from its source")
+        count = self._replays()
+        if count >= MAX_REPLAYS:
+            raise Permanent(f"{self.address}: was replayed {count} times; correct it at its source and send it anew")
+        kept = [(name, value) for name, value in self.original_headers if name.lower() not in TRACE]
+        first = self.why.get("first_reason") or self.reason
+        ours = {"dlq_replays": str(count + 1), "dlq_first_reason": first}
+        return Replay(
+            self.record.topic.removesuffix(SUFFIX),
+            self._partition(),
+            self.record.key,
+            self.record.value,
+            (*kept, *((name, value.encode()) for name, value in ours.items())),
+        )
+
+    def _replays(self) -> int:
+        text = self.why.get("replays") or "0"
+        if re.fullmatch(r"[0-9]{1,9}", text) is None:
+            raise Permanent(f"{self.address}: dlq_replays is not a number; send it from its source")
+        return int(text)
+
+    def _partition(self) -> int | None:
+        """The one it stood in: some records are sent to a partition that their key does not choose."""
+        text = self.why.get("partition", "")
+        return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None

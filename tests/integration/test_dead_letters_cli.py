@@ -1,0 +1,178 @@
+"""`nardialog topics`, `lag`, `dlq` and `doctor` on a real Kafka."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.structs import OffsetAndMetadata
+
+from schemas.topics import CASES, CONTACTS
+from services.cli import main
+from services.runtime import dead_letters
+from services.runtime.errors import Rejected
+from services.runtime.local_kafka import LocalKafka
+from services.runtime.records import Record
+from services.runtime.topic_admin import TopicAdmin
+
+Run = Callable[..., tuple[int, str, str]]
+
+HEADERS: tuple[tuple[str, bytes], ...] = (
+    ("ce_id", b"1"),
+    ("x-odd", b"\xff\x00"),
+    ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+)
+
+
+@pytest.fixture
+def run(
+    kafka: LocalKafka, topic_prefix: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """Runs the command line against the test's broker: exit code, stdout, stderr."""
+    monkeypatch.setenv("NARDIALOG_KAFKA__BOOTSTRAP", json.dumps([kafka.bootstrap]))
+    monkeypatch.setenv("NARDIALOG_KAFKA__TOPIC_PREFIX", topic_prefix)
+    monkeypatch.setenv("NARDIALOG_KAFKA__PARTITIONS", "2")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return run
+
+
+@pytest.fixture
+def names(kafka: LocalKafka, topic_prefix: str) -> dict[str, str]:
+    """Two topics and their dead letters."""
+    topics = [replace(t, name=topic_prefix + t.name) for s in (CASES, CONTACTS) for t in (s, s.dead_letters)]
+    with TopicAdmin([kafka.bootstrap]) as admin:
+        admin.create(topics, partitions=2, replication=1)
+    return {topic.name.removeprefix(topic_prefix): topic.name for topic in topics}
+
+
+def bury(kafka: LocalKafka, topic: str, value: bytes, *, replays: int = 0, reason: str = "bad_json") -> str:
+    """A dead letter as the runtime writes it, of a record that stood in partition 1. Returns its address."""
+    headers = (*HEADERS, ("dlq_replays", str(replays).encode()))
+    record = Record(topic, 1, 7, b"0162/s/EX-1", value, headers, 1_700_000_000_000)
+    letter = dead_letters.headers(record, Rejected(reason, "send JSON", "/title"), "matcher")
+    producer: Any = KafkaProducer(bootstrap_servers=kafka.bootstrap)
+    sent = producer.send(f"{topic}.dlq", value=value, key=record.key, headers=letter, partition=0).get(timeout=10)
+    producer.close()
+    return f"{sent.topic}/{sent.partition}/{sent.offset}"
+
+
+def everything(kafka: LocalKafka, topic: str) -> list[Any]:
+    consumer: Any = KafkaConsumer(bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest")
+    places = [TopicPartition(topic, number) for number in (0, 1)]
+    consumer.assign(places)
+    ends = consumer.end_offsets(places)
+    found: list[Any] = []
+    while len(found) < sum(ends.values()):
+        found += [record for batch in consumer.poll(timeout_ms=500).values() for record in batch]
+    consumer.close()
+    return found
+
+
+def test_a_replay_is_the_original_record_but_for_its_death_and_its_old_trace(
+    kafka: LocalKafka, names: dict[str, str], run: Run
+) -> None:
+    value = b'{"title": "\xc3\x85", \xff'
+    code, out, _ = run("dlq", "replay", "--yes", bury(kafka, names["cases"], value))
+    (record,) = everything(kafka, names["cases"])
+    assert code == 0
+    assert f"{names['cases']}/1/0" in out
+    assert (record.key, record.value, record.partition) == (b"0162/s/EX-1", value, 1)
+    assert tuple(record.headers) == (
+        ("ce_id", b"1"), ("x-odd", b"\xff\x00"), ("dlq_replays", b"1"), ("dlq_first_reason", b"bad_json"),
+    )  # fmt: skip
+
+
+def test_a_letter_that_died_three_times_is_refused_and_the_others_still_go(
+    kafka: LocalKafka, names: dict[str, str], run: Run
+) -> None:
+    tired = bury(kafka, names["cases"], b"{}", replays=3)
+    code, _, err = run("dlq", "replay", "--yes", tired, bury(kafka, names["cases"], b"{1", replays=2))
+    assert code == 6
+    assert f"{tired}: was replayed 3 times" in err
+    assert [record.value for record in everything(kafka, names["cases"])] == [b"{1"]
+
+
+def test_a_letter_whose_value_was_dropped_is_never_replayed(kafka: LocalKafka, names: dict[str, str], run: Run) -> None:
+    code, _, err = run("dlq", "replay", "--yes", bury(kafka, names["cases"], b"", reason="confidential"))
+    assert code == 1
+    assert "would erase its key" in err
+    assert everything(kafka, names["cases"]) == []
+
+
+def test_without_a_terminal_nothing_is_sent_unless_yes_is_said(
+    kafka: LocalKafka, names: dict[str, str], run: Run
+) -> None:
+    address = bury(kafka, names["cases"], b"{}")
+    assert run("dlq", "replay", address)[0] == 2
+    assert run("dlq", "replay", "--dry-run", address)[0] == 0
+    assert everything(kafka, names["cases"]) == []
+
+
+def test_the_list_counts_and_filters_by_reason(kafka: LocalKafka, names: dict[str, str], run: Run) -> None:
+    first = bury(kafka, names["cases"], b"{")
+    bury(kafka, names["contacts"], b"{", reason="unreadable_seal")
+    _, out, _ = run("dlq", "list", "cases", "--json")
+    (letter,) = (json.loads(line) for line in out.splitlines())
+    assert (letter["address"], letter["reason"], letter["pointer"]) == (first, "bad_json", "/title")
+    assert run("dlq", "list", "--reason", "unreadable_seal")[1].count("\n") == 1
+    assert f"{names['contacts.dlq']}\tunreadable_seal\t1" in run("dlq", "list", "--by", "reason")[1]
+
+
+def test_show_tells_why_and_escapes_what_would_order_the_terminal_about(
+    kafka: LocalKafka, names: dict[str, str], run: Run
+) -> None:
+    _, out, _ = run("dlq", "show", bury(kafka, names["cases"], b'{"title": "\x1b[2J"}'))
+    assert "reason: bad_json\n" in out
+    assert "detail: send JSON\n" in out
+    assert '{"title": "\\x1b[2J"}' in out
+    assert "value (hex):\nff00" in run("dlq", "show", bury(kafka, names["cases"], b"\xff\x00"))[1]
+
+
+def test_a_contact_is_never_shown(kafka: LocalKafka, names: dict[str, str], run: Run) -> None:
+    address = bury(kafka, names["contacts"], b'{"sealed": "c2VjcmV0"}')
+    assert "c2VjcmV0" not in run("dlq", "show", address)[1] + run("dlq", "show", "--json", address)[1]
+
+
+def test_an_address_where_no_letter_is_says_so(names: dict[str, str], run: Run) -> None:
+    code, _, err = run("dlq", "show", f"{names['cases.dlq']}/0/99")
+    assert code == 1
+    assert "no letter is there" in err
+    assert run("dlq", "show", "cases/0/1")[0] == 2
+
+
+def test_lag_tells_records_age_and_verdict_and_holds_limits(
+    kafka: LocalKafka, names: dict[str, str], run: Run, topic_prefix: str
+) -> None:
+    group, topic = f"{topic_prefix}g", names["cases.dlq"]
+    for _ in range(3):
+        bury(kafka, names["cases"], b"{}")
+    consumer: Any = KafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=group, enable_auto_commit=False)
+    place = TopicPartition(topic, 0)
+    consumer.assign([place])
+    consumer.commit({place: OffsetAndMetadata(1, "", -1)})
+    consumer.close()
+    _, out, _ = run("lag", "--json")
+    row = next(row for row in json.loads(out) if (row["group"], row["partition"]) == (group, 0))
+    assert (row["committed"], row["end"], row["lag"], row["verdict"]) == (1, 3, 2, "behind")
+    assert 0 <= row["seconds"] < 60
+    code, _, err = run("lag", "--max", "1")
+    assert code == 3
+    assert f"{group} on {topic}/0: 2 behind" in err
+
+
+def test_topics_are_made_and_checked_under_their_prefix_and_the_doctor_agrees(run: Run, topic_prefix: str) -> None:
+    code, out, _ = run("topics", "check")
+    assert code == 3
+    assert f"{topic_prefix}cases: does not exist" in out
+    assert run("doctor")[0] == 3
+    assert run("topics", "create")[0] == 0
+    assert run("topics", "check")[0] == 0
+    assert run("doctor")[0] == 0
