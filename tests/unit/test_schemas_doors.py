@@ -1,0 +1,188 @@
+"""What the contract refuses, and what it forgives: limits, geometries, numbers of persons, unknown fields."""
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from schemas.case import EXAMPLE, Case, may_be_confidential
+from schemas.export import EVENTS
+from schemas.geojson import Geometry, check
+from schemas.identity import contact_id, invitation_id, normal_organisation, recipient_id, round_id
+from schemas.industries import UnknownCode, ancestors, leaves_under, parse
+from schemas.types import MAX_VERTICES, is_personal_number
+
+GEOMETRY: TypeAdapter[Geometry] = TypeAdapter(Geometry)
+KEY = b"k" * 32
+
+
+def case(**change: Any) -> Case:
+    return Case.model_validate_json(json.dumps({**EXAMPLE, **change}))
+
+
+def line(count: int) -> list[dict[str, Any]]:
+    points = [[18 + i / 100_000, 59.4] for i in range(count)]
+    return [{"geometry": {"type": "LineString", "coordinates": points}}]
+
+
+@pytest.mark.parametrize("event_type", EVENTS)
+def test_an_unknown_field_is_refused_at_our_doors_and_ignored_by_readers(event_type: str) -> None:
+    _, model, example = EVENTS[event_type]
+    newer = json.dumps({**example, "of_a_later_release": 1})
+    with pytest.raises(ValidationError):
+        model.model_validate_json(newer)
+    assert model.model_validate_json(newer, extra="ignore") == model.model_validate_json(json.dumps(example))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"title": ""},
+        {"title": "x" * 161},
+        {"summary": "x" * 4001},
+        {"case_id": "x" * 101},
+        {"case_id": "191212121212"},
+        {"version": 0},
+        {"municipality": "162"},
+        {"respond_by": "4000-01-01"},
+        {"geometries": line(MAX_VERTICES + 1)},
+        {"geometries": line(2) * 51},
+        {"geometries": []},
+        {"area": "municipality"},
+        {"urgent": True},
+        {"confidential": True},
+        {"documents": [{"title": "x", "url": "http://exempel.example/x"}]},
+        {"meeting": {"place": "x", "start": "2025-12-01T10:00:00Z", "end": "2025-12-01T10:00:00Z"}},
+        {"meeting": {"place": "x", "start": "2025-12-01T10:00:00"}},
+    ],
+    ids=lambda change: json.dumps(change)[:40],
+)
+def test_what_goes_over_a_limit_or_makes_no_sense_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        case(**change)
+
+
+def test_the_largest_geometry_is_still_taken() -> None:
+    assert case(geometries=line(MAX_VERTICES)).geometries
+
+
+def test_a_title_is_one_line_in_one_normal_form() -> None:
+    assert case(title="A\u030asas\r\n  Kafé\x00 ").title == "Åsas Kafé"
+
+
+@pytest.mark.parametrize(
+    ("geometry", "code", "pointer"),
+    [
+        ({"type": "Point", "coordinates": [59.4, 18.03]}, "axis_order", "/coordinates"),
+        ({"type": "Point", "coordinates": [674_000, 6_588_000]}, "not_degrees", "/coordinates"),
+        ({"type": "Point", "coordinates": [2.35, 48.85]}, "outside_sweden", "/coordinates"),
+        ({"type": "LineString", "coordinates": [[18, 59.4], [59.4, 18]]}, "axis_order", "/coordinates/1"),
+        (
+            {"type": "Polygon", "coordinates": [[[18, 59], [18.1, 59], [18.1, 59.1], [18, 59.1]]]},
+            "unclosed_ring",
+            "/coordinates/0",
+        ),
+        (
+            {"type": "Polygon", "coordinates": [[[18, 59], [18.1, 59.1], [18.1, 59], [18, 59.1], [18, 59]]]},
+            "invalid_polygon",
+            "/coordinates",
+        ),
+        (
+            {"type": "GeometryCollection", "geometries": [{"type": "Point", "coordinates": [59.4, 18.03]}]},
+            "axis_order",
+            "/geometries/0/coordinates",
+        ),
+        ({"type": "Point", "coordinates": [18.03, 59.4, 12.5]}, None, None),
+    ],
+)
+def test_a_geometry_is_refused_with_its_mistake_and_its_place(
+    geometry: dict[str, Any], code: str | None, pointer: str | None
+) -> None:
+    complaint = check(GEOMETRY.validate_python(geometry))
+    assert (complaint and complaint.code, complaint and complaint.pointer) == (code, pointer)
+
+
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        {"type": "Point", "coordinates": [18]},
+        {"type": "Point", "coordinates": [float("nan"), 59]},
+        {"type": "Point", "coordinates": [18, 59], "crs": {"type": "name"}},
+        {"type": "LineString", "coordinates": [[18, 59]]},
+        {"type": "Polygon", "coordinates": []},
+        {"type": "Circle", "coordinates": [18, 59]},
+    ],
+)
+def test_what_is_not_geojson_is_refused(geometry: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        GEOMETRY.validate_python(geometry)
+
+
+@pytest.mark.parametrize("text", ["19121212-1212", "191212121212", "121212-1212", "121212+1212", "SE121212121201"])
+def test_a_personal_number_is_known_in_every_form_and_is_one_recipient(text: str) -> None:
+    assert is_personal_number(text)
+    assert normal_organisation(text) == "1212121212"
+    assert "1212121212" not in recipient_id(text, KEY)
+
+
+@pytest.mark.parametrize("text", ["559999-0008", "165599990008", "EX-0001", "1212121213"])
+def test_a_company_or_an_opaque_id_is_no_person(text: str) -> None:
+    assert not is_personal_number(text)
+
+
+def test_another_key_gives_another_recipient() -> None:
+    assert recipient_id("559999-0008", KEY) != recipient_id("559999-0008", b"x" * 32)
+
+
+def test_ids_are_the_same_each_time_and_their_parts_never_run_together() -> None:
+    assert round_id("c", "s", 1, "p") == round_id("c", "s", 1, "p")
+    assert round_id("ca", "s", 1, "p") != round_id("c", "as", 1, "p")
+    assert round_id("c", "s", 1, "p") != round_id("c", "s", 2, "p")
+    assert invitation_id("ab", "c") != invitation_id("a", "bc")
+    assert contact_id("s", "r", None, "x", "sms") != contact_id("s", "r", "x", "", "sms")
+
+
+@pytest.mark.parametrize(
+    ("written", "bare"),
+    [("01.110", "01110"), ("01110", "01110"), ("01 110", "01110"), ("06.10", "0610"), ("71.1", "711"), ("i", "I")],
+)
+def test_every_spelling_of_a_code_is_one(written: str, bare: str) -> None:
+    """FC-085, FC-086."""
+    assert parse(written) == bare
+
+
+@pytest.mark.parametrize("written", ["1110", "6.1", "6.10", "35.00", "", "99999", "5611O"])
+def test_a_code_that_could_be_another_or_is_none_is_refused(written: str) -> None:
+    """FC-085, FC-086."""
+    with pytest.raises(UnknownCode):
+        parse(written)
+
+
+def test_the_refusal_names_the_nearest_code() -> None:
+    with pytest.raises(UnknownCode, match=r"nearest: 35\.\d+"):
+        parse("35.00")
+
+
+@pytest.mark.parametrize("code", ["I", "56", "561", "5611", "56110"])
+def test_a_leaf_lies_under_each_of_its_headings(code: str) -> None:
+    assert code in ancestors("56110")
+    assert "56110" in leaves_under(code)
+
+
+@pytest.mark.parametrize(
+    ("value", "marked"),
+    [
+        (b'\xff\xfe{"confidential": tr', True),
+        (b'{"CONFIDENTIAL"\n:\t"yes"', True),
+        (b'{"confidential": "false"}', True),
+        (b'{"confidential": falsehood', True),
+        (b'{"a": {"confidential": true}}', True),
+        (b'{"confidential": false, "confidential": true}', True),
+        (b'{"confidential":false', False),
+        (b'{"title": "confidential"}', False),
+        (b"", False),
+    ],
+)
+def test_a_confidential_case_is_known_even_in_broken_bytes(value: bytes, marked: bool) -> None:
+    assert may_be_confidential(value) is marked
