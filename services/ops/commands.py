@@ -188,7 +188,7 @@ def show_(address: str, /, *, json_: Json = False) -> int:
         return _failed(_gone(places[0]))
     how, value = letter.shown_value(kafka.topic_prefix)
     headers = {name: (text or b"").decode(errors="backslashreplace") for name, text in letter.original_headers}
-    key = None if letter.record.key is None else letter.record.key.decode(errors="backslashreplace")
+    key = letter.shown_key(kafka.topic_prefix)
     if json_:
         told = {"address": str(letter.address), **letter.why, "key": key, "headers": headers}
         print(json.dumps({**told, "value_as": how, "value": value if how in ("text", "hex") else None}))
@@ -360,7 +360,7 @@ def _agreed(count: int) -> bool:
 def _rows(columns: Sequence[str], rows: Sequence[Sequence[object]], as_json: bool) -> None:
     if as_json:
         for row in rows:
-            print(json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False))
+            print(json.dumps(dict(zip(columns, row, strict=True))))
     else:
         show(columns, rows)
 

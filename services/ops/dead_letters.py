@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from schemas.topics import SEALED, TOPICS
+from schemas.types import is_personal_number
 from services.runtime.errors import Permanent
 from services.runtime.records import Record
 
@@ -95,8 +96,8 @@ class Letter:
 
         A topic that is not in the table, under whatever prefix, is withheld too: nobody has said that it may be shown.
         """
-        topic = self.record.topic.removesuffix(SUFFIX)
-        if not topic.startswith(prefix) or topic.removeprefix(prefix) not in _OPEN:
+        if not self._is_open(prefix):
+            topic = self.record.topic.removesuffix(SUFFIX)
             return "withheld", f"values of {topic} are not shown: they may hold sealed personal data"
         if not self.record.value:
             return "none", "no value: it was dropped because it may not be stored, or the record was a tombstone"
@@ -104,6 +105,14 @@ class Letter:
             return "text", self.record.value.decode()
         except UnicodeDecodeError:
             return "hex", self.record.value.hex()
+
+    def shown_key(self, prefix: str = "") -> str | None:
+        """The key, unless it may be the very reason for the refusal: an address, or a personal number."""
+        if self.record.key is None:
+            return None
+        key = self.record.key.decode(errors="backslashreplace")
+        personal = any(is_personal_number(part) for part in key.split("/"))
+        return key if self._is_open(prefix) and not personal else "(withheld)"
 
     def replay(self) -> Replay:
         """The record to send again. Raises `Permanent` with what to do instead."""
@@ -122,6 +131,10 @@ class Letter:
             self.record.value,
             (*kept, *((name, value.encode()) for name, value in ours.items())),
         )
+
+    def _is_open(self, prefix: str) -> bool:
+        topic = self.record.topic.removesuffix(SUFFIX)
+        return topic.startswith(prefix) and topic.removeprefix(prefix) in _OPEN
 
     def _replays(self) -> int:
         text = self.why.get("replays") or "0"

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -102,6 +103,21 @@ def test_the_import_contract_names_every_service_there_is() -> None:
 def test_the_pins_of_the_project_and_of_the_lock_agree() -> None:
     done = subprocess.run([sys.executable, "deploy/pins.py", "--check"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_a_pin_that_differs_is_named_and_filling_in_mends_it(tmp_path: Path) -> None:
+    for name in ("pyproject.toml", "requirements.lock", "deploy/pins.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    lock = tmp_path / "requirements.lock"
+    lock.write_text(re.sub(r"(?m)^aiohttp==\S+", "aiohttp==0.0.1", lock.read_text()))
+
+    def pins(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "deploy/pins.py", *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+    assert "aiohttp==0.0.1" in pins("--check").stdout
+    assert [pins("--check").returncode, pins().returncode, pins("--check").returncode] == [1, 0, 0]
 
 
 def test_every_line_of_the_lock_is_a_pin_with_its_hash() -> None:
