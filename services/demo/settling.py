@@ -1,0 +1,96 @@
+"""When the demo is done, and what it then may say of itself: nothing lost, nothing doubled, counted and not assumed.
+
+The oracle is the matcher's pure derivation on the same two files, without a broker. *lost* is what it says should be,
+less what a sink accepted, less what ended for a stated reason. *doubled* is one message accepted more than once, less
+what the policy for unknown outcomes resent.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+from schemas import model as dialogue_model
+from schemas.delivery import FINAL
+from schemas.identity import DEMO_RECIPIENT_KEY
+from schemas.round import RoundState
+from services.demo.board import REACHED, Board
+from services.matcher import files
+from services.matcher.holds import Limits
+from services.matcher.register import reading
+from services.matcher.register.checks import Rules
+from services.matcher.workplaces import snapshot
+
+RESTING: Final = frozenset(
+    {RoundState.OPEN, RoundState.SILENT, RoundState.HELD, RoundState.CLOSED, RoundState.WITHDRAWN}
+)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the oracle says: the ids of invitations, and how many cases it read and refused."""
+
+    invitations: frozenset[str]
+    good_cases: int
+    refused_cases: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the flow comes to."""
+
+    lost: int
+    doubled: int
+    unexpected: int
+    """Invitations that the oracle does not know."""
+    resent_unknown: int
+
+
+def expected(register: Path, cases: Path, day: date) -> Expected:
+    """The pure derivation on the demo's own files."""
+    read = reading.read(register, Rules(DEMO_RECIPIENT_KEY, synthetic=True))
+    result = files.match(
+        cases,
+        snapshot(read.companies.values()),
+        dialogue_model.default(),
+        day,
+        key=DEMO_RECIPIENT_KEY,
+        limits=Limits(),
+    )
+    ids = (item.invitation_id for invitations in result.invitations.values() for item in invitations)
+    return Expected(frozenset(ids), result.cases, len(result.refused))
+
+
+def settled(board: Board, expected: Expected) -> bool:
+    """Whether every case has come to rest and every invitation has ended. What is under way is never overlooked: each
+    message that was told of must have ended, and each invitation that its round counts must be here.
+    """
+    resting = [round_ for round_ in board.rounds.values() if round_.state in RESTING]
+    owed = sum(round_.counts.invitations for round_ in resting if round_.state is RoundState.OPEN)
+    return (
+        len(resting) == len(board.rounds) >= expected.good_cases
+        and len(board.dead_letters) >= expected.refused_cases
+        and len(board.invitations) >= owed
+        and board.invitations.keys() <= board.ended.keys()
+        and all(state in FINAL for state in board.message_states.values())
+    )
+
+
+def judge(board: Board, expected: Expected) -> Verdict:
+    """Lost and doubled, from the sinks' own records and the topics."""
+    accepted = _accepted_invitations(board)
+    stated = {key for key, states in board.ended.items() if states - REACHED}
+    twice = sum(count - 1 for count in board.accepted.values() if count > 1)
+    resent = len(board.resent_unknown)
+    return Verdict(
+        lost=len(expected.invitations - accepted - stated),
+        doubled=max(0, twice - resent),
+        unexpected=len(board.invitations.keys() - expected.invitations),
+        resent_unknown=resent,
+    )
+
+
+def _accepted_invitations(board: Board) -> frozenset[str]:
+    carried: Iterable[set[str]] = (board.carried.get(message_id, set()) for message_id in board.accepted)
+    return frozenset().union(*carried)

@@ -1,0 +1,322 @@
+"""Everything in one process: a real Kafka beside it, matcher, notifier, sinks, inbox page.
+
+The settings are made here and never read from the environment, so that the demo can only reach what it started itself:
+a broker on loopback, a ledger in its own folder, two sinks that deliver nothing. Keys are made at each start and are
+gone with the process. `stop` may be called however far `start` came.
+"""
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from sqlalchemy import func, select
+
+from schemas.case import CASE_CHANGED
+from schemas.delivery import FINAL
+from schemas.envelope import Envelope
+from schemas.identity import DEMO_RECIPIENT_KEY, case_key
+from schemas.topics import ALL_TOPICS, CASES, DELIVERIES, INVITATIONS, ROUNDS, TOPICS
+from services.demo import synthetic
+from services.demo.board import Board
+from services.demo.inbox import InboxServer
+from services.demo.settling import Expected, Verdict, expected, judge, settled
+from services.matcher.app import MatcherApp
+from services.matcher.app import build as build_matcher
+from services.matcher.commands import import_file
+from services.matcher.register import reading
+from services.matcher.register.checks import Rules
+from services.matcher.settings import InstallationSettings, MatcherSettings
+from services.notifier.app import NotifierApp
+from services.notifier.app import build as build_notifier
+from services.notifier.channels.elks46 import Elks46Options
+from services.notifier.channels.sinks import SmsSink, SmtpSink
+from services.notifier.ledger.tables import MESSAGES, OUTBOX
+from services.notifier.settings import NotifierOptions, NotifierSettings, SmtpSettings
+from services.runtime.broker import Broker
+from services.runtime.clock import AcceleratedClock
+from services.runtime.errors import Fault, ServiceError
+from services.runtime.kafka_jars import Progress, fetch
+from services.runtime.local_kafka import LocalKafka
+from services.runtime.records import Outgoing
+from services.runtime.sealing import key_pair, new_key
+from services.runtime.settings import KafkaSettings
+from services.runtime.tables import TableReader
+from services.runtime.topic_admin import TopicAdmin
+
+START: Final = datetime(2025, 11, 10, 8, tzinfo=ZoneInfo("Europe/Stockholm"))
+"""A Monday morning: the same on every day of the week."""
+SPEED: Final = 60.0
+HOLD_SECONDS: Final = 120
+PARTITIONS: Final = 3
+LAG_SECONDS: Final = 2.0
+PROVIDERS: Final = ("NARDIALOG_NOTIFIER__SMTP", "NARDIALOG_NOTIFIER__SMS")
+
+
+class _Isolated(BaseSettings):
+    """Settings that see what the demo says and nothing else."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+class DemoMatcherSettings(_Isolated, MatcherSettings):
+    """The matcher's settings, from here only."""
+
+
+class DemoNotifierSettings(_Isolated, NotifierSettings):
+    """The notifier's settings, from here only."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is told."""
+
+    folder: Path
+    port: int | None = None
+    speed: float = SPEED
+    between_cases: float = 3.0
+    """Seconds of the machine's time."""
+
+
+def refuse_real_providers(environment: Mapping[str, str] = os.environ) -> None:
+    """Raises `Fault` where a real relay or SMS provider is set: whoever set it may expect the demo to use it."""
+    named = sorted(name for name in environment if name.upper().startswith(PROVIDERS))
+    if named:
+        raise Fault(f"the demo sends nothing for real and refuses to start with {', '.join(named)} set: unset it first")
+
+
+class _Interrupted(BaseException):
+    """Ends a download in its thread when the demo is stopped."""
+
+
+class World:
+    """One demo. `start`, then `publish`, then watch `board`; always `stop`."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.board = Board(speed=options.speed)
+        self.inbox = InboxServer(self.board, options.port)
+        self.kafka = LocalKafka(options.folder / "kafka")
+        self.register_file = options.folder / "register.csv"
+        self.cases_file = options.folder / "cases.jsonl"
+        self.expected: Expected | None = None
+        self._stopping = False
+        self._ended = asyncio.Event()
+        self._starting: asyncio.Future[Any] | None = None
+        self._undo: list[Callable[[], Any]] = []
+        self._notifier: NotifierApp | None = None
+        self._cases: Broker | None = None
+
+    async def start_inbox(self) -> None:
+        """The page first: it shows how the rest comes up."""
+        for name in ("inbox", "broker", "topics", "sinks", "register", "matcher", "notifier"):
+            self.board.step(name, False)
+        await self.inbox.start()
+        self._undo.append(self.inbox.stop)
+        self.board.step("inbox", True, self.inbox.url)
+
+    async def start(self, progress: Progress = lambda done, total: None) -> None:
+        """Everything else, in order."""
+        self._write_files()
+        await self._start_kafka(progress)
+        self._kafka_settings = KafkaSettings(bootstrap=(self.kafka.bootstrap,), partitions=PARTITIONS)
+        await asyncio.to_thread(self._create_topics)
+        self.clock = AcceleratedClock(START, self.options.speed)
+        self.board.clock = self.clock
+        await self._start_sinks()
+        private, public = key_pair()
+        await self._watch_topics()
+        await asyncio.gather(self._start_matcher(public), self._start_notifier(private))
+        await self._start_lag()
+        self.board.phase = "running"
+        self.board.changed.set()
+
+    async def publish(self) -> None:
+        """The cases, one after another, as a case system would send them."""
+        self._cases = Broker(self._kafka_settings, service="case-system", clock=self.clock)
+        await self._cases.connect()
+        self._undo.append(self._cases.stop)
+        for case in synthetic.cases(START.date()):
+            key = case_key(case["municipality"], case["source"], case["case_id"])
+            id_ = f"{case['case_id']}-{case['version']}"
+            envelope = Envelope(id=id_, source="/demo", type=CASE_CHANGED, time=self.clock.now())
+            value = json.dumps(case, ensure_ascii=False).encode()
+            await self._cases.publish([Outgoing(CASES.name, key, value, envelope.headers())])
+            self.board.published[key] = case
+            self.board.changed.set()
+            await asyncio.sleep(self.options.between_cases)
+
+    async def settle(self, patience: float) -> Verdict:
+        """Returns when every case and invitation has ended. Raises `Fault` that says what has not."""
+        if self.expected is None:
+            self.expected = await asyncio.to_thread(
+                expected, self.register_file, self.cases_file, START.date()
+            )  # the oracle
+        try:
+            async with asyncio.timeout(patience):
+                while not await self._is_settled(self.expected):
+                    self.board.changed.clear()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self.board.changed.wait(), 0.5)
+        except TimeoutError:
+            waiting = len(self.board.invitations.keys() - self.board.ended.keys())
+            raise Fault(f"not settled after {patience:.0f} s: {waiting} invitations have not ended") from None
+        self.board.phase = "settled"
+        return judge(self.board, self.expected)
+
+    async def stop(self) -> None:
+        """Ends everything in the opposite order; what fails to end does not keep the rest."""
+        self._stopping = True
+        self._ended.set()
+        if self._starting is not None:
+            await asyncio.wait([self._starting])
+        for undo in reversed(self._undo):
+            with contextlib.suppress(Exception):
+                await undo()
+        await asyncio.to_thread(self.kafka.stop)
+
+    def write_mails(self) -> None:
+        """Each mail as a file, for `--keep`."""
+        folder = self.options.folder / "mails"
+        folder.mkdir(exist_ok=True)
+        for mail in self.board.mails:
+            (folder / f"{mail.number:05d}.eml").write_bytes(mail.raw)
+
+    def _write_files(self) -> None:
+        self.register_file.write_text(synthetic.register_csv(), encoding="utf-8")
+        self.cases_file.write_text(synthetic.cases_jsonl(START.date()), encoding="utf-8")
+
+    async def _start_kafka(self, progress: Progress) -> None:
+        def bring(done: int, total: int) -> None:
+            if self._stopping:
+                raise _Interrupted
+            progress(done, total)
+
+        def start() -> None:
+            fetch(bring)
+            if not self._stopping:
+                self.kafka.start()
+
+        self._starting = asyncio.ensure_future(asyncio.to_thread(start))
+        await asyncio.shield(self._starting)
+        self.board.step("broker", True, f"Apache Kafka, {self.kafka.bootstrap}")
+
+    def _create_topics(self) -> None:
+        with TopicAdmin(self.kafka.bootstrap) as admin:
+            admin.create(ALL_TOPICS, PARTITIONS, 1)
+        self.board.step("topics", True, str(len(ALL_TOPICS)))
+
+    async def _start_sinks(self) -> None:
+        self._smtp = SmtpSink(on_accept=self.board.take_mail, keep=0, clock=self.clock)
+        self._sms = SmsSink(on_accept=self.board.take_sms, keep=1000, clock=self.clock)
+        for sink in (self._smtp, self._sms):
+            await sink.start()
+            self._undo.append(sink.stop)
+        self.board.step("sinks", True, f"SMTP {self._smtp.port}, SMS {self._sms.port}")
+
+    async def _watch_topics(self) -> None:
+        names = [topic.name for topic in (ROUNDS, INVITATIONS, DELIVERIES, *(t.dead_letters for t in TOPICS))]
+        reader = TableReader(self._kafka_settings, names, self.board.apply)
+        await reader.start()
+        self._undo.append(reader.stop)
+
+    async def _start_matcher(self, public: bytes) -> None:
+        installation = InstallationSettings(seal_public_key=_base64(public))
+        settings = DemoMatcherSettings(kafka=self._kafka_settings, installation=installation)
+        read = await asyncio.to_thread(
+            reading.read, self.register_file, Rules(DEMO_RECIPIENT_KEY, synthetic=True)
+        )  # fmt: skip
+        report = await import_file(read, settings, self.clock)
+        self.board.step("register", True, str(report.accepted))
+        matcher: MatcherApp = build_matcher(settings, self.clock)
+        self._undo.append(matcher.stop)
+        await matcher.start()
+        self.board.step("matcher", True)
+
+    async def _start_notifier(self, private: bytes) -> None:
+        self._notifier = build_notifier(self._notifier_settings(private), self.clock)
+        self._undo.append(self._notifier.stop)
+        await self._notifier.start()
+        self.board.step("notifier", True)
+
+    def _notifier_settings(self, private: bytes) -> NotifierSettings:
+        vault, index, token = (SecretStr(_base64(new_key())) for _ in range(3))
+        options = NotifierOptions(
+            database=f"sqlite+aiosqlite:///{self.options.folder / 'ledger.db'}",
+            vault_key=vault,
+            index_key=index,
+            token_key=token,
+            private_keys={"k1": SecretStr(_base64(private))},
+            portal_url=self.inbox.url,
+            sender_name="Danderyd",
+            sender_email="demo@danderyd.example",
+            hold_seconds=HOLD_SECONDS,
+            lease_seconds=3600,
+            smtp=SmtpSettings(host=self._smtp.host, port=self._smtp.port, tls="none"),
+            sms=Elks46Options(
+                base_url=self._sms.url,
+                username="demo",
+                password=SecretStr("demo"),
+                sender="Danderyd",
+                receipt_base=f"{self.inbox.url}/kvitto",
+            ),
+        )
+        return DemoNotifierSettings(kafka=self._kafka_settings, notifier=options)
+
+    async def _start_lag(self) -> None:
+        task = asyncio.create_task(self._watch_lag(), name="demo lag")
+
+        async def end() -> None:
+            await task
+
+        self._undo.append(end)
+
+    async def _watch_lag(self) -> None:
+        while not self._ended.is_set():
+            with contextlib.suppress(ServiceError):
+                self.board.lag = await asyncio.to_thread(self._lag)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), LAG_SECONDS)
+
+    def _lag(self) -> dict[str, int]:
+        behind: dict[str, int] = {}
+        with TopicAdmin(self.kafka.bootstrap) as admin:
+            for row in admin.lag():
+                behind[row.group] = behind.get(row.group, 0) + row.lag
+        return behind
+
+    async def _is_settled(self, oracle: Expected) -> bool:
+        """Also asks the ledger: a second message to the same invitation is told of only when it is taken on."""
+        if self._notifier is None:
+            return False
+        if self._notifier.finished is not None and self._notifier.finished.done():
+            self._notifier.finished.result()
+        if not settled(self.board, oracle):
+            return False
+        final = [state.value for state in FINAL]
+        async with self._notifier.database.transaction() as connection:
+            unsent = select(func.count()).select_from(MESSAGES).where(MESSAGES.c.state.not_in(final))
+            untold = select(func.count()).select_from(OUTBOX)
+            return not (await connection.scalar(unsent) or await connection.scalar(untold))
+
+
+def _base64(key: bytes) -> str:
+    return base64.b64encode(key).decode()
