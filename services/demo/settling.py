@@ -1,26 +1,17 @@
 """When the demo is done, and what it then may say of itself: nothing lost, nothing doubled, counted and not assumed.
 
-The oracle is the matcher's pure derivation on the same two files, without a broker. *lost* is what it says should be,
-less what a sink accepted, less what ended for a stated reason. *doubled* is one message accepted more than once, less
-what the policy for unknown outcomes resent.
+The oracle (`wiring.expected`) is the matcher's pure derivation on the same two files, without a broker. *lost* is what
+it says should be, less what a sink accepted, less what ended for a stated reason. *doubled* is one message accepted
+more than once, less what the policy for unknown outcomes resent.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
-from pathlib import Path
 from typing import Final
 
-from schemas import model as dialogue_model
 from schemas.delivery import FINAL
-from schemas.identity import DEMO_RECIPIENT_KEY
 from schemas.round import RoundState
 from services.demo.board import REACHED, Board
-from services.matcher import files
-from services.matcher.holds import Limits
-from services.matcher.register import reading
-from services.matcher.register.checks import Rules
-from services.matcher.workplaces import snapshot
 
 RESTING: Final = frozenset(
     {RoundState.OPEN, RoundState.SILENT, RoundState.HELD, RoundState.CLOSED, RoundState.WITHDRAWN}
@@ -45,21 +36,6 @@ class Verdict:
     unexpected: int
     """Invitations that the oracle does not know."""
     resent_unknown: int
-
-
-def expected(register: Path, cases: Path, day: date) -> Expected:
-    """The pure derivation on the demo's own files."""
-    read = reading.read(register, Rules(DEMO_RECIPIENT_KEY, synthetic=True))
-    result = files.match(
-        cases,
-        snapshot(read.companies.values()),
-        dialogue_model.default(),
-        day,
-        key=DEMO_RECIPIENT_KEY,
-        limits=Limits(),
-    )
-    ids = (item.invitation_id for invitations in result.invitations.values() for item in invitations)
-    return Expected(frozenset(ids), result.cases, len(result.refused))
 
 
 def settled(board: Board, expected: Expected) -> bool:

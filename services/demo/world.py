@@ -1,12 +1,10 @@
 """Everything in one process: a real Kafka beside it, matcher, notifier, sinks, inbox page.
 
-The settings are made here and never read from the environment, so that the demo can only reach what it started itself:
-a broker on loopback, a ledger in its own folder, two sinks that deliver nothing. Keys are made at each start and are
-gone with the process. `stop` may be called however far `start` came.
+The page comes first and shows how the rest comes up. `stop` may be called however far `start` came, and leaves no
+process and no open port. What the services are told is in `wiring`.
 """
 
 import asyncio
-import base64
 import contextlib
 import json
 import os
@@ -14,75 +12,40 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
-from pydantic import SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
-from sqlalchemy import func, select
-
 from schemas.case import CASE_CHANGED
-from schemas.delivery import FINAL
 from schemas.envelope import Envelope
-from schemas.identity import DEMO_RECIPIENT_KEY, case_key
+from schemas.identity import case_key
 from schemas.topics import ALL_TOPICS, CASES, DELIVERIES, INVITATIONS, ROUNDS, TOPICS
 from services.demo import synthetic
 from services.demo.board import Board
 from services.demo.inbox import InboxServer
-from services.demo.settling import Expected, Verdict, expected, judge, settled
-from services.matcher.app import MatcherApp
-from services.matcher.app import build as build_matcher
-from services.matcher.commands import import_file
-from services.matcher.register import reading
-from services.matcher.register.checks import Rules
-from services.matcher.settings import InstallationSettings, MatcherSettings
-from services.notifier.app import NotifierApp
-from services.notifier.app import build as build_notifier
-from services.notifier.channels.elks46 import Elks46Options
+from services.demo.settling import Expected, Verdict, judge, settled
 from services.notifier.channels.sinks import SmsSink, SmtpSink
-from services.notifier.ledger.tables import MESSAGES, OUTBOX
-from services.notifier.settings import NotifierOptions, NotifierSettings, SmtpSettings
 from services.runtime.broker import Broker
 from services.runtime.clock import AcceleratedClock
 from services.runtime.errors import Fault, ServiceError
 from services.runtime.kafka_jars import Progress, fetch
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.records import Outgoing
-from services.runtime.sealing import key_pair, new_key
+from services.runtime.sealing import key_pair
 from services.runtime.settings import KafkaSettings
 from services.runtime.tables import TableReader
 from services.runtime.topic_admin import TopicAdmin
 
+if TYPE_CHECKING:  # imported while Kafka starts: they take as long
+    from services.matcher.app import MatcherApp
+    from services.notifier.app import NotifierApp
+
 START: Final = datetime(2025, 11, 10, 8, tzinfo=ZoneInfo("Europe/Stockholm"))
 """A Monday morning: the same on every day of the week."""
 SPEED: Final = 60.0
-HOLD_SECONDS: Final = 120
 PARTITIONS: Final = 3
 LAG_SECONDS: Final = 2.0
 PROVIDERS: Final = ("NARDIALOG_NOTIFIER__SMTP", "NARDIALOG_NOTIFIER__SMS")
-
-
-class _Isolated(BaseSettings):
-    """Settings that see what the demo says and nothing else."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)
-
-
-class DemoMatcherSettings(_Isolated, MatcherSettings):
-    """The matcher's settings, from here only."""
-
-
-class DemoNotifierSettings(_Isolated, NotifierSettings):
-    """The notifier's settings, from here only."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +99,7 @@ class World:
     async def start(self, progress: Progress = lambda done, total: None) -> None:
         """Everything else, in order."""
         self._write_files()
-        await self._start_kafka(progress)
+        self._wiring, _ = await asyncio.gather(_wiring(), self._start_kafka(progress))
         self._kafka_settings = KafkaSettings(bootstrap=(self.kafka.bootstrap,), partitions=PARTITIONS)
         await asyncio.to_thread(self._create_topics)
         self.clock = AcceleratedClock(START, self.options.speed)
@@ -144,7 +107,7 @@ class World:
         await self._start_sinks()
         private, public = key_pair()
         await self._watch_topics()
-        await asyncio.gather(self._start_matcher(public), self._start_notifier(private))
+        await asyncio.gather(self._start_matcher(self._wiring, public), self._start_notifier(self._wiring, private))
         await self._start_lag()
         self.board.phase = "running"
         self.board.changed.set()
@@ -167,9 +130,8 @@ class World:
     async def settle(self, patience: float) -> Verdict:
         """Returns when every case and invitation has ended. Raises `Fault` that says what has not."""
         if self.expected is None:
-            self.expected = await asyncio.to_thread(
-                expected, self.register_file, self.cases_file, START.date()
-            )  # the oracle
+            oracle: Callable[..., Expected] = self._wiring.expected
+            self.expected = await asyncio.to_thread(oracle, self.register_file, self.cases_file, START.date())
         try:
             async with asyncio.timeout(patience):
                 while not await self._is_settled(self.expected):
@@ -238,48 +200,21 @@ class World:
         await reader.start()
         self._undo.append(reader.stop)
 
-    async def _start_matcher(self, public: bytes) -> None:
-        installation = InstallationSettings(seal_public_key=_base64(public))
-        settings = DemoMatcherSettings(kafka=self._kafka_settings, installation=installation)
-        read = await asyncio.to_thread(
-            reading.read, self.register_file, Rules(DEMO_RECIPIENT_KEY, synthetic=True)
-        )  # fmt: skip
-        report = await import_file(read, settings, self.clock)
-        self.board.step("register", True, str(report.accepted))
-        matcher: MatcherApp = build_matcher(settings, self.clock)
+    async def _start_matcher(self, wiring: ModuleType, public: bytes) -> None:
+        rows = await wiring.import_register(self.register_file, self._kafka_settings, public, self.clock)
+        self.board.step("register", True, str(rows))
+        matcher: MatcherApp = wiring.matcher(self._kafka_settings, self.clock)
         self._undo.append(matcher.stop)
         await matcher.start()
         self.board.step("matcher", True)
 
-    async def _start_notifier(self, private: bytes) -> None:
-        self._notifier = build_notifier(self._notifier_settings(private), self.clock)
+    async def _start_notifier(self, wiring: ModuleType, private: bytes) -> None:
+        ends = wiring.Ends(self.inbox.url, self._smtp.host, self._smtp.port, self._sms.url)
+        ledger = self.options.folder / "ledger.db"
+        self._notifier = wiring.notifier(self._kafka_settings, self.clock, ends, ledger, private)
         self._undo.append(self._notifier.stop)
         await self._notifier.start()
         self.board.step("notifier", True)
-
-    def _notifier_settings(self, private: bytes) -> NotifierSettings:
-        vault, index, token = (SecretStr(_base64(new_key())) for _ in range(3))
-        options = NotifierOptions(
-            database=f"sqlite+aiosqlite:///{self.options.folder / 'ledger.db'}",
-            vault_key=vault,
-            index_key=index,
-            token_key=token,
-            private_keys={"k1": SecretStr(_base64(private))},
-            portal_url=self.inbox.url,
-            sender_name="Danderyd",
-            sender_email="demo@danderyd.example",
-            hold_seconds=HOLD_SECONDS,
-            lease_seconds=3600,
-            smtp=SmtpSettings(host=self._smtp.host, port=self._smtp.port, tls="none"),
-            sms=Elks46Options(
-                base_url=self._sms.url,
-                username="demo",
-                password=SecretStr("demo"),
-                sender="Danderyd",
-                receipt_base=f"{self.inbox.url}/kvitto",
-            ),
-        )
-        return DemoNotifierSettings(kafka=self._kafka_settings, notifier=options)
 
     async def _start_lag(self) -> None:
         task = asyncio.create_task(self._watch_lag(), name="demo lag")
@@ -311,12 +246,15 @@ class World:
             self._notifier.finished.result()
         if not settled(self.board, oracle):
             return False
-        final = [state.value for state in FINAL]
-        async with self._notifier.database.transaction() as connection:
-            unsent = select(func.count()).select_from(MESSAGES).where(MESSAGES.c.state.not_in(final))
-            untold = select(func.count()).select_from(OUTBOX)
-            return not (await connection.scalar(unsent) or await connection.scalar(untold))
+        return bool(await self._wiring.unsent(self._notifier) == 0)
 
 
-def _base64(key: bytes) -> str:
-    return base64.b64encode(key).decode()
+async def _wiring() -> ModuleType:
+    """The services, imported in a thread: the page answers meanwhile."""
+
+    def bring() -> ModuleType:
+        from services.demo import wiring
+
+        return wiring
+
+    return await asyncio.to_thread(bring)
