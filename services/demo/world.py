@@ -106,8 +106,11 @@ class World:
         self.board.clock = self.clock
         await self._start_sinks()
         private, public = key_pair()
-        await self._watch_topics()
-        await asyncio.gather(self._start_matcher(self._wiring, public), self._start_notifier(self._wiring, private))
+        await asyncio.gather(
+            self._watch_topics(),
+            self._start_matcher(self._wiring, public),
+            self._start_notifier(self._wiring, private),
+        )
         await self._start_lag()
         self.board.phase = "running"
         self.board.changed.set()
