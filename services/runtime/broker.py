@@ -50,7 +50,7 @@ class Broker:
             linger_ms=5,
             max_batch_size=262_144,
             max_request_size=1_150_000,
-            compression_type="lz4",
+            compression_type="gzip",  # the one codec that every client reads without another library
             allow_auto_create_topics=False,
             graceful_timeout=GRACE,
             logger=None,

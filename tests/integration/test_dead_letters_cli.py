@@ -1,5 +1,6 @@
 """`nardialog topics`, `lag`, `dlq` and `doctor` on a real Kafka."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,9 +13,12 @@ from kafka.structs import OffsetAndMetadata
 from schemas.topics import CASES, CONTACTS
 from services.cli import main
 from services.runtime import dead_letters
+from services.runtime.broker import Broker
+from services.runtime.clock import SystemClock
 from services.runtime.errors import Rejected
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.records import Record
+from services.runtime.settings import KafkaSettings
 from services.runtime.topic_admin import TopicAdmin
 
 Run = Callable[..., tuple[int, str, str]]
@@ -62,6 +66,28 @@ def bury(kafka: LocalKafka, topic: str, value: bytes, *, replays: int = 0, reaso
     sent = producer.send(f"{topic}.dlq", value=value, key=record.key, headers=letter, partition=0).get(timeout=10)
     producer.close()
     return f"{sent.topic}/{sent.partition}/{sent.offset}"
+
+
+async def _bury_by_our_broker(kafka: LocalKafka, topic: str, value: bytes) -> None:
+    broker = Broker(KafkaSettings(bootstrap=(kafka.bootstrap,)), service="test", clock=SystemClock())
+    await broker.start()
+    record = Record(topic, 1, 7, b"0162/s/EX-1", value, HEADERS, 1_700_000_000_000)
+    await broker.dead_letter(record, Rejected("bad_json", "send JSON", "/title"), group="matcher")
+    await broker.stop()
+
+
+def test_a_letter_that_our_own_broker_wrote_is_listed_shown_and_replayed(
+    kafka: LocalKafka, names: dict[str, str], run: Run
+) -> None:
+    value = b'{"title": ' + b"x" * 5000
+    asyncio.run(_bury_by_our_broker(kafka, names["cases"], value))
+    [address] = [f"{item.topic}/{item.partition}/{item.offset}" for item in everything(kafka, f"{names['cases']}.dlq")]
+    code, out, err = run("dlq", "list")
+    assert (code, "bad_json" in out) == (0, True), err
+    assert run("dlq", "show", address)[0] == 0
+    assert run("dlq", "replay", "--yes", address)[0] == 0
+    [replayed] = everything(kafka, names["cases"])
+    assert replayed.value == value
 
 
 def everything(kafka: LocalKafka, topic: str) -> list[Any]:
