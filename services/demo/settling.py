@@ -5,7 +5,8 @@ it says should be, less what a sink accepted, less what ended for a stated reaso
 more than once, less what the policy for unknown outcomes resent.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,14 +58,20 @@ def judge(board: Board, expected: Expected) -> Verdict:
     """Lost and doubled, from the sinks' own records and the topics."""
     accepted = _accepted_invitations(board)
     stated = {key for key, states in board.ended.items() if states - REACHED}
-    twice = sum(count - 1 for count in board.accepted.values() if count > 1)
-    resent = len(board.resent_unknown)
+    resent = Counter(attempt.partition("/")[0] for attempt in board.resent_unknown)
     return Verdict(
         lost=len(expected.invitations - accepted - stated),
-        doubled=max(0, twice - resent),
+        doubled=doubled(board.accepted, resent),
         unexpected=len(board.invitations.keys() - expected.invitations),
-        resent_unknown=resent,
+        resent_unknown=resent.total(),
     )
+
+
+def doubled(accepted: Mapping[str, int], resent: Mapping[str, int]) -> int:
+    """Copies beyond the first, less those that policy sent again. Counted message by message: that one was resent does
+    not excuse that another came twice.
+    """
+    return sum(max(0, times - 1 - resent.get(message_id, 0)) for message_id, times in accepted.items())
 
 
 def _accepted_invitations(board: Board) -> frozenset[str]:

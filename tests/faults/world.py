@@ -16,6 +16,7 @@ from schemas.case import CASE_CHANGED, Case
 from schemas.delivery import FINAL, Delivery, DeliveryState
 from schemas.invitation import Invitation
 from schemas.topics import ALL_TOPICS, CASES, DELIVERIES, INVITATIONS
+from services.demo.settling import doubled
 from services.runtime.broker import Broker
 from services.runtime.clock import SystemClock
 from services.runtime.local_kafka import LocalKafka
@@ -248,12 +249,11 @@ def balance(expected: set[str], books: Books, accepted: Mapping[str, int]) -> di
     """
     reached = {id_ for message in accepted for id_ in books.messages.get(message, ())}
     stated = {id_ for id_, state in books.final.items() if state is not DeliveryState.SENT}
-    doubled = sum(max(0, times - 1 - books.resent[message]) for message, times in accepted.items())
     return {
         "invitations": len(expected),
         "messages": len(accepted),
         "lost": len(expected - reached - stated),
-        "doubled": doubled,
+        "doubled": doubled(accepted, books.resent),
         "resent_unknown": sum(books.resent.values()),
         "stuck": len(expected - set(books.final)),
         "unexpected": len(set(books.invitations) - expected),

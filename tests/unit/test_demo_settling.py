@@ -68,3 +68,10 @@ def test_the_demo_refuses_to_start_with_a_real_provider_set(name: str) -> None:
 def test_json_without_once_is_refused_because_it_would_never_come() -> None:
     with pytest.raises(Fault, match="--once"):
         demo(json=True)
+
+
+def test_a_resend_of_one_message_does_not_excuse_that_another_came_twice() -> None:
+    made = board()
+    made.accepted.update({"m1": 1, "m2": 1})
+    made.resent_unknown = {"m2/2"}
+    assert judge(made, ORACLE).doubled == 1
