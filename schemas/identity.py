@@ -15,7 +15,10 @@ DEMO_RECIPIENT_KEY = b"nardialog published demo key, never for real recipients"
 """The published key of the demo and of `nardialog match` without a key of its own."""
 
 
-def _derive(kind: str, *parts: str) -> str:
+def derived(kind: str, *parts: str) -> str:
+    """An id from what it is about: BLAKE2b (RFC 7693) of the kind and of each part with its length, so that parts never
+    run together.
+    """
     digest = hashlib.blake2b(digest_size=16, person=kind.encode())
     for part in parts:
         data = part.encode()
@@ -30,17 +33,17 @@ def case_key(municipality: str, source: str, case_id: str) -> str:
 
 def round_id(case: str, stage: str, occurrence: int, purpose: str, number: int = 0) -> RoundId:
     """A plan can be reviewed twice (PBL 5:25): the occurrence is part of the round."""
-    return RoundId(_derive("round", case, stage, str(occurrence), purpose, str(number)))
+    return RoundId(derived("round", case, stage, str(occurrence), purpose, str(number)))
 
 
 def invitation_id(round_: str, recipient: str) -> InvitationId:
     """One invitation per recipient and round."""
-    return InvitationId(_derive("invitation", round_, recipient))
+    return InvitationId(derived("invitation", round_, recipient))
 
 
 def contact_id(source: str, recipient: str, workplace: str | None, role: str, channel: str) -> ContactId:
     """Never derived from the address, so that an address can change and be erased."""
-    return ContactId(_derive("contact", source, recipient, workplace or "", role, channel))
+    return ContactId(derived("contact", source, recipient, workplace or "", role, channel))
 
 
 def recipient_id(organisation: str, key: bytes) -> RecipientId:

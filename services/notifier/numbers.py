@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
+from schemas.identity import derived
 from schemas.types import MessageId
 
 _PURPOSE: Final = b"link"
@@ -21,15 +22,6 @@ _TOKEN_LENGTH: Final = 22
 def message_id(round_id: str, address_index: str, kind: str) -> MessageId:
     """One first message, and one reminder, per round and address."""
     return MessageId(derived("message", round_id, address_index, kind))
-
-
-def derived(kind: str, *parts: str) -> str:
-    """An id from what it is about."""
-    digest = hashlib.blake2b(digest_size=16, person=kind.encode())
-    for part in parts:
-        data = part.encode()
-        digest.update(len(data).to_bytes(4, "big") + data)
-    return digest.hexdigest()
 
 
 def new_number() -> int:

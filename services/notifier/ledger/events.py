@@ -13,10 +13,10 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.delivery import DELIVERY_RECORDED, Delivery, DeliveryState
+from schemas.identity import derived
 from schemas.suppression import SUPPRESSION_CHANGED, Suppression
 from services.notifier.ledger.database import Database
 from services.notifier.ledger.tables import OUTBOX
-from services.notifier.numbers import derived
 from services.runtime.parsing import outgoing
 from services.runtime.records import Outgoing, Publisher
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.company import Company
 from schemas.delivery import Delivery, DeliveryState
+from schemas.identity import derived
 from schemas.invitation import Invitation
 from schemas.round import Round
 from services.notifier.ledger.database import micros, moment_of
@@ -28,7 +29,6 @@ from services.notifier.ledger.tables import (
     ROUNDS,
     SUPPRESSIONS,
 )
-from services.notifier.numbers import derived
 from services.notifier.policy.suppression import Stop
 from services.notifier.policy.unknown import resolution
 from services.runtime.metrics import DELIVERIES
