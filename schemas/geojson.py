@@ -131,7 +131,7 @@ def vertices(geometry: Geometry) -> int:
 def check(geometry: Geometry, *, anywhere: bool = False) -> Complaint | None:
     """The first thing wrong with a geometry, or None. With `anywhere` it may lie outside Sweden."""
     for pointer, position in positions(geometry):
-        if complaint := _misplaced(pointer, position[0], position[1], anywhere=anywhere):
+        if complaint := misplaced(pointer, position[0], position[1], anywhere=anywhere):
             return complaint
     for prefix, part in _numbered(geometry):
         if complaint := _unclosed(prefix, part):
@@ -139,7 +139,8 @@ def check(geometry: Geometry, *, anywhere: bool = False) -> Complaint | None:
     return _crossing(geometry)
 
 
-def _misplaced(pointer: str, x: float, y: float, *, anywhere: bool) -> Complaint | None:
+def misplaced(pointer: str, x: float, y: float, *, anywhere: bool) -> Complaint | None:
+    """What is wrong with one position: not degrees, axes swapped, outside Sweden; or None."""
     west, south, east, north = SWEDEN
     if not (abs(x) <= 180 and abs(y) <= 90):
         hint = "use WGS 84 longitude, latitude in degrees (RFC 7946 §4)"
@@ -194,8 +195,10 @@ def _crossing(geometry: Geometry) -> Complaint | None:
     import shapely  # imported when a geometry is checked: most readers of events never do
 
     for prefix, part in _numbered(geometry):
+        if not isinstance(part, Polygon | MultiPolygon):
+            continue
         shape = shapely.force_2d(shapely.from_geojson(part.model_dump_json()))
-        if shape.is_empty or not isinstance(part, Polygon | MultiPolygon) or shape.is_valid:
+        if shape.is_empty or shape.is_valid:
             continue
         reason = str(shapely.is_valid_reason(shape))
         where = reason.partition("[")[2].rstrip("]").split()

@@ -29,7 +29,7 @@ from services.runtime.clock import Clock
 from services.runtime.errors import Rejected
 from services.runtime.logs import logger
 from services.runtime.parsing import outgoing
-from services.runtime.records import Outgoing, Record
+from services.runtime.records import Outgoing, Publisher, Record
 from services.runtime.settings import KafkaSettings
 
 SOURCE: Final = "nardialog/matcher"
@@ -38,12 +38,8 @@ LATE: Final = timedelta(days=1)
 ONGOING: Final = frozenset({RoundState.HELD, RoundState.MATCHING, RoundState.OPEN})
 
 
-class Output(Protocol):
+class Output(Publisher, Protocol):
     """What the matcher writes to."""
-
-    async def publish(self, records: Sequence[Outgoing]) -> None:
-        """Returns when all are acknowledged."""
-        ...
 
     async def dead_letter(self, record: Record, error: Rejected, *, group: str) -> None:
         """Puts a record aside."""

@@ -52,6 +52,10 @@ class Tables(Protocol):
         ...
 
 
+_Waiting = Callable[[AsyncConnection, Sequence[Message], datetime], Awaitable[None]]
+"""Gives messages back to the ledger until a moment."""
+
+
 @dataclass(frozen=True, slots=True)
 class SenderOptions:
     """How much at once, how long a claim holds, how often to look."""
@@ -250,7 +254,7 @@ class Sender:
         async with self._database.transaction() as connection:
             held = await store.still_held(connection, messages, self._owner)
             facts = await _facts(connection, held)
-            going = await self._sift(connection, held, facts, now)
+            going = await self._sift(connection, held, facts, now, waiting=store.release)
             companies = await _companies(connection, going, facts)
             composed = []
             for message in going:
@@ -263,15 +267,16 @@ class Sender:
         return told
 
     async def _sift(
-        self, connection: AsyncConnection, held: Sequence[Message], facts: _Facts, now: datetime
+        self, connection: AsyncConnection, held: Sequence[Message], facts: _Facts, now: datetime, *, waiting: _Waiting
     ) -> list[Message]:
+        """Those that may leave; the others end, or are given to `waiting`, with their reason."""
         going = []
         for message in held:
             verdict = _verdict(message, facts, now)
             if verdict is None:
                 going.append(message)
             elif verdict.state is None:
-                await store.release(connection, [message], now + _AGAIN)
+                await waiting(connection, [message], now + _AGAIN)
             else:
                 await self._end(connection, message, verdict.state, verdict.code)
         return going
@@ -318,15 +323,7 @@ class Sender:
         async with self._database.transaction() as connection:
             held = await store.still_held(connection, intended, self._owner, state="sending")
             facts = await _facts(connection, held)
-            going = []
-            for message in held:
-                verdict = _verdict(message, facts, now)
-                if verdict is None:
-                    going.append(message)
-                elif verdict.state is None:
-                    await store.put_back(connection, [message], now + _AGAIN)
-                else:
-                    await self._end(connection, message, verdict.state, verdict.code)
+            going = await self._sift(connection, held, facts, now, waiting=store.put_back)
             await store.renew(connection, self._owner, self._held, now + self._options.lease)
         return going
 

@@ -14,7 +14,7 @@ from kafka.errors import KafkaError, RetriableError
 from schemas.topics import DEAD_LETTER_BYTES
 from services.ops.dead_letters import Replay
 from services.runtime.errors import Fault, Transient
-from services.runtime.records import Record
+from services.runtime.records import Record, as_read
 from services.runtime.settings import KafkaSettings
 from services.runtime.topic_admin import TopicAdmin
 
@@ -106,7 +106,7 @@ class KafkaLog:
             elif time.monotonic() > patience:
                 raise Transient(f"Kafka at {self._where} stopped answering in the middle of a topic; try again")
             for place, found in batches.items():
-                yield from (_record(item) for item in found if item.offset < ends[place])
+                yield from (as_read(item) for item in found if item.offset < ends[place])
 
     def _ends(self, topics: Iterable[str]) -> dict[tuple[str, int], int]:
         with TopicAdmin(self._settings.bootstrap, self._settings.client()) as admin:
@@ -123,8 +123,3 @@ class KafkaLog:
             raise Transient(f"Kafka at {self._where} did not do it now: {error}; try again") from error
         except KafkaError as error:
             raise Fault(f"Kafka at {self._where} refused: {error}; see `nardialog doctor`") from error
-
-
-def _record(item: Any) -> Record:
-    headers = tuple((name, value) for name, value in item.headers or ())
-    return Record(item.topic, item.partition, item.offset, item.key, item.value, headers, item.timestamp)

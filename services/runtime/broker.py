@@ -20,15 +20,14 @@ from faststream.kafka.annotations import KafkaMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from services.runtime import dead_letters
+from services.runtime.backoff import wait_after
 from services.runtime.clock import Clock
 from services.runtime.errors import Fault, Rejected, Transient
 from services.runtime.logs import logger
 from services.runtime.metrics import DEAD_LETTERS, RECORDS
-from services.runtime.records import Handle, Outgoing, Record
+from services.runtime.records import Handle, Outgoing, Record, as_read
 from services.runtime.settings import KafkaSettings
 
-FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
-"""Seconds before a failed batch is read again, doubling from the first to the longest."""
 GRACE = 15.0
 """Seconds that a batch in flight may take to finish when the service stops."""
 
@@ -56,7 +55,6 @@ class Broker:
             logger=None,
         )
         self._subscribers: list[Any] = []
-        self._started = False
 
     def subscribe(self, topics: Sequence[str], *, group: str, handle: Handle, max_records: int = 500) -> None:
         """Reads topics as a member of a group, at least once. Equal partition counts are paired by the range assignor:
@@ -65,7 +63,7 @@ class Broker:
         guarded = self._guard(handle, group)
 
         async def consume(batch: Any, message: KafkaMessage) -> None:
-            await guarded([_record(raw) for raw in _raw(message)])
+            await guarded([as_read(raw) for raw in _raw(message)])
 
         subscriber = self._kafka.subscriber(
             *topics,
@@ -97,7 +95,7 @@ class Broker:
                 raise
             except Exception as error:
                 failures += 1
-                wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (failures - 1))
+                wait = wait_after(failures)
                 logger().error("batch failed", group=group, error=type(error).__name__, wait=wait, attempt=failures)
                 await asyncio.sleep(wait)
                 raise
@@ -112,7 +110,7 @@ class Broker:
         try:
             waiting = [
                 await self._kafka.publish(
-                    record.value if record.value is not None else b"",
+                    record.value,
                     topic=record.topic,
                     key=record.key.encode(),
                     partition=record.partition,
@@ -169,7 +167,6 @@ class Broker:
                 f"no Kafka at {', '.join(self._settings.bootstrap)} ({type(error).__name__}): "
                 "start it, or set NARDIALOG_KAFKA__BOOTSTRAP"
             ) from error
-        self._started = True
 
     async def connect(self) -> None:
         """Connects for publishing only; `start` begins to read."""
@@ -184,7 +181,6 @@ class Broker:
     async def stop(self) -> None:
         """Lets the batch in flight finish and commit, then leaves."""
         await self._kafka.stop()
-        self._started = False
 
     def assigned(self) -> frozenset[tuple[str, int]]:
         """The partitions that this instance holds now, over all its subscriptions."""
@@ -238,7 +234,3 @@ async def _raw_decoder(message: Any) -> list[Any]:
 def _raw(message: Any) -> Sequence[Any]:
     raw: Sequence[Any] = message.raw_message
     return raw
-
-
-def _record(raw: Any) -> Record:
-    return Record(raw.topic, raw.partition, raw.offset, raw.key, raw.value, tuple(raw.headers), raw.timestamp)

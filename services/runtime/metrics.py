@@ -4,10 +4,8 @@ from prometheus_client import Counter, Gauge, Histogram
 
 RECORDS = Counter("nardialog_records_total", "Records handled, by how they ended.", ["service", "topic", "outcome"])
 DEAD_LETTERS = Counter("nardialog_dead_letters_total", "Records put aside, by reason.", ["service", "topic", "reason"])
-TABLE_OFFSET = Gauge("nardialog_table_ready", "1 when a whole-topic table has been read to its end.", ["service"])
 ROUNDS = Counter("nardialog_rounds_total", "Rounds published, by state.", ["state"])
 INVITATIONS = Counter("nardialog_invitations_total", "Invitations published.", ["state"])
-NEWER_VERSIONS = Counter("nardialog_newer_versions_total", "Newer versions of open rounds that were only counted.")
 MATCH_SECONDS = Histogram("nardialog_match_seconds", "Seconds to derive one case's round and invitations.")
 DELIVERIES = Counter("nardialog_deliveries_total", "What became of messages.", ["channel", "state"])
 RESENT_UNKNOWN = Counter("nardialog_resent_unknown_total", "Messages sent again after an unknown outcome.", ["channel"])

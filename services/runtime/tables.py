@@ -12,13 +12,11 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from services.runtime.broker import _record
+from services.runtime.backoff import wait_after
 from services.runtime.errors import Fault, Transient
 from services.runtime.logs import logger
-from services.runtime.records import Handle
+from services.runtime.records import Handle, as_read
 from services.runtime.settings import KafkaSettings
-
-FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 
 
 class TableReader:
@@ -40,7 +38,6 @@ class TableReader:
         self._moved = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._consumer: AIOKafkaConsumer | None = None
-        self.ready = False
 
     async def start(self) -> None:
         """Assigns all partitions and begins to read. Raises `Fault` when a topic does not exist."""
@@ -72,8 +69,7 @@ class TableReader:
         self._task = asyncio.create_task(self._run(consumer), name=f"table {','.join(self._topics)}")
 
     async def _partitions(self, consumer: AIOKafkaConsumer, topic: str) -> list[int]:
-        await consumer._client.force_metadata_update()  # partitions_for_topic knows only what was fetched
-        consumer._client.add_topic(topic)
+        consumer._client.add_topic(topic)  # partitions_for_topic knows only what was fetched
         for _ in range(20):
             await consumer._client.force_metadata_update()
             if found := consumer.partitions_for_topic(topic):
@@ -85,7 +81,7 @@ class TableReader:
         while True:
             batches: Mapping[TopicPartition, Sequence[Any]] = await consumer.getmany(timeout_ms=200)
             for tp, raws in batches.items():
-                await self._apply_whole([_record(raw) for raw in raws])
+                await self._apply_whole([as_read(raw) for raw in raws])
                 self._advance(tp, raws[-1].offset + 1)
             for tp in consumer.assignment():
                 self._advance(tp, await consumer.position(tp))  # compaction leaves gaps that no record fills
@@ -98,7 +94,7 @@ class TableReader:
                 return
             except Exception as error:
                 failures += 1
-                wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (failures - 1))
+                wait = wait_after(failures)
                 logger().error("table batch failed", topic=records[0].topic, error=type(error).__name__, wait=wait)
                 await asyncio.sleep(wait)
 
@@ -123,7 +119,6 @@ class TableReader:
             if self._task.done():
                 self._task.result()
                 raise Fault("the table reader has stopped")
-        self.ready = True
 
     @property
     def positions(self) -> dict[tuple[str, int], int]:

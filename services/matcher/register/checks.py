@@ -142,11 +142,8 @@ def _place(values: Mapping[str, str], rules: Rules, notes: list[str]) -> tuple[f
     if lon is None or lat is None or (lon == 0 and lat == 0):
         notes.append("without_place")
         return None, None
-    west, south, east, north = geojson.SWEDEN
-    if not (west <= lon <= east and south <= lat <= north):  # the check costs more than the row; most rows are right
-        point = geojson.Point(type="Point", coordinates=(lon, lat))
-        if complaint := geojson.check(point, anywhere=rules.anywhere):
-            raise _Refusal(complaint.code, f"lon, lat: {complaint.detail}")
+    if complaint := geojson.misplaced("", lon, lat, anywhere=rules.anywhere):
+        raise _Refusal(complaint.code, f"lon, lat: {complaint.detail}")
     return lon, lat
 
 
