@@ -8,4 +8,5 @@ LONGEST_WAIT: Final = 30.0
 
 def wait_after(failures: int) -> float:
     """Seconds after that many failures in a row: doubling from the first wait to the longest."""
-    return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (failures - 1))
+    doublings = min(failures - 1, 10)  # beyond the limit anyway; uncapped, a long outage overflows the float
+    return min(LONGEST_WAIT, FIRST_WAIT * 2.0**doublings)

@@ -9,6 +9,7 @@ from pydantic_settings import SettingsConfigDict
 from schemas.case import CASE_CHANGED, EXAMPLE, Case
 from schemas.envelope import Envelope
 from services.runtime import dead_letters, logs, sealing
+from services.runtime.backoff import wait_after
 from services.runtime.errors import Fault, Rejected, ServiceError
 from services.runtime.parsing import parse, validate
 from services.runtime.records import Record
@@ -143,3 +144,8 @@ def test_a_log_line_drops_fields_that_nobody_vouched_for(capsys: pytest.CaptureF
 def test_every_error_says_what_the_loop_must_do() -> None:
     leaves = {error.__name__ for error in ServiceError.__subclasses__()}
     assert leaves == {"Rejected", "Transient", "Permanent", "Fault"}
+
+
+@pytest.mark.parametrize(("failures", "seconds"), [(1, 0.5), (2, 1.0), (6, 16.0), (7, 30.0), (5000, 30.0)])
+def test_the_wait_doubles_to_its_limit_and_stays_there_however_long_it_lasts(failures: int, seconds: float) -> None:
+    assert wait_after(failures) == seconds
