@@ -91,8 +91,6 @@ class Broker:
             nonlocal failures
             try:
                 await handle(batch)
-            except Rejected:
-                raise
             except Exception as error:
                 failures += 1
                 wait = wait_after(failures)

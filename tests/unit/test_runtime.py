@@ -8,12 +8,13 @@ from pydantic_settings import SettingsConfigDict
 
 from schemas.case import CASE_CHANGED, EXAMPLE, Case
 from schemas.envelope import Envelope
-from services.runtime import dead_letters, logs, sealing
+from services.runtime import broker, dead_letters, logs, sealing
 from services.runtime.backoff import wait_after
+from services.runtime.clock import SystemClock
 from services.runtime.errors import Fault, Rejected, ServiceError
 from services.runtime.parsing import parse, validate
 from services.runtime.records import Record
-from services.runtime.settings import LogSettings, ServiceSettings, load
+from services.runtime.settings import KafkaSettings, LogSettings, ServiceSettings, load
 
 TYPES = {CASE_CHANGED: Case}
 FAMILY = "se.nardialog.case."
@@ -149,3 +150,26 @@ def test_every_error_says_what_the_loop_must_do() -> None:
 @pytest.mark.parametrize(("failures", "seconds"), [(1, 0.5), (2, 1.0), (6, 16.0), (7, 30.0), (5000, 30.0)])
 def test_the_wait_doubles_to_its_limit_and_stays_there_however_long_it_lasts(failures: int, seconds: float) -> None:
     assert wait_after(failures) == seconds
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("error", [Rejected("x", "y"), RuntimeError()])
+async def test_whatever_a_handler_raises_is_waited_for_before_the_batch_is_read_again(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[int] = []
+
+    def at_once(failures: int) -> float:
+        waited.append(failures)
+        return 0
+
+    monkeypatch.setattr(broker, "wait_after", at_once)
+
+    async def handle(_: object) -> None:
+        raise error
+
+    guarded = broker.Broker(KafkaSettings(), service="test", clock=SystemClock())._guard(handle, "g")
+    for _ in range(2):
+        with pytest.raises(type(error)):
+            await guarded([])
+    assert waited == [1, 2]
