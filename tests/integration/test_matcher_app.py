@@ -29,9 +29,9 @@ from services.runtime.records import Outgoing, Record
 from services.runtime.settings import KafkaSettings
 from services.runtime.tables import TableReader
 from services.runtime.topic_admin import TopicAdmin
+from tests.matcher_cases import content
 
 pytestmark = pytest.mark.anyio
-
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
 PARTITIONS = 3
 
@@ -50,17 +50,7 @@ def company(workplace_id: str, lon: float, **changes: Any) -> Company:
 
 
 def case(**changes: Any) -> Case:
-    content: dict[str, Any] = {
-        "municipality": "0162",
-        "source": "prov",
-        "case_id": "A 1",
-        "version": 1,
-        "title": "Vägen byggs om",
-        "case_type": "gatuarbete",
-        "stage": "projektering",
-        "geometries": [{"role": "road", "geometry": {"type": "Point", "coordinates": [18.03, 59.4]}}],
-    }
-    return Case.model_validate(content | changes)
+    return Case.model_validate(content("road", case_id="A 1", title="Vägen byggs om") | changes)
 
 
 class World:

@@ -17,6 +17,7 @@ from schemas.identity import DEMO_RECIPIENT_KEY, recipient_id
 from schemas.model import DialogueModel
 from services.matcher.audience import Audience, audience
 from services.matcher.workplaces import content_hash, snapshot
+from tests.matcher_cases import content
 
 MODEL = dialogue_model.default()
 TO_GRID = Transformer.from_crs("EPSG:4326", "EPSG:3006", always_xy=True)
@@ -38,17 +39,8 @@ def company(workplace_id: str, lon: float | None, lat: float | None, *codes: str
 
 
 def case(*geometries: dict[str, Any], **changes: Any) -> Case:
-    content: dict[str, Any] = {
-        "municipality": "0162",
-        "source": "prov",
-        "case_id": "A",
-        "version": 1,
-        "title": "Titel",
-        "case_type": "gatuarbete",
-        "stage": "projektering",
-        "geometries": [g if "role" in g else {"role": "site", "geometry": g} for g in geometries],
-    }
-    return Case.model_validate(content | changes)
+    places = [g if "role" in g else {"role": "site", "geometry": g} for g in geometries]
+    return Case.model_validate(content(geometries=places) | changes)
 
 
 def point(lon: float, lat: float) -> dict[str, Any]:

@@ -12,18 +12,10 @@ from schemas.topics import EVENT_BYTES
 from services.matcher.door import accept, read
 from services.runtime.errors import Rejected
 from services.runtime.records import Record
+from tests.matcher_cases import content
 
 MODEL = dialogue_model.default()
-CASE: dict[str, Any] = {
-    "municipality": "0162",
-    "source": "prov",
-    "case_id": "A",
-    "version": 1,
-    "title": "Titel",
-    "case_type": "gatuarbete",
-    "stage": "projektering",
-    "geometries": [{"role": "site", "geometry": {"type": "Point", "coordinates": [18.03, 59.4]}}],
-}
+CASE = content()
 
 
 def record(value: bytes, key: bytes = b"0162/prov/A", kind: str = CASE_CHANGED) -> Record:

@@ -7,23 +7,14 @@ from typing import Any
 import pytest
 
 from services.matcher.commands import import_, match
+from tests.matcher_cases import content
 
 HEADER = "workplace_id,organisation,name,lon,lat,sni,sni_version,municipality\n"
 REGISTER = HEADER + "W1,5599990008,Bageriet,18.03,59.4,10.710,2025,0162\nW2,ABC,Caféet,18.2,59.4,56.110,2025,0162\n"
 
 
 def line(**changes: Any) -> str:
-    content: dict[str, Any] = {
-        "municipality": "0162",
-        "source": "prov",
-        "case_id": "A",
-        "version": 1,
-        "title": "Titel",
-        "case_type": "gatuarbete",
-        "stage": "projektering",
-        "geometries": [{"role": "road", "geometry": {"type": "Point", "coordinates": [18.03, 59.4]}}],
-    }
-    return json.dumps(content | changes)
+    return json.dumps(content("road", **changes))
 
 
 class Files:

@@ -18,6 +18,7 @@ from services.matcher.dialogue.plan import plan
 from services.matcher.dialogue.working_days import add_months, is_working_day
 from services.matcher.rounds import Derivation, derive
 from services.matcher.workplaces import Snapshot, snapshot
+from tests.matcher_cases import content
 
 MODEL = dialogue_model.default()
 DAY = date(2026, 11, 25)
@@ -26,17 +27,7 @@ BASIS = Basis(case_version=1, import_number=1)
 
 
 def case(**changes: Any) -> Case:
-    content: dict[str, Any] = {
-        "municipality": "0162",
-        "source": "prov",
-        "case_id": "A",
-        "version": 1,
-        "title": "Titel",
-        "case_type": "detaljplan",
-        "stage": "granskning",
-        "geometries": [{"role": "site", "geometry": {"type": "Point", "coordinates": [18.03, 59.4]}}],
-    }
-    return Case.model_validate(content | changes)
+    return Case.model_validate(content(case_type="detaljplan", stage="granskning") | changes)
 
 
 def register(count: int = 1, spread: float = 0.0) -> Snapshot:

@@ -5,10 +5,8 @@ import json
 import jsonschema
 import pytest
 
-from schemas.case import may_be_confidential
 from schemas.export import EVENTS, FOLDER, schema, written
 from schemas.identity import DEMO_RECIPIENT_KEY, recipient_id
-from schemas.industries import UnknownCode, parse
 from schemas.topics import ALL_TOPICS, TOPICS
 
 
@@ -32,28 +30,3 @@ def test_every_topic_has_dead_letters_that_take_more_than_it() -> None:
 @pytest.mark.parametrize("form", ["559999-0008", "5599990008", "165599990008", "SE559999000801"])
 def test_every_way_to_write_an_organisation_number_is_one_recipient(form: str) -> None:
     assert recipient_id(form, DEMO_RECIPIENT_KEY) == recipient_id("5599990008", DEMO_RECIPIENT_KEY)
-
-
-@pytest.mark.parametrize("code", ["6.1", "1110", "35.00", "56.999"])
-def test_a_code_that_may_have_lost_a_zero_or_does_not_exist_is_refused(code: str) -> None:
-    with pytest.raises(UnknownCode):
-        parse(code)
-
-
-@pytest.mark.parametrize("code", ["01110", "01.110", "01 110"])
-def test_all_spellings_of_a_code_are_one(code: str) -> None:
-    assert parse(code) == "01110"
-
-
-@pytest.mark.parametrize(
-    ("value", "marked"),
-    [
-        (b'{"confidential": true, "title": ', True),
-        (b'{"confidential":1}', True),
-        (b'{"confidential": false}', False),
-        (b'{"confidential" : null}', False),
-        (b"{}", False),
-    ],
-)
-def test_confidentiality_is_seen_in_whole_and_in_broken_bytes(value: bytes, marked: bool) -> None:
-    assert may_be_confidential(value) is marked

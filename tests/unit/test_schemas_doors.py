@@ -152,7 +152,7 @@ def test_every_spelling_of_a_code_is_one(written: str, bare: str) -> None:
     assert parse(written) == bare
 
 
-@pytest.mark.parametrize("written", ["1110", "6.1", "6.10", "35.00", "", "99999", "5611O"])
+@pytest.mark.parametrize("written", ["1110", "6.1", "6.10", "35.00", "", "99999", "5611O", "56.999"])
 def test_a_code_that_could_be_another_or_is_none_is_refused(written: str) -> None:
     """FC-085, FC-086."""
     with pytest.raises(UnknownCode):
@@ -179,6 +179,11 @@ def test_a_leaf_lies_under_each_of_its_headings(code: str) -> None:
         (b'{"confidential": falsehood', True),
         (b'{"a": {"confidential": true}}', True),
         (b'{"confidential": false, "confidential": true}', True),
+        (b'{"confidential": true, "title": ', True),
+        (b'{"confidential":1}', True),
+        (b'{"confidential": false}', False),
+        (b'{"confidential" : null}', False),
+        (b"{}", False),
         (b'{"confidential":false', False),
         (b'{"title": "confidential"}', False),
         (b"", False),
