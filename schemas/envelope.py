@@ -12,6 +12,8 @@ from typing import Final
 Headers = Iterable[tuple[str, bytes | None]]
 
 CONTENT_TYPE: Final = "application/json"
+HELD: Final = "nardialogheld"
+"""The extension attribute by which a producer asks that what follows be held until an official has looked: `edited`."""
 REQUIRED: Final = ("specversion", "id", "source", "type")
 
 

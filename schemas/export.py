@@ -8,15 +8,19 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from schemas import case, company, contact, delivery, invitation, suppression
+from schemas import case, company, contact, delivery, dialogue, invitation, notice, response, subscription, suppression
 from schemas import round as round_
 from schemas.topics import (
     CASES,
     COMPANIES,
     CONTACTS,
     DELIVERIES,
+    DIALOGUES,
     INVITATIONS,
+    NOTICES,
+    RESPONSES,
     ROUNDS,
+    SUBSCRIPTIONS,
     SUPPRESSIONS,
     Topic,
 )
@@ -26,13 +30,17 @@ FOLDER: Final = Path(__file__).with_name("generated")
 
 EVENTS: Final[dict[str, tuple[Topic, type[Event], dict[str, Any]]]] = {
     case.CASE_CHANGED: (CASES, case.Case, case.EXAMPLE),
+    dialogue.DIALOGUE_CHANGED: (DIALOGUES, dialogue.Dialogue, dialogue.EXAMPLE),
     company.COMPANY_CHANGED: (COMPANIES, company.Company, company.EXAMPLE),
     company.IMPORT_COMPLETED: (COMPANIES, company.ImportCompleted, company.MARKER_EXAMPLE),
     contact.CONTACT_CHANGED: (CONTACTS, contact.Contact, contact.EXAMPLE),
+    subscription.SUBSCRIPTION_CHANGED: (SUBSCRIPTIONS, subscription.Subscription, subscription.EXAMPLE),
     round_.ROUND_CHANGED: (ROUNDS, round_.Round, round_.EXAMPLE),
     invitation.INVITATION_CHANGED: (INVITATIONS, invitation.Invitation, invitation.EXAMPLE),
+    notice.NOTICE_REQUESTED: (NOTICES, notice.Notice, notice.EXAMPLE),
     suppression.SUPPRESSION_CHANGED: (SUPPRESSIONS, suppression.Suppression, suppression.EXAMPLE),
     delivery.DELIVERY_RECORDED: (DELIVERIES, delivery.Delivery, delivery.EXAMPLE),
+    response.RESPONSE_RECORDED: (RESPONSES, response.Response, response.EXAMPLE),
 }
 """Event type → its topic, its model, an example that is valid."""
 

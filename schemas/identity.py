@@ -8,6 +8,7 @@ contact is (source, recipient, workplace, role, channel), never its address.
 import hashlib
 import hmac
 import re
+from collections.abc import Iterable
 
 from schemas.types import ContactId, InvitationId, RecipientId, RoundId, is_personal_number
 
@@ -39,6 +40,12 @@ def round_id(case: str, stage: str, occurrence: int, purpose: str, number: int =
 def invitation_id(round_: str, recipient: str) -> InvitationId:
     """One invitation per recipient and round."""
     return InvitationId(derived("invitation", round_, recipient))
+
+
+def set_hash(members: Iterable[tuple[str, Iterable[str]]]) -> str:
+    """Over (recipient, workplaces), in order: two equal hashes are the same recipients with the same workplaces."""
+    lines = sorted("\x1f".join((recipient, *sorted(workplaces))) for recipient, workplaces in members)
+    return derived("set", *lines)
 
 
 def contact_id(source: str, recipient: str, workplace: str | None, role: str, channel: str) -> ContactId:

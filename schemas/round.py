@@ -112,6 +112,10 @@ class Round(Event):
     purpose: Purpose
     number: Count = 0
     """Which change this is, where the purpose is `change`."""
+    change: OpenId | None = None
+    """Of a change: `withdrawn`, `undone`, `not_affected` (the area or the industries changed), `moved`, `cancelled`."""
+    follows: OurId | None = None
+    """Of a change: the round whose members it tells, those that the first message reached and nobody else."""
     state: RoundState
     reason: OpenId | None = None
     detail: Line = ""
@@ -126,6 +130,8 @@ class Round(Event):
     event_at: Moment | None = None
     decision_at: Day | None = None
     counts: Counts = Counts()
+    set_hash: Hash | None = None
+    """Over the recipients and their workplaces (`identity.set_hash`): what a release names."""
     model_version: Line = ""
     model_hash: Hash | None = None
     register_version: Hash | None = None

@@ -2,14 +2,15 @@
 
 The id is a keyed hash of the address's blind index and the scope, so that next week's import of the same address meets
 it. A suppression made at a page names the message number; the notifier resolves it to the address. A suppression of
-scope `round` holds a whole round (undone, withdrawn) and has no address.
+scope `round` holds a whole round (undone, withdrawn) and has no address; it holds what was derived from its basis or a
+lower one, so that the next release ends it by itself, whichever of the two records is read first.
 """
 
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
-from schemas.types import Count, Event, Line, Moment, OpenId, OurId
+from schemas.types import Basis, Event, Line, Moment, OpenId, OurId
 
 SUPPRESSION_CHANGED: Final = "se.nardialog.suppression.changed.v1"
 
@@ -28,13 +29,14 @@ class Suppression(Event):
     case_type: OpenId | None = None
     lifted: bool = False
     reason: Line = ""
-    decision: Count = 0
+    basis: Basis | None = None
+    """Of scope `round`: the highest basis that it holds."""
     at: Moment
 
     @model_validator(mode="after")
     def _names_what_it_stops(self) -> "Suppression":
-        if self.scope == "round" and self.round_id is None:
-            raise ValueError("scope round needs round_id")
+        if self.scope == "round" and (self.round_id is None or self.basis is None):
+            raise ValueError("scope round needs round_id and basis")
         if self.scope != "round" and self.address_index is None and self.message_number is None:
             raise ValueError("needs address_index or message_number")
         if self.scope == "case" and self.case_key is None:

@@ -27,7 +27,7 @@ from services.matcher.commands import import_file
 from services.matcher.holds import Limits
 from services.matcher.register import reading
 from services.matcher.register.checks import Rules
-from services.matcher.settings import InstallationSettings, MatcherSettings
+from services.matcher.settings import MatcherSettings
 from services.matcher.workplaces import snapshot
 from services.notifier.app import NotifierApp
 from services.notifier.app import build as build_notifier
@@ -35,6 +35,7 @@ from services.notifier.channels.elks46 import Elks46Options
 from services.notifier.ledger.tables import MESSAGES, OUTBOX
 from services.notifier.settings import NotifierOptions, NotifierSettings, SmtpSettings
 from services.runtime.clock import Clock
+from services.runtime.installation import InstallationSettings
 from services.runtime.sealing import new_key
 from services.runtime.settings import KafkaSettings
 

@@ -36,7 +36,7 @@ class MatcherApp:
 
     def __init__(self, settings: MatcherSettings, clock: Clock) -> None:
         kafka = settings.kafka
-        model = settings.matcher.model()
+        model = settings.model.load()
         limits = Limits(outside=settings.matcher.allow_outside_sweden)
         group = f"{kafka.topic_prefix}matcher"
         self._cases_topic = kafka.topic(CASES)

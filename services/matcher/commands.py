@@ -54,7 +54,7 @@ def match(
     cases
         The case file: JSON Lines, one case's full state a line.
     model
-        The dialogue model; without it, NARDIALOG_MATCHER__MODEL_FILE or the one that comes with the product.
+        The dialogue model; without it, NARDIALOG_MODEL__FILE or the one that comes with the product.
     no_holds
         Match held cases too.
     """
@@ -81,13 +81,12 @@ def _match(register: Path, cases: Path, model_file: Path | None, no_holds: bool)
     from services.matcher.settings import MatcherSettings
     from services.matcher.workplaces import snapshot
     from services.runtime.clock import SystemClock
+    from services.runtime.installation import ModelSettings
     from services.runtime.settings import load
 
     settings = load(MatcherSettings)
-    options = settings.matcher
-    if model_file is not None:
-        options = options.model_copy(update={"model_file": model_file})
-    anywhere, key = options.allow_outside_sweden, settings.installation.key_or_demo()
+    model = settings.model if model_file is None else ModelSettings(file=model_file)
+    anywhere, key = settings.matcher.allow_outside_sweden, settings.installation.key_or_demo()
     try:
         with _progress("register") as step:
             read = reading.read(register, Rules(key, anywhere=anywhere), step)
@@ -99,7 +98,7 @@ def _match(register: Path, cases: Path, model_file: Path | None, no_holds: bool)
         result = files.match(
             cases,
             snapshot(read.companies.values()),
-            options.model(),
+            model.load(),
             today,
             key=key,
             limits=limits,

@@ -1,69 +1,16 @@
 """The matcher's settings."""
 
-from pathlib import Path
-from typing import Final
+from pydantic import Field
 
-from pydantic import ConfigDict, Field, SecretStr
-
-from schemas import model as dialogue_model
-from schemas.identity import DEMO_RECIPIENT_KEY
-from schemas.model import DialogueModel
-from services.runtime.errors import Fault
-from services.runtime.sealing import Seal, decode_key
+from services.runtime.installation import InstallationSettings, ModelSettings
 from services.runtime.settings import Section, ServiceSettings
-
-KEY_LENGTH: Final = 16
-
-
-class InstallationSettings(Section):
-    """What all services of an installation share; each reads the fields that it needs."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    recipient_key: SecretStr | None = None
-    """Makes recipient ids. It is never rotated: with another key everybody is a stranger."""
-    seal_key_version: str = "k1"
-    seal_public_key: str | None = None
-    """The notifier's public key, base64: contacts are sealed to it."""
-
-    def key(self) -> bytes:
-        """The key of recipient ids. Raises `Fault` where there is none or it is too short."""
-        text = self.recipient_key.get_secret_value() if self.recipient_key else ""
-        if len(text) < KEY_LENGTH:
-            raise Fault(
-                f"set NARDIALOG_INSTALLATION__RECIPIENT_KEY to a secret of {KEY_LENGTH} characters or more, "
-                "once, and keep it"
-            )
-        return text.encode()
-
-    def key_or_demo(self) -> bytes:
-        """The same, or the published demo key where none is set."""
-        return DEMO_RECIPIENT_KEY if self.recipient_key is None else self.key()
-
-    def seal(self) -> Seal | None:
-        """What contacts are sealed with, or None where no public key is set."""
-        if self.seal_public_key is None:
-            return None
-        key = decode_key(self.seal_public_key, "NARDIALOG_INSTALLATION__SEAL_PUBLIC_KEY")
-        return Seal(self.seal_key_version, key)
 
 
 class MatcherOptions(Section):
     """How cases are matched."""
 
-    model_file: Path | None = None
-    """The dialogue model; without one, the proposal that comes with the product."""
     allow_outside_sweden: bool = False
     """Geometries may lie anywhere, and outside their municipality."""
-
-    def model(self) -> DialogueModel:
-        """The dialogue model. Raises `Fault` where the file cannot be read."""
-        if self.model_file is None:
-            return dialogue_model.default()
-        try:
-            return dialogue_model.load(self.model_file)
-        except (OSError, ValueError) as error:
-            raise Fault(f"the dialogue model {self.model_file} cannot be read: {error}") from None
 
 
 class MatcherSettings(ServiceSettings):
@@ -71,3 +18,4 @@ class MatcherSettings(ServiceSettings):
 
     matcher: MatcherOptions = Field(default_factory=MatcherOptions)
     installation: InstallationSettings = Field(default_factory=InstallationSettings)
+    model: ModelSettings = Field(default_factory=ModelSettings)

@@ -10,12 +10,12 @@ from schemas.company import Company
 from schemas.invitation import Invitation
 from schemas.round import Round
 from services.notifier.composing import Draft
-from services.notifier.numbers import mint
 from services.notifier.settings import NotifierOptions
 from services.rendering.dates import Lang
 from services.rendering.mail import Brand, Letter, Links, MailHeaders, compose, render
 from services.rendering.sms import render_sms
 from services.rendering.why import Workplace
+from services.runtime.link_tokens import Purpose, mint
 
 
 class RenderingComposer:
@@ -33,8 +33,8 @@ class RenderingComposer:
         """The bytes of one message."""
         places = {place.workplace_id: place for invitation in invitations for place in invitation.workplaces}
         facts = {key: _facts(companies[key]) for key in sorted(places) if key in companies}
-        token = mint(draft.number, self._key)
-        links = Links(f"{self._portal}/i/{token}", f"{self._portal}/avsluta/{token}", f"{self._portal}/mina")
+        answer, stop = (mint(draft.number, self._key, purpose) for purpose in (Purpose.ANSWER, Purpose.STOP))
+        links = Links(f"{self._portal}/i/{answer}", f"{self._portal}/avsluta/{stop}", f"{self._portal}/mina")
         if draft.channel == "sms":
             street = next((fact.street for fact in facts.values()), "")
             lang: Lang = "en" if draft.language == "en" else "sv"

@@ -14,9 +14,10 @@ from services.matcher.commands import import_file
 from services.matcher.register import reading
 from services.matcher.register.checks import Rules
 from services.matcher.register.report import Report
-from services.matcher.settings import InstallationSettings, MatcherSettings
+from services.matcher.settings import MatcherSettings
 from services.runtime.clock import ManualClock
 from services.runtime.errors import Fault
+from services.runtime.installation import InstallationSettings
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.records import Record
 from services.runtime.sealing import Opener, key_pair

@@ -14,7 +14,7 @@ from schemas.round import EXAMPLE as ROUND
 from schemas.round import Round
 from services.notifier.composer import RenderingComposer
 from services.notifier.composing import Draft
-from services.notifier.numbers import mint
+from services.runtime.link_tokens import Purpose, mint
 
 AT = datetime.fromisoformat("2025-11-10T09:00:00+01:00")
 COMPOSER = RenderingComposer(
@@ -38,11 +38,13 @@ def test_a_mail_says_why_and_has_one_link_and_one_click_to_stop() -> None:
     plain = mail.get_body(("plain",))
     assert plain is not None
     text = " ".join(plain.get_content().split())
-    token = mint(7, b"k" * 32)
+    token = mint(7, b"k" * 32, Purpose.ANSWER)
     assert "Ert arbetsställe Stockholmsvägen 40 ligger 12 meter från vägen." in text
     assert f"https://dialog.example/i/{token}" in text
     assert mail["Message-ID"] == "<m1@dialog.example>"
-    assert mail["List-Unsubscribe"] == f"<https://dialog.example/avsluta/{token}>"
+    stop = mint(7, b"k" * 32, Purpose.STOP)
+    assert stop != token
+    assert mail["List-Unsubscribe"] == f"<https://dialog.example/avsluta/{stop}>"
     assert mail["To"] == "anna@exempel.test"
 
 
@@ -50,5 +52,5 @@ def test_a_mail_says_why_and_has_one_link_and_one_click_to_stop() -> None:
 def test_an_sms_is_one_part_with_its_link_whole(title: str) -> None:
     text = compose("sms", title=title.strip()).decode()
     assert len(text) <= 160
-    assert text.endswith(f"https://dialog.example/i/{mint(7, b'k' * 32)}")
+    assert text.endswith(f"https://dialog.example/i/{mint(7, b'k' * 32, Purpose.ANSWER)}")
     assert "5/12" in text

@@ -1,0 +1,83 @@
+"""`dialogues`: what officials decided on a case, all of it in each event, numbered.
+
+Facts (`cases`) and decisions meet only in the matcher, and neither overwrites the other. A decision's number is its
+place in the case's history and part of the *basis* of what follows from it; a release names the exact set of
+recipients that was looked at, so that a changed set is asked about again.
+"""
+
+from typing import Annotated, Final
+
+from pydantic import Field, model_validator
+
+from schemas.identity import case_key
+from schemas.types import Count, Event, Hash, Key, Line, Moment, OpenId, OurId, Value
+
+DIALOGUE_CHANGED: Final = "se.nardialog.dialogue.changed.v1"
+
+RELEASE: Final = "release"
+"""The round may be sent: what held it was looked at."""
+UNDO: Final = "undo"
+"""The round goes back to *held*; what has not left does not leave."""
+
+
+class Decision(Value):
+    """One decision. A kind that a reader does not know yet is skipped by it."""
+
+    number: Annotated[int, Field(ge=1)]
+    kind: OpenId
+    round_id: OurId
+    at: Moment
+    by: Line
+    """A role or function, such as `näringslivskontoret`; never a recipient's data."""
+    reason: Line = ""
+    set_hash: Hash | None = None
+    """Of a release: the recipients and workplaces that it is for (`identity.set_hash`)."""
+    send_at: Moment | None = None
+    """Of a release: not before this; at once after the hold where it is left out."""
+
+
+class Dialogue(Event):
+    """All decisions on one case so far, in order of their numbers."""
+
+    case_id: Key
+    source: Key
+    decisions: Annotated[list[Decision], Field(min_length=1, max_length=500)]
+
+    @property
+    def key(self) -> str:
+        """The case key."""
+        return case_key(self.municipality, self.source, self.case_id)
+
+    @property
+    def number(self) -> Count:
+        """The last decision's number."""
+        return self.decisions[-1].number
+
+    @model_validator(mode="after")
+    def _numbered(self) -> "Dialogue":
+        if [item.number for item in self.decisions] != list(range(1, len(self.decisions) + 1)):
+            raise ValueError("decisions must be numbered 1, 2, 3 … without gaps")
+        return self
+
+    def last(self, round_id: str) -> Decision | None:
+        """The release or undo that stands for a round."""
+        found = [item for item in self.decisions if item.round_id == round_id and item.kind in (RELEASE, UNDO)]
+        return found[-1] if found else None
+
+
+EXAMPLE: Final = {
+    "municipality": "0162",
+    "case_id": "EX-2",
+    "source": "exempel",
+    "decisions": [
+        {
+            "number": 1,
+            "kind": "release",
+            "round_id": "00112233445566778899aabbccddeeff",
+            "at": "2025-11-10T09:20:00+01:00",
+            "by": "näringslivskontoret",
+            "reason": "kontrollerad mot kartan",
+            "set_hash": "0123456789abcdef0123456789abcdef",
+        }
+    ],
+}
