@@ -12,23 +12,18 @@ Tables have no group and are read to their ends before the subscriber starts.
 
 import asyncio
 import contextlib
-from typing import Final
 
 from schemas.topics import CASES, COMPANIES, ROUNDS
 from services.matcher.holds import Limits
+from services.matcher.rematching import Due, Rematching
 from services.matcher.service import Matcher
 from services.matcher.settings import MatcherSettings
 from services.matcher.tables import CaseTable, RegisterTable, RoundTable
 from services.runtime import logs
 from services.runtime.broker import Broker
 from services.runtime.clock import Clock
-from services.runtime.errors import Transient
 from services.runtime.health import HealthServer
-from services.runtime.logs import logger
 from services.runtime.tables import TableReader
-
-LOOK_SECONDS: Final = 0.5
-"""How often imports and assignments are looked at."""
 
 
 class MatcherApp:
@@ -63,12 +58,13 @@ class MatcherApp:
             clock=clock,
         )
         self._broker.subscribe([self._cases_topic], group=group, handle=self.matcher.handle)
+        self._rematching = Rematching(self._due, self.matcher.rematch)
         self._watching: asyncio.Task[None] | None = None
 
     @property
     def ready(self) -> bool:
-        """Whether the tables are read and work is taken."""
-        return self._watching is not None and not self._watching.done()
+        """Whether the tables are read, work is taken and held rounds are looked at."""
+        return self._watching is not None and not self._watching.done() and self._rematching.failures == 0
 
     async def start(self) -> None:
         """Reads the tables to their ends, then takes work."""
@@ -77,7 +73,7 @@ class MatcherApp:
         for reader in self._readers:
             await reader.caught_up()
         await self._broker.start()
-        self._watching = asyncio.create_task(self._watch(), name="matcher rematch")
+        self._watching = asyncio.create_task(self._rematching.run(), name="matcher rematch")
 
     async def stop(self) -> None:
         """Finishes the batch in flight and leaves."""
@@ -89,19 +85,9 @@ class MatcherApp:
         for reader in self._readers:
             await reader.stop()
 
-    async def _watch(self) -> None:
-        """Rematches after each complete import and each assignment; a broker that is away is asked again."""
-        done: tuple[int, frozenset[int]] = (0, frozenset())
-        while True:
-            owned = frozenset(p for topic, p in self._broker.assigned() if topic == self._cases_topic)
-            now = (self._register.import_number, owned)
-            if owned and now != done:
-                try:
-                    await self.matcher.rematch(owned)
-                    done = now
-                except Transient as error:
-                    logger().error("rematch failed", error=str(error))
-            await asyncio.sleep(LOOK_SECONDS)
+    def _due(self) -> Due:
+        ours = frozenset(p for topic, p in self._broker.assigned() if topic == self._cases_topic)
+        return self._register.import_number, ours
 
 
 def build(settings: MatcherSettings, clock: Clock) -> MatcherApp:

@@ -35,6 +35,8 @@ from services.runtime.settings import KafkaSettings
 SOURCE: Final = "nardialog/matcher"
 LATE: Final = timedelta(days=1)
 """A case that is matched later than this after it happened counts from today: nobody gets less time for our delay."""
+UNCOMPUTABLE: Final = (ValueError, ArithmeticError, GEOSException)
+"""What a case that passed the door can still raise: it is refused alone."""
 ONGOING: Final = frozenset({RoundState.HELD, RoundState.MATCHING, RoundState.OPEN})
 
 
@@ -94,7 +96,17 @@ class Matcher:
                     continue
                 case = found[0]
                 if (case.stage, case.occurrence) == (waiting.stage, waiting.occurrence):
-                    await self._match(case, local_day(self._clock.now()))
+                    await self._again(case, waiting)
+
+    async def _again(self, case: Case, waiting: Round) -> None:
+        try:
+            await self._match(case, local_day(self._clock.now()))
+        except UNCOMPUTABLE as error:
+            # Its own record is among the dead letters or will be; the others that wait must not wait for it.
+            logger().error(
+                "round not matched again", round_id=waiting.round_id, case_key=case.key, state=waiting.state.value,
+                error=type(error).__name__,
+            )  # fmt: skip
 
     async def _record(self, record: Record) -> None:
         if record.value is None:
@@ -115,8 +127,8 @@ class Matcher:
         today = local_day(self._clock.now())
         try:
             await self._match(parsed.event, today if abs(today - happened) > LATE else happened)
-        except (ValueError, ArithmeticError, GEOSException) as error:
-            # What passed the door and still cannot be computed must not stop those behind it.
+        except UNCOMPUTABLE as error:
+            # It must not stop those behind it.
             refusal = Rejected("not_matched", f"could not be matched ({type(error).__name__}); report it")
             await self._output.dead_letter(record, refusal, group=self._group)
 

@@ -225,3 +225,29 @@ async def test_a_round_that_was_cut_off_while_matching_is_finished_at_the_next_s
     await app.stop()
     assert len({i.invitation_id for i in world.invitations()}) == 1
     assert world.rounds()[-1].basis == basis
+
+
+def held(item: Case) -> Round:
+    basis = Basis(case_version=item.version, import_number=0)
+    return derive(item, None, default(), local_day(NOW), basis, key=DEMO_RECIPIENT_KEY).round
+
+
+async def test_a_stored_case_that_cannot_be_computed_stops_no_other_round_at_an_import(
+    world: World, settings: MatcherSettings
+) -> None:
+    waiting = held(case(case_id="never"))  # as another release left it; ours cannot compute that case's dates
+    topic = world.kafka.topic(ROUNDS)
+    await world.broker.publish(
+        [outgoing(topic, waiting.round_id, waiting, type=ROUND_CHANGED, id="left", source="prov", time=NOW)]
+    )
+    app = build(settings, ManualClock(NOW))
+    await app.start()
+    try:
+        await world.send_case(case(case_id="never", respond_by="2100-12-31"))  # ends in 2101: refused
+        await world.send_case(case())
+        await world.until(lambda: len(world.rounds()) == 2 and world.dead())
+        await world.send_register([company("W1", 18.03)])
+        await world.until(lambda: any(r.state is RoundState.OPEN for r in world.rounds()))
+    finally:
+        await app.stop()
+    assert [r.case_id for r in world.rounds() if r.state is RoundState.OPEN] == ["A 1"]

@@ -1,0 +1,50 @@
+"""When held rounds are looked at again: after each complete import, and at each assignment of partitions.
+
+The loop never ends by itself. A broker that is away is asked again, and so is whatever nobody foresaw: were it to end,
+no held round would ever open and nothing would say so. While it fails, the matcher is not ready.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
+
+from services.runtime.backoff import wait_after
+from services.runtime.errors import Transient
+from services.runtime.logs import logger
+
+LOOK_SECONDS: Final = 0.5
+"""How often imports and assignments are looked at."""
+
+Due: TypeAlias = tuple[int, frozenset[int]]
+"""The last complete import, and the partitions of `cases` that are ours."""
+
+
+class Rematching:
+    """`due` says what there is now, `rematch` does the work for our partitions."""
+
+    def __init__(self, due: Callable[[], Due], rematch: Callable[[frozenset[int]], Awaitable[None]]) -> None:
+        self._due = due
+        self._rematch = rematch
+        self.failures = 0
+        """In a row."""
+
+    async def run(self) -> None:
+        """Runs until it is cancelled."""
+        done: Due = (0, frozenset())
+        while True:
+            due = self._due()
+            owned = due[1]
+            if owned and due != done and await self._try(owned):
+                done = due
+            await asyncio.sleep(wait_after(self.failures) if self.failures else LOOK_SECONDS)
+
+    async def _try(self, owned: frozenset[int]) -> bool:
+        try:
+            await self._rematch(owned)
+        except Exception as error:
+            self.failures += 1
+            what = str(error) if isinstance(error, Transient) else type(error).__name__
+            logger().error("rematch failed", error=what, attempt=self.failures, wait=wait_after(self.failures))
+            return False
+        self.failures = 0
+        return True
