@@ -17,21 +17,30 @@ class SmtpSettings(Section):
     """The mail relay. Without a host, no mail is sent and due mails wait."""
 
     host: str = ""
+    """The relay's name, which its certificate must bear."""
     port: int = Field(587, ge=1, le=65535)
+    """587 with `starttls`, 465 with `implicit`."""
     tls: Literal["starttls", "implicit", "none"] = "starttls"
+    """How the way to the relay is encrypted; `none` is for a relay on the same machine."""
     username: str = ""
+    """Who we are to the relay, where it wants to know; needs TLS."""
     password: SecretStr = SecretStr("")
+    """The password of that user."""
     ca_file: Path | None = None
+    """Trust these authorities (PEM) alone; otherwise the system's."""
     envelope_from: str = ""
     """Where bounces go; the sender's address when empty."""
     helo_name: str = ""
+    """Our name in EHLO; the machine's when empty."""
     pool_size: int = Field(4, ge=1, le=10)
+    """Connections to the relay at once."""
 
 
 class NotifierOptions(Section):
     """NARDIALOG_NOTIFIER__…"""
 
     database: str = "sqlite+aiosqlite:///nardialog-ledger.db"
+    """The ledger, as SQLAlchemy writes it: `postgresql+asyncpg://user:password@host/name`; SQLite serves one notifier."""
     vault_key: SecretStr = SecretStr("")
     """Encrypts addresses and messages in the ledger."""
     index_key: SecretStr = SecretStr("")
@@ -39,19 +48,29 @@ class NotifierOptions(Section):
     token_key: SecretStr = SecretStr("")
     """Signs the links in messages."""
     private_keys: Mapping[str, SecretStr] = {}
-    """Key version → private key that opens contacts sealed to it."""
+    """Key version → private key that opens contacts sealed to it, as a JSON object."""
     portal_url: str = Field("http://127.0.0.1:8080", pattern=r"^https?://[^/\s]+[^\s]*[^/\s]$")
+    """What the links in messages begin with: where the portal answers to the public."""
     sender_name: str = "Närdialog"
+    """Who messages are from: the municipality's name."""
     sender_email: str = Field("nardialog@localhost.localdomain", pattern=r"^[!-;=?-~]+@[!-;=?-~]+$")
+    """The address that mails are from; answers to them go there."""
     hold_seconds: int = Field(600, ge=0, le=86_400)
     """From a round's opening to its first message: the time in which an official may undo."""
     windows: Mode = "working_hours"
+    """When messages may leave: in Swedish working hours, or `always`."""
     lease_seconds: int = Field(120, ge=1, le=3600)
+    """How long a notifier that died keeps what it had claimed."""
     batch_size: int = Field(100, ge=1, le=100)
+    """Messages claimed at once."""
     parallel: int = Field(10, ge=1, le=100)
+    """Calls to a provider at once."""
     poll_seconds: float = Field(0.5, gt=0, le=60)
+    """How often the ledger is looked at when there is nothing to do."""
     smtp: SmtpSettings = SmtpSettings()
+    """The mail relay."""
     sms: Elks46Options | None = None
+    """The SMS provider."""
 
     def key(self, name: Literal["vault_key", "index_key", "token_key"]) -> bytes:
         """A key's bytes. Raises `Fault` naming the setting when it is missing or no key."""

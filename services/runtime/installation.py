@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from pydantic import ConfigDict, SecretStr
+from pydantic import SecretStr
 
 from schemas import model as dialogue_model
 from schemas.identity import DEMO_RECIPIENT_KEY
@@ -18,11 +18,10 @@ KEY_LENGTH: Final = 16
 class InstallationSettings(Section):
     """NARDIALOG_INSTALLATION__…; each service reads the fields that it needs."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
     recipient_key: SecretStr | None = None
     """Makes recipient ids. It is never rotated: with another key everybody is a stranger."""
     seal_key_version: str = "k1"
+    """Which of the notifier's private keys opens what is sealed to the public key."""
     seal_public_key: str | None = None
     """The notifier's public key, base64: contacts are sealed to it."""
 

@@ -115,9 +115,16 @@ class Settings(ServiceSettings):
     model_config = SettingsConfigDict(**ServiceSettings.model_config)
 
 
-def test_settings_are_read_by_section_and_field(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NARDIALOG_KAFKA__BOOTSTRAP", '["a:1","b:2"]')
+@pytest.mark.parametrize("brokers", ["a:1,b:2", "a:1, b:2", '["a:1","b:2"]'])
+def test_settings_are_read_by_section_and_field(monkeypatch: pytest.MonkeyPatch, brokers: str) -> None:
+    monkeypatch.setenv("NARDIALOG_KAFKA__BOOTSTRAP", brokers)
     assert load(Settings).kafka.bootstrap == ("a:1", "b:2")
+
+
+def test_a_list_that_is_no_list_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NARDIALOG_KAFKA__BOOTSTRAP", '["a:1"')
+    with pytest.raises(Fault, match="NARDIALOG_KAFKA__BOOTSTRAP"):
+        load(Settings)
 
 
 @pytest.mark.parametrize("name", ["NARDIALOG_KAFKA__BOOTSTRAPS", "NARDIALOG_KAFAK__BOOTSTRAP"])

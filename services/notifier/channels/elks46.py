@@ -32,17 +32,22 @@ _NAME: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
 class Elks46Options(BaseModel):
     """An account with 46elks, or with something that answers like it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     base_url: str = Field(default="https://api.46elks.com", pattern=r"^https?://[^/]+.*[^/]$")
+    """Where its API answers."""
     username: str
+    """The account's API user."""
     password: SecretStr
+    """The account's API password."""
     sender: str
     """A name of at most 11 letters, digits and spaces, or a number in E.164."""
     receipt_base: str = Field(default="", pattern=r"^(https?://[^/]+.*[^/])?$")
     """Receipts come to this address with `/{reference}` after it; none are asked for when empty."""
     timeout: float = Field(default=10.0, gt=0)
+    """Seconds for one call."""
     connections: int = Field(default=10, ge=1)
+    """Connections to the provider at once."""
 
     @field_validator("sender")
     @classmethod
