@@ -35,7 +35,7 @@ SETTINGS_HEAD = """\
 # Settings
 
 Written by `deploy/settings_reference.py` from the code; a test holds the two together. Settings come from the
-environment when a process starts. A name that no service knows is refused with its name, an empty value counts as not set, and the
+environment when a process starts. A name that no service knows is refused, an empty value counts as not set, and the
 shell's own rules of quoting apply. `deploy/env.example` has them all to copy from; what every installation sets is not
 commented out there. Secrets are made by `nardialog keys new`; a database's address is one where it holds a password.
 
@@ -45,8 +45,8 @@ fail instead of asking.
 ENV_HEAD = """\
 # Every setting of every service; docs/settings.md says the same as a table. Written by deploy/settings_reference.py.
 # What is commented out shows its default. The same file serves a shell (set -a; . FILE; set +a), systemd's
-# EnvironmentFile= and a container's env file. Secrets do not belong here: `nardialog keys new` prints them; each service
-# has a file of its own for its own secrets, see deploy/README.md.
+# EnvironmentFile= and a container's env file. Secrets do not belong here: `nardialog keys new` prints them; each
+# service has a file of its own for its own secrets, see deploy/README.md.
 """
 
 

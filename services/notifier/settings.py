@@ -40,7 +40,7 @@ class NotifierOptions(Section):
     """NARDIALOG_NOTIFIER__…"""
 
     database: str = "sqlite+aiosqlite:///nardialog-ledger.db"
-    """The ledger, as SQLAlchemy writes it: `postgresql+asyncpg://user:password@host/name`; SQLite serves one notifier."""
+    """The ledger, as SQLAlchemy writes: `postgresql+asyncpg://user:password@host/name`. SQLite is for one notifier."""
     vault_key: SecretStr = SecretStr("")
     """Encrypts addresses and messages in the ledger."""
     index_key: SecretStr = SecretStr("")
