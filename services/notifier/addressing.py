@@ -18,7 +18,6 @@ from schemas.delivery import Delivery, DeliveryState
 from schemas.invitation import Invitation
 from schemas.round import Round
 from services.notifier.ledger import store
-from services.notifier.ledger.database import Database, micros, upsert
 from services.notifier.ledger.events import Outbox, invitation_ended
 from services.notifier.ledger.store import Link, Message, chunks
 from services.notifier.ledger.tables import CONTACTS, INVITATIONS, MESSAGE_INVITATIONS, MESSAGES, ROUNDS
@@ -27,6 +26,7 @@ from services.notifier.policy.channel_choice import Choice, Reach, choose
 from services.notifier.policy.readiness import Readiness, readiness
 from services.notifier.policy.suppression import About, Stop, stopped_by
 from services.notifier.policy.windows import Mode, next_open
+from services.runtime.store.database import Database, micros, upsert
 
 FIRST: Final = "first"
 _MOST: Final = 20_000

@@ -21,9 +21,9 @@ from services.notifier.channels.port import Channel
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.composing import Composer
 from services.notifier.feeders import GROUP as TABLES
-from services.notifier.feeders import CompanyFeed, ContactFeed, Feed, Feeder, RoundFeed, SuppressionFeed
-from services.notifier.ledger.database import Database, migrate
+from services.notifier.feeders import CompanyFeed, ContactFeed, RoundFeed, SuppressionFeed
 from services.notifier.ledger.events import Outbox, Topics
+from services.notifier.ledger.tables import MIGRATIONS, POSITIONS
 from services.notifier.sender import Sender, SenderOptions
 from services.notifier.settings import NotifierOptions, NotifierSettings
 from services.runtime.broker import Broker
@@ -32,6 +32,8 @@ from services.runtime.errors import Fault, Rejected
 from services.runtime.health import HealthServer
 from services.runtime.records import Record
 from services.runtime.sealing import Opener, Vault
+from services.runtime.store.database import Database, migrate
+from services.runtime.store.feeding import Feed, Feeder
 from services.runtime.tables import TableReader
 
 
@@ -61,7 +63,7 @@ class NotifierApp:
             kafka.topic(CONTACTS): ContactFeed(Opener(options.openers()), vault, index_key, clock),
             kafka.topic(SUPPRESSIONS): SuppressionFeed(),
         }
-        self._feeder = Feeder(self.database, feeds, self._dead_letter(TABLES))
+        self._feeder = Feeder(self.database, POSITIONS, feeds, self._dead_letter(TABLES))
         admission = Admission(self.database, self.outbox, clock, self._dead_letter(GROUP))
         self.broker.subscribe([kafka.topic(INVITATIONS)], group=kafka.topic_prefix + GROUP, handle=admission.handle)
         self._tables = _Readers()
@@ -89,7 +91,7 @@ class NotifierApp:
 
     async def start(self) -> None:
         """Migrates, reads on from where the ledger stands, admits, sends."""
-        await migrate(self.database)
+        await migrate(self.database, MIGRATIONS)
         await self._health.start()
         await self.broker.connect()  # a bad record in a table is a dead letter before the first invitation is read
         positions = await self._feeder.positions()

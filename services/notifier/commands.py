@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 if TYPE_CHECKING:
-    from services.notifier.ledger.database import Database
     from services.notifier.settings import NotifierSettings
     from services.runtime.clock import Clock
+    from services.runtime.store.database import Database
 
 deliveries = App(name="deliveries", help="What became of messages, from the notifier's ledger.")
 sending = App(name="sending", help="Pause and resume all sending.")
@@ -153,10 +153,11 @@ async def _paused(reason: str | None) -> None:
 
 
 async def _ledger() -> "Database":
-    from services.notifier.ledger.database import Database, migrate
+    from services.notifier.ledger.tables import MIGRATIONS
     from services.notifier.settings import NotifierSettings
     from services.runtime.settings import load
+    from services.runtime.store.database import Database, migrate
 
     database = Database(load(NotifierSettings).notifier.database)
-    await migrate(database)
+    await migrate(database, MIGRATIONS)
     return database

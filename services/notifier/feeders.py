@@ -1,16 +1,14 @@
 """Facts that the sender needs, kept in the ledger: rounds, companies, contacts, suppressions.
 
-A record takes effect only if its offset is at or past the stored position of its partition, and the position moves in
-the same transaction; so a fact is never older than one already applied, whichever of several notifiers reads it, and a
-tombstone that one has applied is not undone by another that lags. Addresses are opened and at once encrypted again with
-the ledger's own key.
+Addresses are opened and at once encrypted again with the ledger's own key. How a record takes effect once, and never
+after a newer one: `services.runtime.store.feeding`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Sequence
+from typing import Final
 
 from pydantic import ValidationError
-from sqlalchemy import Table, delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.company import COMPANY_CHANGED, IMPORT_COMPLETED, MARKER_PREFIX, Company, ImportCompleted
@@ -19,117 +17,23 @@ from schemas.round import ROUND_CHANGED, Round
 from schemas.suppression import SUPPRESSION_CHANGED, Suppression
 from schemas.types import Event
 from services.notifier.addresses import normal
-from services.notifier.ledger.database import Database, micros, upsert
 from services.notifier.ledger.tables import (
     COMPANIES,
     CONTACTS,
     INVITATIONS,
     MESSAGES,
-    POSITIONS,
     ROUNDS,
     SUPPRESSIONS,
 )
 from services.runtime.clock import Clock
 from services.runtime.errors import Rejected
-from services.runtime.parsing import parse
 from services.runtime.records import Record
 from services.runtime.sealing import Opener, Vault, blind_index
+from services.runtime.store.database import micros
+from services.runtime.store.feeding import Row, keyed_event, record_key
 
 GROUP: Final = "notifier-tables"
 """Named in dead letters; table readers have no group of their own."""
-Row = dict[str, Any]
-DeadLetter = Callable[[Record, Rejected], Awaitable[None]]
-
-
-class Feed(Protocol):
-    """One topic's way into one table."""
-
-    table: Table
-
-    def row(self, record: Record) -> Row | None:
-        """The row that a record says, or None for a type to skip. Raises `Rejected`."""
-        ...
-
-    async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
-        """What follows from rows that were written."""
-        ...
-
-
-class Feeder:
-    """Applies batches of all the table topics; `topics` maps a topic's name on the broker to its feed."""
-
-    def __init__(self, database: Database, topics: Mapping[str, Feed], dead_letter: DeadLetter) -> None:
-        self._database = database
-        self._topics = topics
-        self._dead_letter = dead_letter
-
-    async def positions(self) -> dict[tuple[str, int], int]:
-        """Where to read on from."""
-        async with self._database.transaction() as connection:
-            rows = (await connection.execute(select(POSITIONS).where(POSITIONS.c.topic.in_(self._topics)))).all()
-        return {(row.topic, row.partition): row.next_offset for row in rows}
-
-    async def apply(self, records: Sequence[Record]) -> None:
-        """One batch of one partition. Bad records are dead letters before the position moves."""
-        first, last = records[0], records[-1]
-        feed = self._topics[first.topic]
-        changes: dict[str, tuple[int, Row | None]] = {}
-        for record in records:
-            await self._read(feed, record, changes)
-        async with self._database.transaction() as connection:
-            position = await _locked_position(connection, first)
-            fresh = {key: row for key, (offset, row) in changes.items() if offset >= position}
-            await _write(connection, feed, fresh)
-            await connection.execute(
-                update(POSITIONS)
-                .where(POSITIONS.c.topic == first.topic, POSITIONS.c.partition == first.partition)
-                .values(next_offset=max(position, last.offset + 1))
-            )
-
-    async def _read(self, feed: Feed, record: Record, changes: dict[str, tuple[int, Row | None]]) -> None:
-        try:
-            key = _key(record)
-            if record.value is None:
-                changes[key] = (record.offset, None)
-            elif (row := feed.row(record)) is not None:
-                changes[key] = (record.offset, row)
-        except Rejected as error:
-            await self._dead_letter(record, error)
-
-
-def _key(record: Record) -> str:
-    try:
-        return (record.key or b"").decode()
-    except UnicodeDecodeError:
-        raise Rejected("bad_key", "the key is not UTF-8") from None
-
-
-async def _locked_position(connection: AsyncConnection, record: Record) -> int:
-    row = {"topic": record.topic, "partition": record.partition, "next_offset": 0}
-    await upsert(connection, POSITIONS, [row], keep=True)
-    where = (POSITIONS.c.topic == record.topic, POSITIONS.c.partition == record.partition)
-    found = await connection.execute(select(POSITIONS.c.next_offset).where(*where).with_for_update())
-    position: int = found.scalar_one()
-    return position
-
-
-async def _write(connection: AsyncConnection, feed: Feed, fresh: Mapping[str, Row | None]) -> None:
-    primary = next(iter(feed.table.primary_key))
-    gone = [key for key, row in fresh.items() if row is None]
-    for start in range(0, len(gone), 500):
-        await connection.execute(delete(feed.table).where(primary.in_(gone[start : start + 500])))
-    rows = [row for row in fresh.values() if row is not None]
-    await upsert(connection, feed.table, rows)
-    await feed.applied(connection, rows)
-
-
-def _event(record: Record, types: Mapping[str, type[Event]], family: str, identity: str) -> Any:
-    parsed = parse(record, types, family)
-    if parsed is None:
-        return None
-    if getattr(parsed.event, identity, None) != _key(record):
-        raise Rejected("key_mismatch", f"the record's key is not the event's {identity}", f"/{identity}")
-    return parsed.event
 
 
 class RoundFeed:
@@ -138,7 +42,7 @@ class RoundFeed:
     table = ROUNDS
 
     def row(self, record: Record) -> Row | None:
-        event: Round | None = _event(record, {ROUND_CHANGED: Round}, "se.nardialog.round.", "round_id")
+        event: Round | None = keyed_event(record, {ROUND_CHANGED: Round}, "se.nardialog.round.", "round_id")
         if event is None:
             return None
         return {"round_id": event.round_id, "state": event.state.value, "body": event.model_dump_json()}
@@ -153,10 +57,10 @@ class CompanyFeed:
     table = COMPANIES
 
     def row(self, record: Record) -> Row | None:
-        if _key(record).startswith(MARKER_PREFIX):
+        if record_key(record).startswith(MARKER_PREFIX):
             return None
         types: dict[str, type[Event]] = {COMPANY_CHANGED: Company, IMPORT_COMPLETED: ImportCompleted}
-        event: Company | None = _event(record, types, "se.nardialog.company.", "workplace_id")
+        event: Company | None = keyed_event(record, types, "se.nardialog.company.", "workplace_id")
         if event is None:
             return None
         return {
@@ -182,7 +86,7 @@ class ContactFeed:
         self._clock = clock
 
     def row(self, record: Record) -> Row | None:
-        event: Contact | None = _event(record, {CONTACT_CHANGED: Contact}, "se.nardialog.contact.", "contact_id")
+        event: Contact | None = keyed_event(record, {CONTACT_CHANGED: Contact}, "se.nardialog.contact.", "contact_id")
         if event is None:
             return None
         try:
@@ -222,7 +126,7 @@ class SuppressionFeed:
 
     def row(self, record: Record) -> Row | None:
         types: dict[str, type[Event]] = {SUPPRESSION_CHANGED: Suppression}
-        event: Suppression | None = _event(record, types, "se.nardialog.suppression.", "suppression_id")
+        event: Suppression | None = keyed_event(record, types, "se.nardialog.suppression.", "suppression_id")
         if event is None:
             return None
         return {

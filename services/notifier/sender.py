@@ -25,7 +25,6 @@ from services.notifier.addressing import Addressing
 from services.notifier.channels.port import Channel, Outcome, Outgoing, State
 from services.notifier.composing import Composer, Draft
 from services.notifier.ledger import store
-from services.notifier.ledger.database import Database, micros
 from services.notifier.ledger.events import Outbox
 from services.notifier.ledger.store import Link, Message
 from services.notifier.policy.retry import breaker_wait, next_try
@@ -36,6 +35,7 @@ from services.runtime.errors import Transient
 from services.runtime.logs import logger
 from services.runtime.metrics import ALARMS, CHANNEL_PAUSED, RESENT_UNKNOWN
 from services.runtime.sealing import Vault, blind_index
+from services.runtime.store.database import Database, micros
 
 _SWEEP: Final = 500
 _AHEAD: Final = 2

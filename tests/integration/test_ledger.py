@@ -10,9 +10,9 @@ from sqlalchemy import select
 
 from schemas.company import COMPANY_CHANGED, Company
 from schemas.company import EXAMPLE as COMPANY
-from services.notifier.ledger.database import Database, micros, migrate, moment_of
-from services.notifier.ledger.tables import COMPANIES, CONTACTS, METADATA, POSITIONS
+from services.notifier.ledger.tables import COMPANIES, CONTACTS, METADATA, MIGRATIONS, POSITIONS
 from services.runtime.errors import Transient
+from services.runtime.store.database import Database, micros, migrate, moment_of
 from tests.integration.test_sender import MONDAY, House, house
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +29,7 @@ def _differences(connection: Any) -> list[Any]:
 
 
 async def test_migrating_again_changes_nothing(house: House) -> None:
-    await migrate(house.database)
+    await migrate(house.database, MIGRATIONS)
 
 
 async def test_sqlite_writes_ahead_and_fully_synchronised(house: House) -> None:

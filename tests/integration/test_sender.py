@@ -33,10 +33,9 @@ from services.notifier.channels.memory import MemoryChannel
 from services.notifier.channels.port import Outcome, State
 from services.notifier.channels.port import Outgoing as Sent
 from services.notifier.composing import Draft
-from services.notifier.feeders import CompanyFeed, ContactFeed, Feed, Feeder, RoundFeed, SuppressionFeed
-from services.notifier.ledger.database import Database, migrate
+from services.notifier.feeders import CompanyFeed, ContactFeed, RoundFeed, SuppressionFeed
 from services.notifier.ledger.events import Outbox, Topics
-from services.notifier.ledger.tables import INVITATIONS, MESSAGES
+from services.notifier.ledger.tables import INVITATIONS, MESSAGES, MIGRATIONS, POSITIONS
 from services.notifier.sender import Sender, SenderOptions
 from services.notifier.settings import NotifierOptions, NotifierSettings
 from services.runtime.clock import ManualClock, SystemClock
@@ -46,6 +45,8 @@ from services.runtime.parsing import outgoing
 from services.runtime.records import Outgoing, Record
 from services.runtime.sealing import Opener, Seal, Vault, key_pair, new_key
 from services.runtime.settings import HealthSettings, KafkaSettings
+from services.runtime.store.database import Database, migrate
+from services.runtime.store.feeding import Feed, Feeder
 from services.runtime.topic_admin import TopicAdmin
 
 pytestmark = pytest.mark.anyio
@@ -113,7 +114,7 @@ class House:
             "contacts": ContactFeed(Opener({"k1": PRIVATE}), Vault(VAULT), INDEX, self.clock),
             "suppressions": SuppressionFeed(),
         }
-        self.feeder = Feeder(self.database, feeds, self._dead_letter)
+        self.feeder = Feeder(self.database, POSITIONS, feeds, self._dead_letter)
         self.admission = Admission(self.database, self.outbox, self.clock, self._dead_letter)
         self.sender = self.new_sender()
 
@@ -208,7 +209,7 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres_url")
     made = House(url)
-    await migrate(made.database)
+    await migrate(made.database, MIGRATIONS)
     yield made
     await made.database.close()
 
@@ -297,10 +298,10 @@ async def test_a_stop_between_composing_and_calling_is_obeyed(house: House) -> N
 async def test_an_undone_round_waits_and_goes_when_it_is_released_again(house: House) -> None:
     await house.round()
     await house.reachable()
-    await house.stop_all(kind="undone", scope="round", round_id=ROUND_ID)
+    await house.stop_all(kind="undone", scope="round", round_id=ROUND_ID, basis={"case_version": 1})
     await house.sender.turn()
     assert not house.email.accepted
-    await house.stop_all(kind="undone", scope="round", round_id=ROUND_ID, lifted=True)
+    await house.stop_all(kind="undone", scope="round", round_id=ROUND_ID, basis={"case_version": 1}, lifted=True)
     await house.sender.turn()
     assert len(house.email.accepted) == 1
 
@@ -576,7 +577,7 @@ async def test_an_erased_person_leaves_neither_address_nor_words_in_the_ledger(h
 
 async def test_two_notifiers_on_one_ledger_send_each_message_once(postgres_url: str) -> None:
     house = House(postgres_url)
-    await migrate(house.database)
+    await migrate(house.database, MIGRATIONS)
     await house.round(counts={"invitations": 60})
     for number in range(60):
         await house.reachable(f"r{number}", f"a{number}@exempel.test")

@@ -18,7 +18,6 @@ from schemas.delivery import Delivery, DeliveryState
 from schemas.identity import derived
 from schemas.invitation import Invitation
 from schemas.round import Round
-from services.notifier.ledger.database import micros, moment_of
 from services.notifier.ledger.events import Outbox
 from services.notifier.ledger.tables import (
     COMPANIES,
@@ -32,6 +31,7 @@ from services.notifier.ledger.tables import (
 from services.notifier.policy.suppression import Stop
 from services.notifier.policy.unknown import resolution
 from services.runtime.metrics import DELIVERIES
+from services.runtime.store.database import micros, moment_of
 
 WAITING: Final = ("pending", "retry")
 ENDED_ROUNDS: Final = ("closed", "withdrawn", "silent")

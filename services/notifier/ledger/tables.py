@@ -4,6 +4,7 @@ The unique key (round, address, kind) is what keeps the promise of one first mes
 personal (address, bytes of a message) is encrypted; the keyed index finds it.
 """
 
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import (
@@ -20,16 +21,13 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-METADATA: Final = MetaData()
-_SERIAL = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows by themselves only for INTEGER
+from services.runtime.store.feeding import positions_table
+from services.runtime.store.outbox import outbox_table
 
-POSITIONS: Final = Table(
-    "positions",
-    METADATA,
-    Column("topic", String(300), primary_key=True),
-    Column("partition", Integer, primary_key=True, autoincrement=False),
-    Column("next_offset", BigInteger, nullable=False),
-)
+METADATA: Final = MetaData()
+MIGRATIONS: Final = Path(__file__).with_name("migrations")
+
+POSITIONS: Final = positions_table(METADATA)
 ROUNDS: Final = Table(
     "rounds",
     METADATA,
@@ -123,15 +121,7 @@ MESSAGE_INVITATIONS: Final = Table(
     Column("message_id", String(80), primary_key=True),
     Column("invitation_id", String(80), primary_key=True, index=True),
 )
-OUTBOX: Final = Table(
-    "outbox",
-    METADATA,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
-    Column("topic", String(300), nullable=False),
-    Column("key", String(300), nullable=False),
-    Column("headers", Text, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-)
+OUTBOX: Final = outbox_table(METADATA)
 CONTROLS: Final = Table(
     "controls",
     METADATA,

@@ -102,7 +102,7 @@ def upgrade() -> None:
         sa.Column("topic", sa.String(length=300), nullable=False),
         sa.Column("key", sa.String(length=300), nullable=False),
         sa.Column("headers", sa.Text(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("body", sa.LargeBinary()),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(

@@ -1,4 +1,4 @@
-"""The ledger's database: one code path for SQLite and PostgreSQL.
+"""A service's database: one code path for SQLite and PostgreSQL.
 
 SQLite runs in WAL with synchronous=FULL: NORMAL can lose the last commits on power loss, and a lost outcome is a
 message sent twice. Each transaction begins with BEGIN IMMEDIATE, which does there what SKIP LOCKED does on PostgreSQL.
@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from services.runtime.errors import Transient
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LOCK: Final = 0x6E617264  # an advisory lock of our own, so that two notifiers starting at once migrate once
+_LOCK: Final = 0x6E617264  # an advisory lock of our own, so that two instances starting at once migrate once
 
 
 class Database:
@@ -35,27 +35,27 @@ class Database:
             async with self._engine.begin() as connection:
                 yield connection
         except (DBAPIError, PoolTimeout, OSError) as error:
-            raise Transient(f"the ledger did not answer ({type(error).__name__}); it is tried again") from error
+            raise Transient(f"the database did not answer ({type(error).__name__}); it is tried again") from error
 
     async def close(self) -> None:
         """Lets go of the connections."""
         await self._engine.dispose()
 
 
-async def migrate(database: Database) -> None:
-    """Brings the schema to the newest revision."""
+async def migrate(database: Database, migrations: Path) -> None:
+    """Brings the schema to the newest revision in the folder `migrations` (Alembic)."""
     async with database.transaction() as connection:
         if connection.dialect.name == "postgresql":
             await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
-        await connection.run_sync(_upgrade)
+        await connection.run_sync(_upgrade, migrations)
 
 
-def _upgrade(connection: Any) -> None:
+def _upgrade(connection: Any, migrations: Path) -> None:
     from alembic import command  # slow to import, and needed once
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(migrations))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
