@@ -90,7 +90,11 @@ def _statements(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Statements = Annotated[list[Text], BeforeValidator(_statements), Field(max_length=20)]
+Statements = Annotated[
+    list[Text],
+    BeforeValidator(_statements, json_schema_input_type=Text | Annotated[list[Text], Field(max_length=20)]),
+    Field(max_length=20),
+]
 
 
 class Case(Event):
@@ -157,14 +161,17 @@ class Case(Event):
         return self
 
 
+_ESCAPED = re.compile(rb"\\u00([4-7][0-9a-fA-F])")
 _MARKED = re.compile(rb'"confidential"\s*+:\s*+(?!false\b|null\b)', re.IGNORECASE)
 
 
 def may_be_confidential(value: bytes) -> bool:
     """Whether the bytes of a case mark it confidential, or would if they were whole. Asked before anything is parsed
-    or stored, because a confidential case may not even become a dead letter with its value.
+    or stored, because a confidential case may not even become a dead letter with its value. Letters may be escaped, and
+    wider than a byte (UTF-16).
     """
-    return _MARKED.search(value) is not None
+    plain = _ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), value.replace(b"\0", b""))
+    return _MARKED.search(plain) is not None
 
 
 EXAMPLE: Final = {

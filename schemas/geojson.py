@@ -6,11 +6,12 @@ cross themselves, is asked by `check`, which both doors share: the matcher's for
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field
+from pydantic.json_schema import SkipJsonSchema
 
+from schemas.complaints import Complaint
 from schemas.types import MAX_VERTICES, Value
 
 Position: TypeAlias = Annotated[
@@ -24,15 +25,15 @@ SWEREF_TM: Final = (200_000.0, 6_100_000.0, 1_000_000.0, 7_700_000.0)
 """The same in SWEREF 99 TM metres (EPSG:3006)."""
 
 
+def _refused(_: Any) -> Any:
+    raise ValueError("RFC 7946 §4 allows WGS 84 longitude, latitude only; convert the coordinates and leave crs out")
+
+
 class _Geometry(Value):
-    @model_validator(mode="before")
-    @classmethod
-    def _no_crs(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            if "crs" in data:
-                raise ValueError("has a crs member: RFC 7946 §4 allows WGS 84 longitude, latitude only; convert first")
-            return {key: value for key, value in data.items() if key != "bbox"}
-        return data
+    """`bbox` is allowed and read past; `crs` is refused."""
+
+    bbox: Any = Field(None, exclude=True, repr=False)
+    crs: SkipJsonSchema[Annotated[Any, BeforeValidator(_refused)]] = Field(None, exclude=True, repr=False)
 
 
 class Point(_Geometry):
@@ -90,15 +91,6 @@ Geometry: TypeAlias = Annotated[
     Point | MultiPoint | LineString | MultiLineString | Polygon | MultiPolygon | GeometryCollection,
     Field(discriminator="type"),
 ]
-
-
-@dataclass(frozen=True)
-class Complaint:
-    """What is wrong with a geometry: a stable code, where (JSON pointer inside the geometry), what to do about it."""
-
-    code: str
-    detail: str
-    pointer: str = ""
 
 
 def parts(geometry: Geometry) -> tuple[Simple, ...]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 
 class UnknownCode(ValueError):
-    """A code that SNI 2025 does not have; the message names the nearest that exists."""
+    """A code that SNI 2025 does not have; the message names the nearest that exists, and never quotes the input."""
 
 
 class _Entry(BaseModel):
@@ -66,9 +66,9 @@ def parse(text: str) -> str:
     stripped = text.strip().upper()
     bare = re.sub(r"[.\s]", "", stripped)
     if re.match(r"^\d[.\s]", stripped) or (bare.isdigit() and len(bare) == 4 and "." not in stripped):
-        raise UnknownCode(f"{text!r} may have lost a leading zero: write the code with its point, as in 01.110")
+        raise UnknownCode("may have lost a leading zero: write the code with its point, as in 01.110")
     if bare not in _headings():
-        raise UnknownCode(f"{text!r} is not in SNI 2025; nearest: {_nearest(bare)}")
+        raise UnknownCode(f"not a code of SNI 2025; nearest: {_nearest(bare)}")
     return bare
 
 

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
+from schemas.complaints import of_shape
 from schemas.envelope import Envelope, EnvelopeError, decode
 from schemas.topics import EVENT_BYTES
 from schemas.types import Event
@@ -55,28 +56,14 @@ def validate(value: bytes, model: type[E], *, extra: str = "ignore") -> E:
     try:
         return model.model_validate_json(value, extra="forbid" if extra == "forbid" else "ignore")
     except ValidationError as error:
-        raise rejection(error) from None
+        raise rejection(error, value) from None
 
 
-def rejection(error: ValidationError) -> Rejected:
+def rejection(error: ValidationError, value: bytes) -> Rejected:
     """Pydantic's errors as one reason: the first with its pointer, and how many there are. Never the input."""
-    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in first["loc"])
-    more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    if first["type"] == "json_invalid":
-        return Rejected("broken_json", "is not whole JSON; send one JSON object in UTF-8")
-    said = first["msg"].removeprefix("Value error, ") if first["type"] == "value_error" else ADVICE.get(first["type"])
-    return Rejected("wrong_shape", f"{first['type']}: {said or 'does not fit the schema'}{more}", pointer)
-
-
-ADVICE: Mapping[str, str] = {
-    "missing": "the field is required; add it",
-    "extra_forbidden": "no such field; remove it or correct its name",
-    "literal_error": "not one of the allowed values; see the JSON Schema",
-    "string_too_long": "too long; shorten it",
-    "string_pattern_mismatch": "not in the form the JSON Schema asks for",
-    "union_tag_invalid": "not a GeoJSON geometry type (RFC 7946 §1.4)",
-}
+    first, *others = of_shape(error, value)
+    more = f" ({len(others)} more)" if others else ""
+    return Rejected(first.code, first.detail + more, first.pointer)
 
 
 def outgoing(
