@@ -49,6 +49,8 @@ class Reason(Value):
     version: Annotated[str, Field(max_length=10)] | None = None
     translated: Literal["full", "part"] | None = None
     subscription_id: OurId | None = None
+    area: Line = ""
+    """Of a subscription: what the subscriber calls the area, such as `800 m runt Mörby centrum`."""
     why: Line = ""
 
 

@@ -1,9 +1,9 @@
 """Who is affected by a case, and why: every reason of every ring, per recipient.
 
 A workplace matches a ring when the ring's geometry fits *and* its industries fit. The innermost ring comes first and
-all reasons are kept (DIALOGUE §3.3 rule 5). Rings with delivery `digest` never send on their own. Subscriptions and
-earlier participants contribute nothing yet; they come in as further rings. The order of everything is fixed, so that
-the same register and case give the same bytes.
+all reasons are kept (DIALOGUE §3.3 rule 5). Rings with delivery `digest` never send on their own. Subscribers are
+recipients of their own; where their address is also a company's, the notifier makes one message of both. Earlier
+participants contribute nothing yet. The order of everything is fixed, so that the same input gives the same bytes.
 """
 
 from collections import Counter
@@ -17,8 +17,9 @@ from schemas.case import Case, ReachRing
 from schemas.invitation import InvitedWorkplace, Reason
 from schemas.model import DialogueModel, Ring
 from schemas.types import MAX_WORKPLACES
-from services.matcher import geometry, industry
+from services.matcher import geometry, industry, subscriptions
 from services.matcher.geometry import Part
+from services.matcher.subscriptions import NOBODY, Subscribers
 from services.matcher.workplaces import Snapshot
 
 ROLES: Final[Mapping[str, frozenset[str]]] = {
@@ -66,9 +67,16 @@ class Audience:
         return sum(len(member.workplaces) + member.more for member in self.members)
 
 
-def audience(case: Case, register: Snapshot, model: DialogueModel, applicant: str | None = None) -> Audience:
+def audience(
+    case: Case,
+    register: Snapshot,
+    model: DialogueModel,
+    applicant: str | None = None,
+    subscribers: Subscribers = NOBODY,
+) -> Audience:
     """Who is affected. `applicant` is the applicant's recipient id: never invited (KL 2:3, they know)."""
-    found = _reasons(case, register, reaches(case, model))
+    rings = reaches(case, model)
+    found = _reasons(case, register, rings)
     excluded: Counter[str] = Counter()
     kept: dict[int, tuple[float | None, list[Reason]]] = {}
     for row, result in found.items():
@@ -78,8 +86,11 @@ def audience(case: Case, register: Snapshot, model: DialogueModel, applicant: st
         else:
             kept[row] = result
     excluded["unknown_workplace"] = sum(1 for name in dict.fromkeys(case.named) if register.row(name) is None)
+    codes = subscriptions.concerned(ring.codes for ring in rings)
+    followers = subscriptions.invited(subscriptions.asked(case, model, subscribers, codes))
+    members = [*_members(kept, register), *(Member(recipient, None, places) for recipient, places in followers.items())]
     return Audience(
-        _members(kept, register),
+        tuple(sorted(members, key=lambda member: member.recipient_id)),
         {reason: count for reason, count in sorted(excluded.items()) if count},
         sum(1 for _, reasons in kept.values() if any(reason.kind == "distance" for reason in reasons)),
     )

@@ -46,7 +46,9 @@ def why_lines(
     """One sentence per reason: distances, industries, then everything else."""
     reasons = [reason for workplace in workplaces for reason in workplace.reasons]
     lines = [*_distances(workplaces, facts, lang, more), *_industries(reasons, lang)]
-    kinds = {reason.kind for reason in reasons}
+    areas = dict.fromkeys(reason.area for reason in reasons if reason.kind == "subscription" and reason.area)
+    lines += [_AREA[lang].format(area=area) for area in list(areas)[:MOST]]
+    kinds = {reason.kind for reason in reasons if not (reason.kind == "subscription" and reason.area)}
     lines += [line for kind, line in _OTHERS[lang].items() if kind in kinds]
     if "participant" in kinds:
         title = (texts.title_en if lang == "en" else "") or texts.title
@@ -163,6 +165,7 @@ _OTHERS: Final[dict[Lang, dict[str, str]]] = {
         "added": "The municipality's official has added you.",
     },
 }
+_AREA: Final[dict[Lang, str]] = {"sv": "Ni bevakar {area}.", "en": "You follow {area}."}
 _PARTICIPANT: Final[dict[Lang, str]] = {
     "sv": "Ni har deltagit tidigare i dialogen om {title}.",
     "en": "You took part earlier in the dialogue on {title}.",

@@ -1,0 +1,125 @@
+"""Subscribers: near by their own radius, concerned by their own industries, silent where the stage is silent."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas import model as dialogue_model
+from schemas.case import Case
+from schemas.subscription import EXAMPLE, SUBSCRIPTION_CHANGED, Subscription
+from services.matcher import geometry
+from services.matcher.audience import audience
+from services.matcher.subscriptions import SubscriptionTable, columns
+from services.matcher.workplaces import snapshot
+from services.runtime.clock import SystemClock
+from services.runtime.parsing import outgoing
+from services.runtime.records import Record
+from tests.matcher_cases import content
+
+MODEL = dialogue_model.default()
+NOWHERE = snapshot([])
+CENTRE = {"longitude": 18.03, "latitude": 59.4}
+WIDE = {"geometries": [], "area": "municipality"}
+
+
+def follows(radius: float = 800, number: int = 1, **changes: Any) -> Subscription:
+    circle = {**CENTRE, "radius_m": radius, **changes.pop("at", {})}
+    area = {"kind": "circle", "label": f"{radius:.0f} m", "circle": circle}
+    identity = {"subscription_id": f"s{number}", "recipient_id": f"p{number}"}
+    return Subscription.model_validate({**EXAMPLE, "industries": [], "area": area, **identity, **changes})
+
+
+def everywhere(**changes: Any) -> Subscription:
+    return follows(**{"area": {"kind": "municipality", "label": "hela kommunen"}, **changes})
+
+
+def invited(*rows: Subscription, **changes: Any) -> list[str]:
+    case = Case.model_validate(content(**changes))
+    return [member.recipient_id for member in audience(case, NOWHERE, MODEL, subscribers=columns(rows)).members]
+
+
+def test_a_case_within_the_radius_invites_the_subscriber_and_says_which_area() -> None:
+    case = Case.model_validate(content())
+    (member,) = audience(case, NOWHERE, MODEL, subscribers=columns([follows()])).members
+    (place,) = member.workplaces
+    (reason,) = place.reasons
+    assert (reason.kind, reason.subscription_id, reason.area, reason.distance_m) == ("subscription", "s1", "800 m", 0.0)
+
+
+def test_a_case_outside_the_radius_does_not() -> None:
+    assert invited(follows(200, at={"latitude": 59.41})) == []
+
+
+def test_an_industry_that_the_case_does_not_concern_does_not() -> None:
+    food, forestry = [{"code": "56", "version": "2025"}], [{"code": "02", "version": "2025"}]
+    reach = [{"buffer_m": 100, "industries": [{"code": "56110", "version": "2025"}], "why": "mat"}]
+    assert invited(follows(industries=food), reach=reach) == ["p1"]
+    assert invited(follows(industries=forestry), reach=reach) == []
+
+
+def test_a_case_without_a_place_is_near_nobody() -> None:
+    named = [{"code": "56110", "version": "2025"}]
+    wide = {**WIDE, "case_type": "upphandling", "stage": "behov", "industries": named}
+    assert invited(follows(), **wide) == []
+    assert invited(follows(industries=[{"code": "56", "version": "2025"}]), **wide) == ["p1"]
+    assert invited(everywhere(), **wide) == ["p1"]
+
+
+def test_a_stage_that_asks_subscribers_asks_them_all() -> None:
+    assert invited(follows(), **WIDE, case_type="oversiktsplan", stage="samrad") == ["p1"]
+
+
+def test_another_municipality_is_not_followed() -> None:
+    assert invited(follows(municipality="0180")) == []
+
+
+def test_two_subscriptions_of_one_subscriber_are_one_invitation_with_both_reasons() -> None:
+    case = Case.model_validate(content())
+    rows = [follows(), follows(number=2, recipient_id="p1")]
+    (member,) = audience(case, NOWHERE, MODEL, subscribers=columns(rows)).members
+    assert [place.reasons[0].subscription_id for place in member.workplaces] == ["s1", "s2"]
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.tuples(st.floats(17.98, 18.1), st.floats(59.38, 59.43), st.floats(50, 3000)), max_size=20),
+    st.lists(st.tuples(st.floats(17.98, 18.1), st.floats(59.38, 59.43)), min_size=2, max_size=5, unique=True),
+)
+def test_the_columns_find_whom_one_by_one_finds(
+    circles: list[tuple[float, float, float]], line: list[tuple[float, float]]
+) -> None:
+    rows = [
+        follows(radius, number, at={"longitude": lon, "latitude": lat})
+        for number, (lon, lat, radius) in enumerate(circles)
+    ]
+    road = [{"role": "road", "geometry": {"type": "LineString", "coordinates": [list(point) for point in line]}}]
+    metric = shapely.LineString(
+        np.column_stack(geometry.to_grid(*(np.array(axis) for axis in zip(*line, strict=True))))
+    )
+    near = set()
+    for row, (lon, lat, radius) in zip(rows, circles, strict=True):
+        point = shapely.Point(*(float(axis[0]) for axis in geometry.to_grid(np.array([lon]), np.array([lat]))))
+        metres = metric.distance(point)
+        if abs(metres - radius) < 0.01 or metres < geometry.CURVE_M:
+            return  # on the border the grid and the degrees may differ
+        near |= {row.recipient_id} if metres <= radius else set()
+    assert set(invited(*rows, geometries=road)) == near
+
+
+@pytest.mark.anyio
+async def test_a_tombstone_ends_a_subscription_and_the_position_only_grows() -> None:
+    table = SubscriptionTable()
+    row = follows()
+    sent = outgoing("subscriptions", "s1", row, type=SUBSCRIPTION_CHANGED, id="1", source="t", time=SystemClock().now())
+    headers = tuple((name, value.encode()) for name, value in sent.headers.items())
+    await table.apply([Record("subscriptions", 0, 0, b"s1", sent.value, headers, 0)])
+    before = table.snapshot()
+    await table.apply([Record("subscriptions", 0, 1, b"s1", None, (), 0)])
+    after = table.snapshot()
+    assert [item.subscription_id for item in before.all] == ["s1"]
+    assert after.all == ()
+    assert after.position > before.position
