@@ -1,7 +1,8 @@
 """The register as columns in memory: one immutable snapshot, named by the hash of its content.
 
 `content_hash` is the register version everywhere: import markers carry it, rounds carry it, `nardialog match` computes
-it from a file. It leaves the import number out, so that the same register imported twice has one version.
+it from a file. It leaves out what says nothing of a workplace: the import number, so that the same register imported
+twice has one version, and whether it is marked as synthetic, which a file does not say.
 """
 
 import hashlib
@@ -20,7 +21,9 @@ def content_hash(companies: Iterable[Company]) -> str:
     """BLAKE2b (RFC 7693) over the workplaces' canonical rows in order of id: 32 hexadecimal digits."""
     digest = hashlib.blake2b(digest_size=16)
     for company in sorted(companies, key=lambda company: company.workplace_id):
-        digest.update(company.model_dump_json(exclude={"import_number"}, exclude_none=True).encode() + b"\n")
+        digest.update(
+            company.model_dump_json(exclude={"import_number", "synthetic"}, exclude_none=True).encode() + b"\n"
+        )
     return digest.hexdigest()
 
 

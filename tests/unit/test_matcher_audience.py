@@ -205,6 +205,7 @@ def test_all_of_3400_workplaces_in_an_area_are_invited() -> None:
 def test_the_register_version_does_not_hang_on_order_or_import_number() -> None:
     a, b = company("A", 18.03, 59.4), company("B", 18.03, 59.4)
     assert content_hash([a, b]) == content_hash([b.model_copy(update={"import_number": 9}), a])
+    assert content_hash([a]) == content_hash([a.model_copy(update={"synthetic": True})])
     assert content_hash([a]) != content_hash([a.model_copy(update={"name": "other"})])
 
 
