@@ -5,7 +5,7 @@ No group, no commits: looking changes nothing. Everything here blocks.
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final, Self
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -16,11 +16,13 @@ from services.ops.dead_letters import Replay
 from services.runtime.errors import Fault, Transient
 from services.runtime.records import Record, as_read
 from services.runtime.settings import KafkaSettings
-from services.runtime.topic_admin import TopicAdmin
+from services.runtime.topic_admin import LagRow, TopicAdmin
 
 PATIENCE: Final = 15.0
 """Seconds without a record that should be there, or without an acknowledgement."""
 POLL_MS: Final = 500
+Place = tuple[str, int, int]
+"""Topic, partition, offset."""
 
 
 class KafkaLog:
@@ -29,11 +31,13 @@ class KafkaLog:
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._where = ",".join(settings.bootstrap)
+        self._admin = TopicAdmin(settings.bootstrap, settings.client())
+        self._open = ExitStack()
         self._consumer: Any = None
         self._producer: Any = None
 
     def __enter__(self) -> Self:
-        self._ends(())  # says at once, in the admin's words, when nobody is there
+        self._open.enter_context(self._admin)  # says at once, in its words, when nobody is there
         with self._in_our_words():
             self._consumer = KafkaConsumer(
                 **self._connection(),
@@ -43,12 +47,15 @@ class KafkaLog:
                 allow_auto_create_topics=False,
                 client_id="nardialog-ops",
             )
+        self._open.callback(self._consumer.close)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._consumer.close()
-        if self._producer is not None:
-            self._producer.close(timeout=PATIENCE)
+        self._open.close()
+
+    def lag(self) -> list[LagRow]:
+        """Every group's standing: see `TopicAdmin.lag`."""
+        return self._admin.lag()
 
     def records(self, topics: Iterable[str]) -> Iterator[Record]:
         """Every record of those of the topics that exist, up to where they ended at this call."""
@@ -60,21 +67,27 @@ class KafkaLog:
                 self._consumer.seek(place, start)
             yield from self._until(ends)
 
-    def first_from(self, topic: str, partition: int, offset: int) -> Record | None:
-        """The record at an offset or, where that was removed, the next one there is; none at the end."""
-        end = self._ends([topic]).get((topic, partition), 0)
-        if offset >= end:
-            return None
-        place = TopicPartition(topic, partition)
-        with self._in_our_words():
-            self._consumer.assign([place])
-            self._consumer.seek(place, offset)
-            return next(self._until({place: end}), None)
+    def first_from(self, places: Iterable[Place]) -> dict[Place, Record]:
+        """For each topic, partition and offset the record there or, where that was removed, the next one there is."""
+        asked = list(places)
+        ends = self._ends({topic for topic, _, _ in asked})
+        found = {place: self._next(place, ends.get(place[:2], 0)) for place in asked}
+        return {place: record for place, record in found.items() if record is not None}
 
     def at(self, topic: str, partition: int, offset: int) -> Record | None:
         """The record at exactly this place, if it is still there."""
-        found = self.first_from(topic, partition, offset)
+        found = self.first_from([(topic, partition, offset)]).get((topic, partition, offset))
         return found if found is not None and found.offset == offset else None
+
+    def _next(self, place: Place, end: int) -> Record | None:
+        topic, partition, offset = place
+        if offset >= end:
+            return None
+        where = TopicPartition(topic, partition)
+        with self._in_our_words():
+            self._consumer.assign([where])
+            self._consumer.seek(where, offset)
+            return next(self._until({where: end}), None)
 
     def send(self, replay: Replay) -> tuple[int, int]:
         """Sends one record; returns its partition and offset once every replica has it."""
@@ -88,6 +101,7 @@ class KafkaLog:
                     allow_auto_create_topics=False,
                     client_id="nardialog-ops",
                 )
+                self._open.callback(self._producer.close, timeout=PATIENCE)
             sent = self._producer.send(
                 replay.topic,
                 value=replay.value,
@@ -109,8 +123,7 @@ class KafkaLog:
                 yield from (as_read(item) for item in found if item.offset < ends[place])
 
     def _ends(self, topics: Iterable[str]) -> dict[tuple[str, int], int]:
-        with TopicAdmin(self._settings.bootstrap, self._settings.client()) as admin:
-            return admin.ends(topics)
+        return self._admin.ends(topics)
 
     def _connection(self) -> dict[str, Any]:
         return {"bootstrap_servers": list(self._settings.bootstrap), **self._settings.client()}

@@ -12,6 +12,7 @@ Everything here blocks: call it in a thread. kafka-python has no types, so none 
 
 import logging
 import socket
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,6 +77,8 @@ class LagRow:
     """The next record the group will read; none when it has never committed here."""
     log_start: int
     end: int
+    members: int = 0
+    """Living members of the group that subscribe to the topic."""
 
     @property
     def lag(self) -> int:
@@ -149,19 +152,26 @@ class TopicAdmin:
         return problems
 
     def lag(self) -> list[LagRow]:
-        """Every group's standing on every partition of the topics it has committed on, by group, topic, partition."""
+        """Every group's standing on every partition of the topics that it has committed on or subscribes to now, by
+        group, topic, partition. A group that stumbled over its very first record has committed nothing, and is here.
+        """
         with self._in_our_words():
             groups = [g["group_id"] for g in self._client.list_groups() if _keeps_offsets(g)]
             committed = self._client.list_group_offsets(groups) if groups else {}
-            there = self._describe({tp.topic for offsets in committed.values() for tp in offsets})
+            members = self._members(groups)
+            read = {group: {tp.topic for tp in committed.get(group, ())} | members[group].keys() for group in groups}
+            there = self._describe(set().union(*read.values()))
             everywhere = _partitions(there)
             starts = self._offsets(everywhere, OffsetSpec.EARLIEST)
             ends = self._offsets(everywhere, OffsetSpec.LATEST)
         return [
-            LagRow(group, tp.topic, tp.partition, _committed(offsets.get(tp)), starts[tp], ends[tp])
-            for group, offsets in sorted(committed.items())
-            for tp in _partitions({topic: there[topic] for topic in {tp.topic for tp in offsets} & there.keys()})
-        ]
+            LagRow(
+                group, tp.topic, tp.partition, _committed(committed.get(group, {}).get(tp)), starts[tp], ends[tp],
+                members[group][tp.topic],
+            )
+            for group in sorted(groups)
+            for tp in _partitions({topic: there[topic] for topic in read[group] & there.keys()})
+        ]  # fmt: skip
 
     def ends(self, topics: Iterable[str]) -> dict[tuple[str, int], int]:
         """The offset that the next record will get, for every partition of those of the topics that exist."""
@@ -200,6 +210,15 @@ class TopicAdmin:
             ) from error
         except KafkaError as error:
             raise Fault(f"Kafka at {where} (NARDIALOG_KAFKA__BOOTSTRAP) refused: {error}") from error
+
+    def _members(self, groups: Sequence[str]) -> dict[str, Counter[str]]:
+        """Group → topic → how many living members subscribe to it. Groups of KIP-848 do not say."""
+        described = self._client.describe_groups(groups) if groups else {}
+        counts: dict[str, Counter[str]] = {group: Counter() for group in groups}
+        for group, found in described.items():
+            for member in found.get("members") or ():
+                counts[group].update((member.get("member_metadata") or {}).get("topics") or ())
+        return counts
 
     def _describe(self, names: Iterable[str]) -> dict[str, list[int]]:
         """The existing ones of `names`: each partition's number of replicas, in partition order."""

@@ -1,17 +1,14 @@
-"""`nardialog topics`, `lag`, `dlq` and `doctor` on a real Kafka."""
+"""`nardialog topics`, `dlq` and `doctor` on a real Kafka."""
 
 import asyncio
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.structs import OffsetAndMetadata
 
 from schemas.topics import CASES, CONTACTS
-from services.cli import main
 from services.runtime import dead_letters
 from services.runtime.broker import Broker
 from services.runtime.clock import SystemClock
@@ -20,32 +17,13 @@ from services.runtime.local_kafka import LocalKafka
 from services.runtime.records import Record
 from services.runtime.settings import KafkaSettings
 from services.runtime.topic_admin import TopicAdmin
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.integration.conftest import Run
 
 HEADERS: tuple[tuple[str, bytes], ...] = (
     ("ce_id", b"1"),
     ("x-odd", b"\xff\x00"),
     ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
 )
-
-
-@pytest.fixture
-def run(
-    kafka: LocalKafka, topic_prefix: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
-    """Runs the command line against the test's broker: exit code, stdout, stderr."""
-    monkeypatch.setenv("NARDIALOG_KAFKA__BOOTSTRAP", json.dumps([kafka.bootstrap]))
-    monkeypatch.setenv("NARDIALOG_KAFKA__TOPIC_PREFIX", topic_prefix)
-    monkeypatch.setenv("NARDIALOG_KAFKA__PARTITIONS", "2")
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return run
 
 
 @pytest.fixture
@@ -172,26 +150,6 @@ def test_an_address_where_no_letter_is_says_so(names: dict[str, str], run: Run) 
     assert code == 1
     assert "no letter is there" in err
     assert run("dlq", "show", "cases/0/1")[0] == 2
-
-
-def test_lag_tells_records_age_and_verdict_and_holds_limits(
-    kafka: LocalKafka, names: dict[str, str], run: Run, topic_prefix: str
-) -> None:
-    group, topic = f"{topic_prefix}g", names["cases.dlq"]
-    for _ in range(3):
-        bury(kafka, names["cases"], b"{}")
-    consumer: Any = KafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=group, enable_auto_commit=False)
-    place = TopicPartition(topic, 0)
-    consumer.assign([place])
-    consumer.commit({place: OffsetAndMetadata(1, "", -1)})
-    consumer.close()
-    _, out, _ = run("lag", "--json")
-    row = next(row for row in json.loads(out) if (row["group"], row["partition"]) == (group, 0))
-    assert (row["committed"], row["end"], row["lag"], row["verdict"]) == (1, 3, 2, "behind")
-    assert 0 <= row["seconds"] < 60
-    code, _, err = run("lag", "--max", "1")
-    assert code == 3
-    assert f"{group} on {topic}/0: 2 behind" in err
 
 
 def test_topics_are_made_and_checked_under_their_prefix_and_the_doctor_agrees(run: Run, topic_prefix: str) -> None:
