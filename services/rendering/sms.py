@@ -102,7 +102,7 @@ _AT: Final[dict[Lang, str]] = {"sv": " på {place}", "en": " at {place}"}
 _WORDS: Final[dict[Lang, dict[str, str]]] = {
     "sv": {
         "ask": "{who}: {title} kan påverka er{at}. {by}: {link}",
-        "by": "Svara före {day}",
+        "by": "Svara senast {day}",
         "open": "Svara",
         "meeting": "{who} bjuder in till dialogmöte {when}: {title}. Kommer ni? {link}",
         "at": "kl",

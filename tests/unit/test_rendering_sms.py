@@ -61,7 +61,7 @@ def test_swedish_letters_stay_and_typographic_signs_become_plain() -> None:
 def test_the_question_names_sender_title_address_date_and_link() -> None:
     text = render_sms(ASK, sender="Danderyds kommun", address="Stockholmsvägen 40", link=LINK)
     assert text == (
-        "Danderyds kommun: Stockholmsvägen byggs om kan påverka er på Stockholmsvägen 40. Svara före 5/12: " + LINK
+        "Danderyds kommun: Stockholmsvägen byggs om kan påverka er på Stockholmsvägen 40. Svara senast 5/12: " + LINK
     )
 
 
@@ -81,12 +81,12 @@ def test_a_meeting_is_at_swedish_wall_time() -> None:
 def test_a_long_title_is_cut_at_a_word_before_the_address_goes() -> None:
     long = titled(ASK, "Stockholmsvägen byggs om mellan Mörby centrum och Danderyds sjukhus under våren")
     text = render_sms(long, sender="Danderyds kommun", address="Vasavägen 4", link=LINK)
-    assert "Stockholmsvägen byggs om mellan Mörby... kan påverka er på Vasavägen 4. Svara före 5/12: " in text
+    assert "Stockholmsvägen byggs om mellan Mörby... kan påverka er på Vasavägen 4. Svara senast 5/12: " in text
 
 
 def test_a_long_address_goes_when_the_title_would_be_too_short() -> None:
     text = render_sms(ASK, sender="Danderyds kommun", address="Enebybergsvägen " * 4, link=LINK)
-    assert "Stockholmsvägen byggs om kan påverka er. Svara före 5/12" in text
+    assert "Stockholmsvägen byggs om kan påverka er. Svara senast 5/12" in text
 
 
 @pytest.mark.parametrize("link", ["https://x.example/" + "a" * 53, "https://x.example/\u00e7"])
