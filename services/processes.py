@@ -33,9 +33,19 @@ async def _until_stopped(name: str) -> None:
             "`run all` cannot open one health port for two services: leave NARDIALOG_HEALTH__PORT out or set it to 0, "
             "or run each service by itself"
         )
-    prepared = [PREPARE[part]() for part in (PREPARE if name == "all" else (name,))]
+    prepared = [named(part, PREPARE[part]()) for part in (PREPARE if name == "all" else (name,))]
     logs.configure(settings.log, name)
     await together(prepared, SystemClock(), stop)
+
+
+def named(name: str, serve: Serve) -> Serve:
+    """The service with its own name in its log lines, also where several share the process."""
+
+    async def inner(clock: Clock, stop: asyncio.Event) -> None:
+        logs.name_service(name)
+        await serve(clock, stop)
+
+    return inner
 
 
 async def together(services: list[Serve], clock: Clock, stop: asyncio.Event) -> None:

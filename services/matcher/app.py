@@ -19,7 +19,6 @@ from services.matcher.rematching import Due, Rematching
 from services.matcher.service import Matcher
 from services.matcher.settings import MatcherSettings
 from services.matcher.tables import CaseTable, RegisterTable, RoundTable
-from services.runtime import logs
 from services.runtime.broker import Broker
 from services.runtime.clock import Clock
 from services.runtime.health import HealthServer
@@ -97,7 +96,6 @@ def build(settings: MatcherSettings, clock: Clock) -> MatcherApp:
 
 async def serve(settings: MatcherSettings, clock: Clock, stop: asyncio.Event) -> None:
     """Runs until `stop` is set."""
-    logs.configure(settings.log, "matcher")
     app = build(settings, clock)
     health = HealthServer(settings.health, lambda: app.ready)
     await health.start()

@@ -48,10 +48,15 @@ def configure(settings: LogSettings, service: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(service=service)
+    name_service(service)
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(levelname)s %(name)s")
     for name in ("aiokafka", "kafka", "faststream", "mail.log"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def name_service(service: str) -> None:
+    """What the lines of this task, and of the tasks it starts, are said to be from."""
+    structlog.contextvars.bind_contextvars(service=service)
 
 
 def logger() -> Any:
