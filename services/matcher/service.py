@@ -110,7 +110,8 @@ class Matcher:
 
     async def _record(self, record: Record) -> None:
         if record.value is None:
-            return  # a case that was purged; its rounds stay as they are
+            await self._purged(record)
+            return
         try:
             parsed = accept(record, self._model, anywhere=self._limits.outside)
         except Rejected as error:
@@ -130,6 +131,13 @@ class Matcher:
         except UNCOMPUTABLE as error:
             # It must not stop those behind it.
             refusal = Rejected("not_matched", f"could not be matched ({type(error).__name__}); report it")
+            await self._output.dead_letter(record, refusal, group=self._group)
+
+    async def _purged(self, record: Record) -> None:
+        """A tombstone may purge a case that has ended. For any other it is a slip: the case would be gone, unheard."""
+        rounds = self._rounds.of_case((record.key or b"").decode(errors="replace"))
+        if not rounds or any(known.state in ONGOING for known in rounds):
+            refusal = Rejected("tombstone", "a case ends by an event with state withdrawn or closed; send that first")
             await self._output.dead_letter(record, refusal, group=self._group)
 
     def _is_stale(self, case: Case) -> bool:

@@ -27,6 +27,7 @@ from services.notifier.ledger.tables import (
 )
 from services.runtime.clock import Clock
 from services.runtime.errors import Rejected
+from services.runtime.parsing import parse
 from services.runtime.records import Record
 from services.runtime.sealing import Opener, Vault, blind_index
 from services.runtime.store.database import micros
@@ -57,9 +58,10 @@ class CompanyFeed:
     table = COMPANIES
 
     def row(self, record: Record) -> Row | None:
-        if record_key(record).startswith(MARKER_PREFIX):
-            return None
         types: dict[str, type[Event]] = {COMPANY_CHANGED: Company, IMPORT_COMPLETED: ImportCompleted}
+        if record_key(record).startswith(MARKER_PREFIX):
+            parse(record, types, "se.nardialog.company.")  # one that cannot be read leaves an import incomplete
+            return None
         event: Company | None = keyed_event(record, types, "se.nardialog.company.", "workplace_id")
         if event is None:
             return None
@@ -75,7 +77,10 @@ class CompanyFeed:
 
 
 class ContactFeed:
-    """`contacts`: opened, checked, encrypted, indexed. A contact that comes before expiry reopens *not reachable*."""
+    """`contacts`: opened, checked, encrypted, indexed. A contact that comes before expiry reopens *not reachable*.
+
+    What is no contact with a sealed box may be an address in the clear: its dead letter keeps no value.
+    """
 
     table = CONTACTS
 
@@ -86,7 +91,11 @@ class ContactFeed:
         self._clock = clock
 
     def row(self, record: Record) -> Row | None:
-        event: Contact | None = keyed_event(record, {CONTACT_CHANGED: Contact}, "se.nardialog.contact.", "contact_id")
+        types: dict[str, type[Event]] = {CONTACT_CHANGED: Contact}
+        try:
+            event: Contact | None = keyed_event(record, types, "se.nardialog.contact.", "contact_id")
+        except Rejected as error:
+            raise Rejected(error.reason, error.detail, error.pointer, drop_value=True) from None
         if event is None:
             return None
         try:

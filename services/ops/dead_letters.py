@@ -4,8 +4,8 @@ A replay is the original record: same key, same bytes, same partition, same head
 death (`dlq_*`) and without the trace of the first attempt, whose spans ended long ago. Two of ours travel on:
 `dlq_replays`, so that a record that never works does not circle for ever, and `dlq_first_reason`.
 
-A letter without bytes is never replayed: it had its value dropped, or was a tombstone, and sending nothing would erase
-what its key names. Values of `contacts` and `notices` are never shown (DESIGN §2, class A).
+A letter without bytes is never replayed: it had its value dropped, or was a tombstone (`dlq_value` says which), and
+sending nothing would erase what its key names. Values of `contacts` and `notices` are never shown (DESIGN §2, class A).
 """
 
 import re
@@ -24,6 +24,12 @@ TRACE: Final = frozenset({"traceparent", "tracestate", "baggage"})
 """W3C Trace Context and Baggage."""
 _ADDRESS: Final = re.compile(r"([A-Za-z0-9._-]{1,249})/(\d{1,9})/(\d{1,18})", re.ASCII)
 _OPEN: Final = frozenset(topic.name for topic in TOPICS if topic.name not in SEALED)
+
+_MISSING: Final[Mapping[str, str]] = {
+    "dropped": "it was dropped because it may not be stored",
+    "tombstone": "the record was a tombstone",
+    "unsaid": "it was dropped because it may not be stored, or the record was a tombstone",
+}
 
 
 class BadAddress(ValueError):
@@ -99,12 +105,12 @@ class Letter:
         if not self._is_open(prefix):
             topic = self.record.topic.removesuffix(SUFFIX)
             return "withheld", f"values of {topic} are not shown: they may hold sealed personal data"
-        if not self.record.value:
-            return "none", "no value: it was dropped because it may not be stored, or the record was a tombstone"
+        if missing := self._missing():
+            return "none", f"no value: {missing}"
         try:
-            return "text", self.record.value.decode()
+            return "text", self._bytes().decode()
         except UnicodeDecodeError:
-            return "hex", self.record.value.hex()
+            return "hex", self._bytes().hex()
 
     def shown_key(self, prefix: str = "") -> str | None:
         """The key, unless it may be the very reason for the refusal: an address, or a personal number."""
@@ -116,8 +122,10 @@ class Letter:
 
     def replay(self) -> Replay:
         """The record to send again. Raises `Permanent` with what to do instead."""
-        if not self.record.value:
-            raise Permanent(f"{self.address}: has no value, so a replay would erase its key; send it from its source")
+        if missing := self._missing():
+            raise Permanent(
+                f"{self.address}: has no value ({missing}), so a replay would erase its key; send it from its source"
+            )
         count = self._replays()
         if count >= MAX_REPLAYS:
             raise Permanent(f"{self.address}: was replayed {count} times; correct it at its source and send it anew")
@@ -128,9 +136,17 @@ class Letter:
             self.record.topic.removesuffix(SUFFIX),
             self._partition(),
             self.record.key,
-            self.record.value,
+            self._bytes(),
             (*kept, *((name, value.encode()) for name, value in ours.items())),
         )
+
+    def _bytes(self) -> bytes:
+        return self.record.value or b""
+
+    def _missing(self) -> str:
+        """Why the letter has no bytes; empty where it has, even if there are none of them."""
+        said = self.why.get("value", "")
+        return "" if self.record.value or said == "kept" else _MISSING.get(said, _MISSING["unsaid"])
 
     def _is_open(self, prefix: str) -> bool:
         topic = self.record.topic.removesuffix(SUFFIX)

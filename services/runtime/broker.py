@@ -125,12 +125,9 @@ class Broker:
 
     async def dead_letter(self, record: Record, error: Rejected, *, group: str) -> None:
         """Puts a record aside with its reason; returns when the broker has it."""
-        value = None if error.drop_value else record.value
-        headers = dead_letters.headers(record, error, group)
+        value, headers = dead_letters.value(record, error), dead_letters.headers(record, error, group)
         try:
-            await (
-                await self._send_raw(f"{record.topic}.dlq", value if value is not None else b"", record.key, headers)
-            )
+            await (await self._send_raw(f"{record.topic}.dlq", value, record.key, headers))
         except KafkaError as failure:
             raise Transient(
                 f"dead letter not written ({type(failure).__name__}); the record is read again"
@@ -146,13 +143,13 @@ class Broker:
         topic: str,
         value: bytes | None,
         key: bytes | None,
-        headers: list[tuple[str, bytes]],
+        headers: Sequence[tuple[str, bytes | None]],
         partition: int | None = None,
     ) -> Awaitable[Any]:
         """Straight to the client: the framework can say neither a header of raw bytes nor a tombstone."""
         producer: Any = self._kafka.config.producer
         future: Awaitable[Any] = await producer._producer.producer.send(
-            topic, value=value, key=key, headers=headers, partition=partition
+            topic, value=value, key=key, headers=list(headers), partition=partition
         )
         return future
 

@@ -2,8 +2,11 @@
 
 Written before the offset is committed, so that a record is either handled or here, never neither. The headers of a
 reason are bounded, so that a letter that fails again and again does not grow; what was dead before keeps its first
-reason as `dlq_first_reason`.
+reason as `dlq_first_reason`. `dlq_value` says what stands in the letter: the original bytes (`kept`), nothing because
+there were none (`tombstone`), or nothing because they may not be stored (`dropped`).
 """
+
+from typing import Literal
 
 from services.runtime.errors import Rejected
 from services.runtime.records import Record
@@ -12,9 +15,14 @@ KEPT_WITHOUT_VALUE = frozenset({"ce_id", "ce_type", "ce_source", "ce_specversion
 DETAIL_BYTES = 500
 
 
-def headers(record: Record, error: Rejected, group: str) -> list[tuple[str, bytes]]:
+def value(record: Record, error: Rejected) -> bytes | None:
+    """The letter's value: the original one, unless it may not be stored."""
+    return b"" if error.drop_value else record.value
+
+
+def headers(record: Record, error: Rejected, group: str) -> list[tuple[str, bytes | None]]:
     """The letter's headers: the original ones (all, or only harmless ones where the value is dropped) and why."""
-    original = [(name, value) for name, value in record.headers if value is not None and not name.startswith("dlq_")]
+    original = [(name, value) for name, value in record.headers if not name.startswith("dlq_")]
     if error.drop_value:
         original = [(name, value) for name, value in original if name in KEPT_WITHOUT_VALUE]
     before = {name: value for name, value in record.headers if value is not None and name.startswith("dlq_")}
@@ -22,6 +30,7 @@ def headers(record: Record, error: Rejected, group: str) -> list[tuple[str, byte
         "dlq_reason": error.reason.encode()[:100],
         "dlq_detail": error.detail.encode()[:DETAIL_BYTES],
         "dlq_pointer": error.pointer.encode()[:DETAIL_BYTES],
+        "dlq_value": _stands(record, error).encode(),
         "dlq_topic": record.topic.encode(),
         "dlq_partition": str(record.partition).encode(),
         "dlq_offset": str(record.offset).encode(),
@@ -31,3 +40,9 @@ def headers(record: Record, error: Rejected, group: str) -> list[tuple[str, byte
         "dlq_first_reason": before.get("dlq_first_reason", error.reason.encode()[:100]),
     }
     return [*original, *why.items()]
+
+
+def _stands(record: Record, error: Rejected) -> Literal["kept", "tombstone", "dropped"]:
+    if error.drop_value:
+        return "dropped"
+    return "tombstone" if record.value is None else "kept"

@@ -153,9 +153,10 @@ class Installation:
         read = reading.read(self.register(rows), Rules(RECIPIENT_KEY.encode()))
         return await import_file(read, load(MatcherSettings))
 
-    async def send(self, topic: Topic, key: bytes | None, value: bytes | None, headers: Headers) -> None:
-        """Any bytes, as some producer might send them. Returns when the broker has them."""
-        await self._producer.send_and_wait(self.kafka.topic(topic), value, key=key, headers=list(headers))
+    async def send(self, topic: Topic, key: bytes | None, value: bytes | None, headers: Headers) -> tuple[str, int]:
+        """Any bytes, as some producer might send them. Returns topic and offset when the broker has them."""
+        sent = await self._producer.send_and_wait(self.kafka.topic(topic), value, key=key, headers=list(headers))
+        return sent.topic, sent.offset
 
     async def send_case(self, case: Case, topic: Topic, *, extra: Headers = ()) -> None:
         """A case as a case system sends it."""

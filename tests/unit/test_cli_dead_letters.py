@@ -1,5 +1,7 @@
 """What of a dead letter may be shown, and which letters may not be sent again."""
 
+from dataclasses import replace
+
 import pytest
 
 from services.ops.dead_letters import Letter
@@ -36,6 +38,23 @@ def test_a_key_that_was_refused_for_being_a_personal_number_is_withheld(key: byt
 def test_a_letter_without_bytes_is_not_sent_again(value: bytes | None) -> None:
     with pytest.raises(Permanent, match="erase its key"):
         letter(value=value, partition=b"0").replay()
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [(b"dropped", "may not be stored"), (b"tombstone", "was a tombstone"), (b"", "or the record was")],
+)
+def test_a_letter_without_bytes_says_whether_they_were_dropped_or_never_there(said: bytes, shown: str) -> None:
+    found = Letter(replace(letter(value=b"").record, headers=(("dlq_value", said),)))
+    assert shown in found.shown_value()[1]
+    with pytest.raises(Permanent, match=shown):
+        found.replay()
+
+
+def test_an_empty_value_that_was_kept_is_sent_again_as_it_was() -> None:
+    found = Letter(replace(letter(value=b"").record, headers=(("dlq_value", b"kept"),)))
+    assert found.shown_value() == ("text", "")
+    assert found.replay().value == b""
 
 
 @pytest.mark.parametrize("count", [b"3", b"4", b"-1", b"1e3", b"\xff"])

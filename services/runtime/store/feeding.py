@@ -83,11 +83,9 @@ class Feeder:
 
     async def _read(self, feed: Feed, record: Record, changes: dict[str, tuple[int, Row | None]]) -> None:
         try:
-            key = record_key(record)
-            if record.value is None:
-                changes[key] = (record.offset, None)
-            elif (row := feed.row(record)) is not None:
-                changes[key] = (record.offset, row)
+            row = None if record.value is None else feed.row(record)
+            if row is not None or record.value is None:
+                changes[record_key(record)] = (record.offset, row)
         except Rejected as error:
             await self._dead_letter(record, error)
 
@@ -97,7 +95,7 @@ def record_key(record: Record) -> str:
     try:
         return (record.key or b"").decode()
     except UnicodeDecodeError:
-        raise Rejected("bad_key", "the key is not UTF-8") from None
+        raise Rejected("bad_key", "the key is not UTF-8; send it as UTF-8 text") from None
 
 
 async def _locked_position(connection: AsyncConnection, positions: Table, record: Record) -> int:
@@ -125,5 +123,5 @@ def keyed_event(record: Record, types: Mapping[str, type[Event]], family: str, i
     if parsed is None:
         return None
     if getattr(parsed.event, identity, None) != record_key(record):
-        raise Rejected("key_mismatch", f"the record's key is not the event's {identity}", f"/{identity}")
+        raise Rejected("key_mismatch", f"the record's key is not the event's {identity}; key it so", f"/{identity}")
     return parsed.event
