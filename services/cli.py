@@ -27,6 +27,7 @@ if find_spec("services.demo.commands"):
     app.command("services.demo.commands:demo", name="demo", help="Everything, embedded, with invented companies.")
 app.command("services.matcher.commands:match", name="match", help="Match cases against a register, without a broker.")
 app.command("services.matcher.commands:companies", name="companies", help="The company register.")
+app.command("services.portal.commands:case", name="case", help="Cases: check, send in, withdraw, release.")
 app.command("services.ops.commands:topics", name="topics", help="The topics on the broker.")
 app.command("services.ops.lag_command:lag", name="lag", help="Records that each group has not handled yet.")
 app.command("services.ops.dlq_commands:dlq", name="dlq", help="Dead letters: what could not be handled, and why.")
@@ -39,7 +40,10 @@ app.command(schemas)
 app.command(keys)
 
 LATER = frozenset({"portal", "ops"})
-EXTRAS = {"match": "matcher", "companies": "matcher", "deliveries": "notifier", "sending": "notifier", "demo": "all"}
+EXTRAS = {
+    "match": "matcher", "companies": "matcher", "case": "portal", "deliveries": "notifier", "sending": "notifier",
+    "demo": "all",
+}  # fmt: skip
 """Which extra a command needs, beyond the base."""
 
 

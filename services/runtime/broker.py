@@ -158,10 +158,7 @@ class Broker:
         try:
             await self._kafka.start()
         except KafkaError as error:
-            raise Transient(
-                f"no Kafka at {', '.join(self._settings.bootstrap)} ({type(error).__name__}): "
-                "start it, or set NARDIALOG_KAFKA__BOOTSTRAP"
-            ) from error
+            raise Transient(self._settings.nobody(error)) from error
 
     async def connect(self) -> None:
         """Connects for publishing only; `start` begins to read."""
@@ -171,7 +168,7 @@ class Broker:
             if not producer:
                 raise Fault("the publisher did not start")
         except KafkaError as error:
-            raise Transient(f"no Kafka at {', '.join(self._settings.bootstrap)} ({type(error).__name__})") from error
+            raise Transient(self._settings.nobody(error)) from error
 
     async def stop(self) -> None:
         """Lets the batch in flight finish and commit, then leaves."""

@@ -84,6 +84,11 @@ class KafkaSettings(Section):
             context.load_cert_chain(self.certificate_file, self.key_file)
         return context
 
+    def nobody(self, error: Exception) -> str:
+        """What is said when no broker answers."""
+        where = ", ".join(self.bootstrap)
+        return f"no Kafka at {where} ({type(error).__name__}): start it, or set NARDIALOG_KAFKA__BOOTSTRAP"
+
     def client(self) -> dict[str, Any]:
         """Security keyword arguments as aiokafka and kafka-python both take them."""
         arguments: dict[str, Any] = {"security_protocol": self.protocol}

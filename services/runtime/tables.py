@@ -61,7 +61,7 @@ class TableReader:
                 self._applied[tp] = await consumer.position(tp)
         except KafkaError as error:
             await consumer.stop()
-            raise Transient(f"no Kafka at {', '.join(self._settings.bootstrap)} ({type(error).__name__})") from error
+            raise Transient(self._settings.nobody(error)) from error
         except BaseException:
             await consumer.stop()
             raise

@@ -17,7 +17,8 @@ HEAVY = ("faststream", "aiokafka", "kafka", "shapely", "sqlalchemy", "pyogrio", 
 COMMANDS = (
     (), ("match",), ("companies",), ("companies", "import"), ("run",), ("topics",), ("topics", "create"), ("lag",),
     ("dlq",), ("dlq", "list"), ("dlq", "show"), ("dlq", "replay"), ("deliveries",), ("sending",), ("doctor",),
-    ("schemas",), ("schemas", "export"), ("keys", "new"),
+    ("schemas",), ("schemas", "export"), ("keys", "new"), ("case",), ("case", "validate"), ("case", "submit"),
+    ("case", "withdraw"), ("case", "list"), ("case", "release"), ("case", "undo"),
 )  # fmt: skip
 
 

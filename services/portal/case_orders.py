@@ -1,0 +1,185 @@
+"""What is said about a case, as records to publish: it is submitted, withdrawn, released, undone.
+
+Undo and withdrawal are first written where the sender looks, as a suppression of the whole round, and only then on the
+topics that the matcher reads: what has not left does not leave, whatever the matcher is doing. Such a suppression holds
+every state of the round that was derived from its basis or a lower one. An undo's reaches to its own decision's number,
+so that the round which the next release opens, whose basis has a higher one, is not held; a withdrawal's reaches below
+the version that withdraws. Source: DESIGN §2, Order, 7.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import Enum
+from typing import Final, Literal
+
+from schemas.case import CASE_CHANGED, Case, CaseState
+from schemas.complaints import Complaint
+from schemas.dialogue import DIALOGUE_CHANGED, RELEASE, UNDO, Decision, Dialogue
+from schemas.identity import derived
+from schemas.round import Round, RoundState
+from schemas.suppression import SUPPRESSION_CHANGED, Suppression
+from schemas.topics import CASES, DIALOGUES, SUPPRESSIONS
+from schemas.types import Basis
+from services.runtime.parsing import outgoing
+from services.runtime.records import Outgoing
+from services.runtime.settings import KafkaSettings
+
+SOURCE: Final = "nardialog/portal"
+HIGHEST: Final = 2_000_000_000
+UNDER_WAY: Final = frozenset({RoundState.MATCHING, RoundState.OPEN})
+UNFINISHED: Final = UNDER_WAY | {RoundState.HELD}
+
+
+class Standing(Enum):
+    """What a submitted case is to the one that is known."""
+
+    NEW = "new"
+    KNOWN = "known"
+    CONFLICT = "conflict"
+    """The same version says something else."""
+    STALE = "stale"
+    """A higher version is known."""
+
+
+Steps = tuple[tuple[Outgoing, ...], ...]
+"""Groups of records: each is acknowledged before the next is sent."""
+
+
+def content_hash(case: Case) -> str:
+    """Two equal hashes are the same state of the same case, however it was written."""
+    return derived("content", case.model_dump_json())
+
+
+def event_id(case: Case) -> str:
+    """The same state of the same case is the same event, however often it is sent."""
+    return derived("case", case.key, str(case.version), content_hash(case))
+
+
+def standing(case: Case, known_version: int, known_hash: str) -> Standing:
+    """What a case is to the known version of it (0 where none is)."""
+    if case.version > known_version:
+        return Standing.NEW
+    if case.version < known_version:
+        return Standing.STALE
+    return Standing.KNOWN if content_hash(case) == known_hash else Standing.CONFLICT
+
+
+def refusal(what: Standing, given: int, known: int) -> Complaint:
+    """Why a case that keeps the rules is not taken all the same."""
+    if what is Standing.STALE:
+        return Complaint("stale_version", f"version {known} is known; send a higher version than that", "/version")
+    return Complaint(
+        "version_conflict", f"version {given} is known with other content; send the change as a new version", "/version"
+    )
+
+
+def submission(case: Case, rounds: Iterable[Round], kafka: KafkaSettings, now: datetime) -> Steps:
+    """A case's new state; where it ends the case, its unfinished rounds are held first."""
+    ends = case.state is not CaseState.OPEN
+    basis = Basis(case_version=case.version)
+    held = [_hold(item, "withdrawn", basis, "", kafka, now) for item in rounds if ends and item.state in UNFINISHED]
+    record = outgoing(kafka.topic(CASES), case.key, case, type=CASE_CHANGED, id=event_id(case), source=SOURCE, time=now)
+    return (tuple(held), (record,))
+
+
+def withdrawn(case: Case) -> Case:
+    """The next version of a case, which withdraws it."""
+    return case.model_copy(update={"version": case.version + 1, "state": CaseState.WITHDRAWN})
+
+
+def released(round_: Round, so_far: Dialogue | None, now: datetime, *, by: str, reason: str) -> Dialogue:
+    """The decisions with one more: the round may be sent, to exactly the set that was looked at."""
+    return _decided(RELEASE, round_, so_far, now, by, reason, round_.set_hash)
+
+
+def undone(round_: Round, so_far: Dialogue | None, now: datetime, *, by: str, reason: str) -> Dialogue:
+    """The decisions with one more: the round goes back to *held*."""
+    return _decided(UNDO, round_, so_far, now, by, reason, None)
+
+
+def release(decided: Dialogue, kafka: KafkaSettings, now: datetime) -> Steps:
+    """A release as records."""
+    return ((_dialogue(decided, kafka, now),),)
+
+
+def undo(decided: Dialogue, round_: Round, version: int, kafka: KafkaSettings, now: datetime) -> Steps:
+    """An undo as records. `version` is the case's newest: what is derived from it meanwhile is held too."""
+    reason = decided.decisions[-1].reason
+    basis = Basis(
+        case_version=max(version, round_.basis.case_version),
+        decision=decided.number,
+        import_number=HIGHEST,
+        subscription=HIGHEST,
+    )
+    return ((_hold(round_, "undone", basis, reason, kafka, now),), (_dialogue(decided, kafka, now),))
+
+
+def stands(decided: Dialogue, newest: Dialogue | None) -> bool:
+    """Whether a decision that was published is part of what stands: of two that were taken at once, one was lost."""
+    return newest is not None and decided.decisions[-1] in newest.decisions
+
+
+def _decided(
+    kind: str, round_: Round, so_far: Dialogue | None, now: datetime, by: str, reason: str, set_hash: str | None
+) -> Dialogue:
+    decisions = list(so_far.decisions) if so_far else []
+    decision = Decision(
+        number=len(decisions) + 1,
+        kind=kind,
+        round_id=round_.round_id,
+        at=now,
+        by=by,
+        reason=reason,
+        set_hash=set_hash,
+    )
+    return Dialogue(
+        municipality=round_.municipality,
+        synthetic=round_.synthetic,
+        case_id=round_.case_id,
+        source=round_.source,
+        decisions=[*decisions, decision],
+    )
+
+
+def _dialogue(decided: Dialogue, kafka: KafkaSettings, now: datetime) -> Outgoing:
+    return outgoing(
+        kafka.topic(DIALOGUES),
+        decided.key,
+        decided,
+        type=DIALOGUE_CHANGED,
+        id=derived("dialogue", decided.key, decided.model_dump_json()),
+        source=SOURCE,
+        time=now,
+    )
+
+
+def _hold(
+    round_: Round,
+    kind: Literal["undone", "withdrawn"],
+    basis: Basis,
+    reason: str,
+    kafka: KafkaSettings,
+    now: datetime,
+) -> Outgoing:
+    event = Suppression(
+        municipality=round_.municipality,
+        synthetic=round_.synthetic,
+        suppression_id=derived("suppression", kind, round_.round_id),
+        kind=kind,
+        scope="round",
+        round_id=round_.round_id,
+        case_key=round_.case_key,
+        case_type=round_.case_type,
+        reason=reason,
+        basis=basis,
+        at=now,
+    )
+    return outgoing(
+        kafka.topic(SUPPRESSIONS),
+        event.suppression_id,
+        event,
+        type=SUPPRESSION_CHANGED,
+        id=derived("event", event.model_dump_json()),
+        source=SOURCE,
+        time=now,
+    )

@@ -1,0 +1,387 @@
+"""`nardialog case`: what case systems and officials do from a shell. Data on stdout, prose on stderr.
+
+Each returns its exit code: 0 ok, 1 failed, 2 usage, 3 check not met, 5 broker unreachable, 6 partly done. Nothing of a
+confidential case is shown, and no complaint quotes what it is about.
+"""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Final
+
+from cyclopts import App, Parameter
+
+from services.runtime.terminal import NOT_MET, OK, PARTLY, agreed, can_ask, failed, printable, say, show, usage
+
+if TYPE_CHECKING:  # help must not wait for pydantic and Kafka's client
+    from schemas.case import Case
+    from schemas.case_rules import Verdict
+    from schemas.dialogue import Dialogue
+    from schemas.round import Round, RoundState
+    from services.portal.case_files import Piece
+    from services.portal.case_orders import Standing, Steps
+    from services.portal.case_settings import CaseSettings
+
+case = App(name="case", help="Cases: check them, send them in, withdraw them, release what is held.")
+
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+Flag = Annotated[bool, Parameter(negative="")]
+File = Annotated[str, Parameter(name="FILE", allow_leading_hyphen=True)]
+ROUND_COLUMNS: Final = (
+    "case", "stage", "occurrence", "purpose", "state", "reason", "invitations", "workplaces", "set_hash", "round",
+)  # fmt: skip
+
+
+@case.command
+def validate(file: File, /, *files: Annotated[str, Parameter(allow_leading_hyphen=True)], json_: Json = False) -> int:
+    """Check case files offline: JSON Lines, or one JSON object. Exit 3 if something is wrong.
+
+    Parameters
+    ----------
+    file
+        A case file, or - for standard input; any number of them.
+    json_
+        One JSON object a case: file, line, case, errors.
+    """
+    settings = _settings()
+    refused = 0
+    for piece, verdict in _judged([file, *files], settings):
+        refused += verdict.case is None
+        if json_:
+            print(json.dumps(_told(piece, verdict), ensure_ascii=False))
+        else:
+            _complain(piece, verdict, to_stdout=True)
+    return NOT_MET if refused else OK
+
+
+@case.command
+def submit(file: File, /, *, dry_run: Flag = False, json_: Json = False) -> int:
+    """Send cases in. Prints the key of each once the broker has it. Exit 6 if some were refused.
+
+    A case that is known in this version is not sent again; another content of the same version, and a lower version,
+    are refused. What ends a case holds its unfinished rounds first.
+
+    Parameters
+    ----------
+    file
+        A case file: JSON Lines, or one JSON object; - for standard input.
+    dry_run
+        Check everything, also against what is known, and send nothing.
+    json_
+        One JSON object a case: file, line, case, outcome, errors.
+    """
+    return asyncio.run(_submit(file, _settings(), dry_run=dry_run, as_json=json_))
+
+
+async def _submit(file: str, settings: "CaseSettings", *, dry_run: bool, as_json: bool) -> int:
+    from services.portal.case_orders import Standing, content_hash, standing, submission
+
+    refused = 0
+    judged = list(_judged([file], settings))
+    async with _Desk(settings) as desk:
+        for piece, verdict in judged:
+            if (given := verdict.case) is None:
+                refused += 1
+                _outcome(piece, verdict, "refused", as_json)
+                continue
+            known = desk.book.cases.get(given.key)
+            what = standing(given, known.version if known else 0, content_hash(known) if known else "")
+            if what in (Standing.CONFLICT, Standing.STALE):
+                refused += 1
+                _outcome(piece, _refused(given, known, what), "refused", as_json, given)
+                continue
+            if what is Standing.NEW:
+                if not dry_run:
+                    await desk.publish(submission(given, desk.book.of_case(given.key), settings.kafka, desk.now()))
+                desk.book.cases[given.key] = given
+            _outcome(piece, verdict, "known" if what is Standing.KNOWN else "checked" if dry_run else "sent", as_json)
+    return PARTLY if refused else OK
+
+
+@case.command
+def withdraw(case_: Annotated[str, Parameter(name="CASE")], /, *, yes: Flag = False) -> int:
+    """Withdraw a case: nothing more of it leaves, and its rounds end.
+
+    Parameters
+    ----------
+    case_
+        The case's key, municipality/source/case id, or its id where only one case has it.
+    yes
+        Do not ask. Needed without a terminal.
+    """
+    return asyncio.run(_withdraw(case_, _settings(), yes=yes))
+
+
+async def _withdraw(asked: str, settings: "CaseSettings", *, yes: bool) -> int:
+    from schemas.case import CaseState
+    from services.portal.case_orders import UNFINISHED, submission, withdrawn
+
+    async with _Desk(settings) as desk:
+        key = desk.book.key_of(asked)
+        known = desk.book.cases.get(key)
+        if known is None:
+            return failed(f"{key}: the case itself is no longer kept; its rounds have ended or end by themselves")
+        if known.state is CaseState.WITHDRAWN:
+            say(f"{key} is withdrawn already, by version {known.version}")
+            return OK
+        unfinished = [item for item in desk.book.of_case(key) if item.state in UNFINISHED]
+        _show_rounds(unfinished)
+        if (refused := _permitted(f"Withdraw {key}, and hold {len(unfinished)} round(s)?", yes)) is not None:
+            return refused
+        ends = withdrawn(known)
+        await desk.publish(submission(ends, unfinished, settings.kafka, desk.now()))
+        say(f"{key} is withdrawn by version {ends.version}; {len(unfinished)} round(s) held. Tell its case system.")
+    return OK
+
+
+@case.command(name="list")
+def list_(*, held: Flag = False, json_: Json = False) -> int:
+    """The rounds of all cases: state, reason, how many they are for.
+
+    Parameters
+    ----------
+    held
+        Only those that wait for something: a release, a register.
+    json_
+        One JSON object a round.
+    """
+    return asyncio.run(_list(_settings(), held=held, as_json=json_))
+
+
+async def _list(settings: "CaseSettings", *, held: bool, as_json: bool) -> int:
+    from schemas.round import RoundState
+    from services.portal.case_topics import in_order
+
+    async with _Desk(settings) as desk:
+        found = in_order(desk.book.rounds.values())
+        _show_rounds([item for item in found if not held or item.state is RoundState.HELD], as_json)
+    return OK
+
+
+@case.command
+def release(
+    case_: Annotated[str, Parameter(name="CASE")],
+    /,
+    *,
+    round_: Annotated[str | None, Parameter(name="--round")] = None,
+    reason: str = "",
+    by: str = "nardialog case release",
+    yes: Flag = False,
+) -> int:
+    """Release a held round: it may be sent, to exactly the recipients that are shown.
+
+    Parameters
+    ----------
+    case_
+        The case's key, municipality/source/case id, or its id where only one case has it.
+    round_
+        The round, where the case has several that are held.
+    reason
+        Why: kept with the decision.
+    by
+        Who decides: a role or function, not a person.
+    yes
+        Do not ask. Needed without a terminal.
+    """
+    return asyncio.run(_release(case_, _settings(), round_, by=by, reason=reason, yes=yes))
+
+
+async def _release(
+    asked: str, settings: "CaseSettings", round_id: str | None, *, by: str, reason: str, yes: bool
+) -> int:
+    from schemas.round import RoundState
+    from services.portal import case_orders
+
+    async with _Desk(settings) as desk:
+        found = desk.one_round(asked, round_id, frozenset({RoundState.HELD}), "held")
+        if found.reason == "no_register" or found.set_hash is None:
+            return failed(
+                f"{found.case_key}: nobody is matched yet ({found.reason}), so there is nothing to release: "
+                "run `nardialog companies import`, then look again"
+            )
+        _show_rounds([found])
+        say(f"held: {found.reason}: {found.detail}")
+        question = f"Release it to {found.counts.invitations} recipient(s) at {found.counts.workplaces} workplace(s)?"
+        if (refused := _permitted(question, yes)) is not None:
+            return refused
+        decided = case_orders.released(found, desk.book.decisions.get(found.case_key), desk.now(), by=by, reason=reason)
+        return await desk.decide(
+            decided, case_orders.release(decided, settings.kafka, desk.now()), f"{found.case_key}: released"
+        )
+
+
+@case.command
+def undo(
+    case_: Annotated[str, Parameter(name="CASE")],
+    /,
+    *,
+    round_: Annotated[str | None, Parameter(name="--round")] = None,
+    reason: str = "",
+    by: str = "nardialog case undo",
+    yes: Flag = False,
+) -> int:
+    """Take a round back to held: what has not left does not leave, until the next release.
+
+    Parameters
+    ----------
+    case_
+        The case's key, municipality/source/case id, or its id where only one case has it.
+    round_
+        The round, where the case has several that are open.
+    reason
+        Why: kept with the decision.
+    by
+        Who decides: a role or function, not a person.
+    yes
+        Do not ask. Needed without a terminal.
+    """
+    return asyncio.run(_undo(case_, _settings(), round_, by=by, reason=reason, yes=yes))
+
+
+async def _undo(asked: str, settings: "CaseSettings", round_id: str | None, *, by: str, reason: str, yes: bool) -> int:
+    from services.portal import case_orders
+
+    async with _Desk(settings) as desk:
+        found = desk.one_round(asked, round_id, case_orders.UNDER_WAY, "open")
+        _show_rounds([found])
+        question = f"Hold it back? What has left of {found.counts.invitations} invitation(s) stays sent."
+        if (refused := _permitted(question, yes)) is not None:
+            return refused
+        decided = case_orders.undone(found, desk.book.decisions.get(found.case_key), desk.now(), by=by, reason=reason)
+        known = desk.book.cases.get(found.case_key)
+        steps = case_orders.undo(decided, found, known.version if known else 0, settings.kafka, desk.now())
+        return await desk.decide(decided, steps, f"{found.case_key}: nothing more leaves until it is released again")
+
+
+class _Desk:
+    """Where a command sees the cases as they are now, and publishes: `async with _Desk(settings) as desk`."""
+
+    def __init__(self, settings: "CaseSettings") -> None:
+        from services.portal.case_topics import CaseBook
+        from services.runtime import logs
+        from services.runtime.broker import Broker
+        from services.runtime.clock import SystemClock
+
+        logs.configure(settings.log, "case")
+        clock = SystemClock()
+        self.now = clock.now
+        self.book: CaseBook = CaseBook(settings.model.load(), settings.matcher.allow_outside_sweden)
+        self._kafka = settings.kafka
+        self._broker = Broker(settings.kafka, service="case", clock=clock)
+
+    async def __aenter__(self) -> "_Desk":
+        from contextlib import AsyncExitStack
+
+        from services.portal.case_topics import reading
+
+        async with AsyncExitStack() as stack:
+            self._reader = await stack.enter_async_context(reading(self.book, self._kafka))
+            stack.push_async_callback(self._broker.stop)
+            await self._broker.connect()
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def publish(self, steps: "Steps") -> None:
+        """Each group is acknowledged before the next."""
+        for group in steps:
+            if group:
+                await self._broker.publish(group)
+
+    async def decide(self, decided: "Dialogue", steps: "Steps", done: str) -> int:
+        """Publishes a decision and looks whether it stands: of two that are taken at once one replaces the other."""
+        from services.portal.case_orders import stands
+
+        await self.publish(steps)
+        await self._reader.caught_up()
+        if not stands(decided, self.book.decisions.get(decided.key)):
+            return failed(f"{decided.key}: somebody decided on it at the same moment; look again with `case list`")
+        say(f"{done} (decision {decided.number})")
+        return OK
+
+    def one_round(self, asked: str, round_id: str | None, states: "frozenset[RoundState]", said: str) -> "Round":
+        """The one round of a case in these states. Raises `Permanent` where there is none, or several."""
+        from services.runtime.errors import Permanent
+
+        key = self.book.key_of(asked)
+        found = [
+            item
+            for item in self.book.of_case(key)
+            if item.state in states and (round_id is None or item.round_id == round_id)
+        ]
+        if not found:
+            states_now = ", ".join(f"{item.stage}: {item.state.value}" for item in self.book.of_case(key)) or "none"
+            raise Permanent(f"{key} has no such round that is {said}; its rounds: {states_now}")
+        if len(found) > 1:
+            ids = ", ".join(f"{item.round_id} ({item.stage}, {item.purpose.value})" for item in found)
+            raise Permanent(f"{key} has {len(found)} rounds that are {said}: say --round and one of {ids}")
+        return found[0]
+
+
+def _settings() -> "CaseSettings":
+    from services.portal.case_settings import CaseSettings
+    from services.runtime.settings import load
+
+    return load(CaseSettings)
+
+
+def _judged(files: Sequence[str], settings: "CaseSettings") -> "list[tuple[Piece, Verdict]]":
+    from schemas.case_rules import judge
+    from services.portal.case_files import pieces
+
+    model, anywhere = settings.model.load(), settings.matcher.allow_outside_sweden
+    return [(piece, judge(piece.value, model, anywhere=anywhere)) for file in files for piece in pieces(file)]
+
+
+def _refused(given: "Case", known: "Case | None", what: "Standing") -> "Verdict":
+    from schemas.case_rules import Verdict
+    from services.portal.case_orders import refusal
+
+    return Verdict(None, (refusal(what, given.version, known.version if known else 0),))
+
+
+def _told(piece: "Piece", verdict: "Verdict", given: "Case | None" = None) -> dict[str, object]:
+    known = verdict.case or given
+    return {
+        "file": piece.file,
+        "line": piece.line,
+        "case": known.key if known else None,
+        "errors": [{"pointer": c.pointer, "code": c.code, "detail": c.detail} for c in verdict.complaints],
+    }
+
+
+def _complain(piece: "Piece", verdict: "Verdict", *, to_stdout: bool = False) -> None:
+    for item in verdict.complaints:
+        line = f"{piece}: {item.pointer or '/'}: {item.code}: {item.detail}"
+        print(printable(line)) if to_stdout else say(line)
+
+
+def _outcome(piece: "Piece", verdict: "Verdict", outcome: str, as_json: bool, given: "Case | None" = None) -> None:
+    if as_json:
+        print(json.dumps({**_told(piece, verdict, given), "outcome": outcome}, ensure_ascii=False))
+        return
+    _complain(piece, verdict)
+    if verdict.case is not None:
+        show(("case", "version", "outcome"), [(verdict.case.key, verdict.case.version, outcome)])
+
+
+def _show_rounds(rounds: "Sequence[Round]", as_json: bool = False) -> None:
+    rows = [
+        (
+            item.case_key, item.stage, item.occurrence, item.purpose.value, item.state.value, item.reason,
+            item.counts.invitations, item.counts.workplaces, item.set_hash, item.round_id,
+        )
+        for item in rounds
+    ]  # fmt: skip
+    show(ROUND_COLUMNS, rows, as_json=as_json)
+
+
+def _permitted(question: str, yes: bool) -> int | None:
+    """None where it may be done, else the exit code."""
+    if yes:
+        return None
+    if not can_ask():
+        return usage(f"nobody to ask: {question} Add --yes to do it")
+    return None if agreed(question) else failed("nothing was changed")

@@ -1,0 +1,66 @@
+"""What commands share at a terminal: exit codes, how a sentence is said, rows shown, somebody asked.
+
+Cells come from the broker, where anybody's bytes may stand: a control character is shown as an escape, so that it can
+neither break a row nor give the terminal orders.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+
+OK, FAILED, USAGE, NOT_MET, UNREACHABLE, PARTLY = 0, 1, 2, 3, 5, 6
+
+
+def show(columns: Sequence[str], rows: Iterable[Sequence[object]], *, as_json: bool = False) -> None:
+    """Rows on stdout: a table on a terminal, tab-separated text elsewhere, or one JSON object a line."""
+    if as_json:
+        for row in rows:
+            print(json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False))
+        return
+    cells = [["–" if value is None else printable(str(value)) for value in row] for row in rows]
+    if not sys.stdout.isatty():
+        for row in cells:
+            print(*row, sep="\t")
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in cells:
+        table.add_row(*(Text(cell, overflow="fold") for cell in row))
+    Console().print(table)
+
+
+def printable(text: str, keep: str = "") -> str:
+    """The text with everything that does not print escaped, except what is in `keep`."""
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
+
+
+def say(text: str) -> None:
+    """Prose goes to stderr."""
+    print(printable(text, keep="\n"), file=sys.stderr)
+
+
+def failed(text: str) -> int:
+    """Says what went wrong."""
+    say(f"error: {text}")
+    return FAILED
+
+
+def usage(text: str) -> int:
+    """Says what was asked wrongly."""
+    say(f"error: {text}")
+    return USAGE
+
+
+def can_ask() -> bool:
+    """Whether somebody sits there who may be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and "NARDIALOG_NO_PROMPT" not in os.environ
+
+
+def agreed(question: str) -> bool:
+    """Whether the person says yes."""
+    print(f"{question} [y/N]", end=" ", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes", "j", "ja"}

@@ -1,0 +1,143 @@
+"""What is said about a case: which states of a round it holds, in what order, and what is refused."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from schemas.case import Case
+from schemas.dialogue import Dialogue
+from schemas.round import EXAMPLE, Round, RoundState
+from schemas.suppression import Suppression
+from schemas.types import Basis
+from services.portal import case_orders
+from services.portal.case_files import split
+from services.portal.case_orders import Standing, content_hash, event_id, standing, submission
+from services.runtime.records import Outgoing
+from services.runtime.settings import KafkaSettings
+from tests.matcher_cases import content
+
+KAFKA = KafkaSettings(topic_prefix="t-")
+NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
+CASE = Case.model_validate(content())
+
+
+def round_(**changes: object) -> Round:
+    return Round.model_validate(EXAMPLE | {"case_key": CASE.key, "set_hash": "ab" * 16} | changes)
+
+
+def held_by(record: Outgoing) -> Suppression:
+    assert record.topic == "t-suppressions"
+    return Suppression.model_validate_json(record.value or b"")
+
+
+def holds(suppression: Suppression, basis: Basis) -> bool:
+    assert suppression.basis is not None
+    return basis.order <= suppression.basis.order
+
+
+def undone(basis: Basis, so_far: Dialogue | None = None, version: int = 1) -> tuple[Dialogue, Suppression]:
+    open_ = round_(basis=basis.model_dump())
+    decided = case_orders.undone(open_, so_far, NOW, by="prov", reason="fel område")
+    first, then = case_orders.undo(decided, open_, version, KAFKA, NOW)
+    assert [record.topic for record in then] == ["t-dialogues"]
+    return decided, held_by(first[0])
+
+
+def test_an_undo_holds_the_open_round_at_once_and_not_what_the_next_release_opens() -> None:
+    present = Basis(case_version=1, import_number=7, subscription=3)
+    decided, suppression = undone(present)
+    assert holds(suppression, present)
+    again = case_orders.released(round_(), decided, NOW, by="prov", reason="")
+    assert [item.kind for item in again.decisions] == ["undo", "release"]
+    assert not holds(suppression, Basis(case_version=1, decision=again.number))
+
+
+def test_an_undo_holds_what_is_derived_meanwhile_from_a_new_import_or_the_cases_newest_version() -> None:
+    _, suppression = undone(Basis(case_version=1, import_number=7), version=2)
+    assert holds(suppression, Basis(case_version=1, decision=1, import_number=8, subscription=90))
+    assert holds(suppression, Basis(case_version=2, import_number=8))
+    assert not holds(suppression, Basis(case_version=2, decision=2))
+
+
+def test_a_second_undo_holds_what_the_release_between_them_opened() -> None:
+    decided, first = undone(Basis(case_version=1))
+    decided = case_orders.released(round_(), decided, NOW, by="prov", reason="")
+    reopened = Basis(case_version=1, decision=decided.number, import_number=1)
+    decided, second = undone(reopened, decided)
+    assert not holds(first, reopened)
+    assert holds(second, reopened)
+    assert (decided.number, second.suppression_id) == (3, first.suppression_id)
+
+
+def test_a_release_names_the_set_that_was_looked_at_and_an_undo_the_reason() -> None:
+    decided = case_orders.released(round_(), None, NOW, by="näringslivskontoret", reason="kontrollerad")
+    assert decided.key == "0162/exempel/EX-2"
+    assert (decided.decisions[0].set_hash, decided.decisions[0].by) == ("ab" * 16, "näringslivskontoret")
+    assert undone(Basis(case_version=1))[1].reason == "fel område"
+
+
+@pytest.mark.parametrize("state", RoundState)
+def test_a_withdrawal_first_holds_the_rounds_that_are_not_finished(state: RoundState) -> None:
+    ends = case_orders.withdrawn(CASE)
+    first, then = submission(ends, [round_(state=state)], KAFKA, NOW)
+    assert [record.topic for record in then] == ["t-cases"]
+    assert len(first) == (state in {RoundState.OPEN, RoundState.MATCHING, RoundState.HELD})
+    for record in first:
+        suppression = held_by(record)
+        assert holds(suppression, Basis(case_version=1, decision=9, import_number=9, subscription=9))
+        assert not holds(suppression, Basis(case_version=2, import_number=1))
+
+
+def test_a_case_that_stays_open_holds_nothing() -> None:
+    assert submission(CASE, [round_()], KAFKA, NOW)[0] == ()
+
+
+def test_a_withdrawal_is_the_next_version_of_the_whole_case() -> None:
+    ends = case_orders.withdrawn(CASE)
+    assert (ends.version, ends.state.value, ends.title) == (2, "withdrawn", CASE.title)
+
+
+def test_the_same_state_is_the_same_event_however_it_was_written() -> None:
+    spaced = json.dumps(content(title="  Titel "), indent=3)
+    assert event_id(Case.model_validate_json(spaced)) == event_id(CASE)
+    assert event_id(CASE.model_copy(update={"title": "Annan"})) != event_id(CASE)
+
+
+@pytest.mark.parametrize(
+    ("version", "title", "what"),
+    [
+        (3, "Titel", Standing.NEW),
+        (2, "Titel", Standing.KNOWN),
+        (2, "Annan", Standing.CONFLICT),
+        (1, "Titel", Standing.STALE),
+    ],
+)
+def test_a_version_says_one_thing_and_rises(version: int, title: str, what: Standing) -> None:
+    known = CASE.model_copy(update={"version": 2})
+    given = CASE.model_copy(update={"version": version, "title": title})
+    assert standing(given, known.version, content_hash(known)) is what
+
+
+def test_of_two_decisions_at_once_the_one_that_was_replaced_knows_it() -> None:
+    ours = case_orders.released(round_(), None, NOW, by="a", reason="")
+    theirs = case_orders.released(round_(), None, NOW, by="b", reason="")
+    assert case_orders.stands(ours, ours)
+    assert not case_orders.stands(ours, theirs)
+    assert not case_orders.stands(ours, None)
+
+
+@pytest.mark.parametrize(
+    ("data", "lines"),
+    [
+        (b'{"a": 1}\n\n{"a": 2}\n', [1, 3]),
+        (b'\n{\n  "a": 1\n}\n', [2]),
+        (b'{"a": [\n{"b": 1}\n]}', [1]),
+        (b'{"a": 1,\n"b": 2', [1]),
+        (b'{"a": 1\n{"a": 2}\n', [1, 2]),
+        (b'{"a": 1', [1]),
+        (b" \n", []),
+    ],
+)
+def test_a_case_file_is_lines_or_one_object(data: bytes, lines: list[int]) -> None:
+    assert [line for line, _ in split(data)] == lines
