@@ -24,9 +24,12 @@ AS_NOBODY: dict[str, Any] = (
 
 
 class PostgresServer:
-    """One server with its data in a temporary folder."""
+    """One server with its data in a temporary folder. Only a `durable` one would survive a crash of the machine: it
+    syncs what it commits, as in production, and is slower.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        self._durable = durable
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -80,7 +83,7 @@ class PostgresServer:
         if not self.port or self._port_was_taken():
             (self.port,) = free_ports(1)
         where = ["-D", "data", "-h", "127.0.0.1", "-p", str(self.port), "-k", str(self.folder)]
-        fast = ["-c", "fsync=off"]  # only a crash of the machine could tell the difference
+        fast = [] if self._durable else ["-c", "fsync=off"]
         self._process = spawn(
             [self._bin / "postgres", *where, *fast],
             log=self._log,

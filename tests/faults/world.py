@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,10 +35,10 @@ SERVICES = ("matcher", "notifier")
 class World:
     """Use as a context manager. `kill` and `revive` take `matcher`, `notifier` or `kafka`."""
 
-    def __init__(self, *, database: str = "postgresql", delay: float = 0.0) -> None:
+    def __init__(self, *, database: str = "postgresql", delay: float = 0.0, durable: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="faults-"))
         self.kafka = LocalKafka(self.folder / "kafka")
-        self.postgres = PostgresServer() if database == "postgresql" else None
+        self.postgres = PostgresServer(durable=durable) if database == "postgresql" else None
         self.log = self.folder / "accepted.jsonl"
         self._delay = delay
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -72,6 +73,8 @@ class World:
         self.kafka.stop()
         if self.postgres is not None:
             self.postgres.stop()
+        if error is None:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _keys(self) -> dict[str, str]:
         made = subprocess.run(
@@ -130,6 +133,12 @@ class World:
         log = (self.folder / f"{service}.log").open("ab")
         command = [sys.executable, "-m", "services.cli", "run", service]
         self.processes[service] = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+
+    def end(self, service: str) -> None:
+        """SIGTERM: what is under way is finished."""
+        process = self.processes.pop(service)
+        process.terminate()
+        process.wait(30)
 
     def kill(self, what: str) -> None:
         """SIGKILL, at once."""
@@ -194,10 +203,23 @@ class World:
         )  # fmt: skip
         await broker.stop()
 
+    @property
+    def ledger(self) -> str:
+        """The notifier's database."""
+        return self.environment["NARDIALOG_NOTIFIER__DATABASE"]
+
+    def taken(self) -> int:
+        """How many messages the sink took until now."""
+        return self.log.read_bytes().count(b"\n")
+
     def accepted(self) -> Counter[str]:
         """Message id → how often the sink took it."""
-        lines = self.log.read_text().splitlines()
-        return Counter(json.loads(line)["id"].strip("<>").partition("@")[0] for line in lines)
+        return Counter(message_id for message_id, _ in self.acceptances())
+
+    def acceptances(self) -> list[tuple[str, float]]:
+        """Message id and second, in the order in which the sink took them."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines()]
+        return [(line["id"].strip("<>").partition("@")[0], line["at"]) for line in lines]
 
 
 class Books:
@@ -209,6 +231,7 @@ class Books:
         self.final: dict[str, DeliveryState] = {}
         self.resent: Counter[str] = Counter()
         self._counted: set[str] = set()
+        self._moves = 0
         self._reader = TableReader(settings, [INVITATIONS.name, DELIVERIES.name], self._apply)
 
     async def start(self) -> None:
@@ -220,7 +243,12 @@ class Books:
     async def caught_up(self) -> None:
         await self._reader.caught_up()
 
+    def moves(self) -> int:
+        """Grows with everything that is seen."""
+        return self._moves
+
     async def _apply(self, records: Sequence[Record]) -> None:
+        self._moves += len(records)
         for record in records:
             if record.value is None:
                 continue

@@ -418,12 +418,12 @@ class _Log:
 
     def mail(self, mail: AcceptedMail) -> None:
         for recipient in mail.recipients:
-            self._write("email", mail.message_id, "", recipient)
+            self._write("email", mail.message_id, "", recipient, mail.at)
 
     def sms(self, sms: AcceptedSms) -> None:
-        self._write("sms", sms.id, sms.reference, sms.to)
+        self._write("sms", sms.id, sms.reference, sms.to, sms.at)
 
-    def _write(self, channel: str, message_id: str, reference: str, address: str) -> None:
+    def _write(self, channel: str, message_id: str, reference: str, address: str, at: datetime) -> None:
         self._lines += 1
         line = {
             "n": self._lines,
@@ -431,6 +431,7 @@ class _Log:
             "id": message_id,
             "reference": reference,
             "address": hashlib.sha256(address.encode()).hexdigest()[:16],
+            "at": at.timestamp(),
         }
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
