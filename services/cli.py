@@ -39,7 +39,7 @@ keys = App(name="keys", help="Keys of an installation.")
 app.command(schemas)
 app.command(keys)
 
-LATER = frozenset({"portal", "ops"})
+LATER = frozenset({"ops"})
 EXTRAS = {
     "match": "matcher", "companies": "matcher", "case": "portal", "deliveries": "notifier", "sending": "notifier",
     "demo": "all",
@@ -51,7 +51,7 @@ EXTRAS = {
 def run(service: Literal["all", "matcher", "notifier", "portal", "ops"]) -> int:
     """Run one service, or all of them, against the settings' broker and databases."""
     if service in LATER:
-        print(f"error: {service} comes in a later release; run matcher, notifier or all", file=sys.stderr)
+        print(f"error: {service} comes in a later release; run matcher, notifier, portal or all", file=sys.stderr)
         return 2
     from services import processes
 
@@ -78,8 +78,11 @@ def new() -> None:
     print("NARDIALOG_INSTALLATION__SEAL_KEY_VERSION=k1")
     print(f"NARDIALOG_INSTALLATION__SEAL_PUBLIC_KEY={public}")
     print(f"NARDIALOG_NOTIFIER__PRIVATE_KEYS='{json.dumps({'k1': private})}'")
-    for name in ("VAULT_KEY", "INDEX_KEY", "TOKEN_KEY"):
-        print(f"NARDIALOG_NOTIFIER__{name}={base64.b64encode(new_key()).decode()}")
+    token = base64.b64encode(new_key()).decode()
+    for name, key in (("VAULT_KEY", new_key()), ("INDEX_KEY", new_key())):
+        print(f"NARDIALOG_NOTIFIER__{name}={base64.b64encode(key).decode()}")
+    print(f"NARDIALOG_NOTIFIER__TOKEN_KEY={token}")
+    print(f"NARDIALOG_PORTAL__TOKEN_KEYS={token}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

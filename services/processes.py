@@ -18,7 +18,7 @@ Serve = Callable[[Clock, asyncio.Event], Coroutine[Any, Any, None]]
 
 
 def run(name: str) -> int:
-    """Runs `matcher`, `notifier` or `all` to its end."""
+    """Runs `matcher`, `notifier`, `portal` or `all` to its end."""
     asyncio.run(_until_stopped(name))
     return 0
 
@@ -30,8 +30,8 @@ async def _until_stopped(name: str) -> None:
     settings = load(ServiceSettings)
     if name == "all" and settings.health.port:
         raise Fault(
-            "`run all` cannot open one health port for two services: leave NARDIALOG_HEALTH__PORT out or set it to 0, "
-            "or run each service by itself"
+            "`run all` cannot open one health port for several services: leave "
+            "NARDIALOG_HEALTH__PORT out or set it to 0, or run each service by itself"
         )
     prepared = [named(part, PREPARE[part]()) for part in (PREPARE if name == "all" else (name,))]
     logs.configure(settings.log, name)
@@ -75,5 +75,13 @@ def _notifier() -> Serve:
     return lambda clock, stop: serve(settings, clock, stop)
 
 
-PREPARE: Final[Mapping[str, Callable[[], Serve]]] = {"matcher": _matcher, "notifier": _notifier}
+def _portal() -> Serve:
+    from services.portal.app import serve
+    from services.portal.settings import PortalSettings
+
+    settings = load(PortalSettings)
+    return lambda clock, stop: serve(settings, clock, stop)
+
+
+PREPARE: Final[Mapping[str, Callable[[], Serve]]] = {"matcher": _matcher, "notifier": _notifier, "portal": _portal}
 """Loads a service's code and settings, so that a bad setting is told before anything has started."""

@@ -10,6 +10,7 @@ import pytest
 from services.matcher.settings import MatcherSettings
 from services.notifier.settings import NotifierSettings
 from services.ops.settings import OpsSettings
+from services.portal.settings import PortalSettings
 from services.runtime.settings import ServiceSettings, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +30,7 @@ def test_the_settings_page_and_the_example_are_current() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("model", [MatcherSettings, NotifierSettings, OpsSettings])
+@pytest.mark.parametrize("model", [MatcherSettings, NotifierSettings, PortalSettings, OpsSettings])
 def test_the_example_with_nothing_commented_out_is_what_the_services_take(
     monkeypatch: pytest.MonkeyPatch, model: type[ServiceSettings]
 ) -> None:

@@ -84,16 +84,27 @@ def _begin_immediate(connection: Any) -> None:
 
 
 async def upsert(
-    connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]], *, keep: bool = False
+    connection: AsyncConnection,
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    keep: bool = False,
+    newer: str | None = None,
 ) -> None:
-    """Inserts rows; where the primary key (or, with `keep`, any unique key) is there, overwrites or keeps what is."""
+    """Inserts rows; where the primary key (or, with `keep`, any unique key) is there, overwrites or keeps what is.
+
+    With `newer`, a row overwrites only one whose column of that name is not higher.
+    """
     if not rows:
         return
     insert = sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
     keys = [column.name for column in table.primary_key]
     changed = {name: insert.excluded[name] for name in rows[0] if name not in keys}
+    where = None if newer is None else insert.excluded[newer] >= table.c[newer]
     statement = (
-        insert.on_conflict_do_nothing() if keep else insert.on_conflict_do_update(index_elements=keys, set_=changed)
+        insert.on_conflict_do_nothing()
+        if keep
+        else insert.on_conflict_do_update(index_elements=keys, set_=changed, where=where)
     )
     await connection.execute(statement, [dict(row) for row in rows])
 

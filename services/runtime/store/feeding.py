@@ -6,7 +6,7 @@ tombstone that one has applied is not undone by another that lags.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,6 +18,10 @@ from services.runtime.records import Record
 from services.runtime.store.database import Database, upsert
 
 Row = dict[str, Any]
+"""A table's columns; what else stands in it is for `Feed.applied` alone."""
+NEWER: Final = "newer"
+"""In a table's `info`: the column that orders a fact's versions, where the log alone does not. A lower one never
+overwrites a higher one."""
 DeadLetter = Callable[[Record, Rejected], Awaitable[None]]
 
 
@@ -83,11 +87,21 @@ class Feeder:
 
     async def _read(self, feed: Feed, record: Record, changes: dict[str, tuple[int, Row | None]]) -> None:
         try:
-            row = None if record.value is None else feed.row(record)
-            if row is not None or record.value is None:
-                changes[record_key(record)] = (record.offset, row)
+            key = record_key(record)
+            if record.value is None:
+                changes[key] = (record.offset, None)
+            elif (row := feed.row(record)) is not None:
+                _keep(changes, feed.table, record.offset, row)
         except Rejected as error:
             await self._dead_letter(record, error)
+
+
+def _keep(changes: dict[str, tuple[int, Row | None]], table: Table, offset: int, row: Row) -> None:
+    """The newest row of each fact; a topic's key may be wider than the fact, such as a case's for its invitations."""
+    key, newer = str(row[next(iter(table.primary_key)).name]), table.info.get(NEWER)
+    known = changes.get(key, (0, None))[1]
+    if newer is None or known is None or row[newer] >= known[newer]:
+        changes[key] = (offset, row)
 
 
 def record_key(record: Record) -> str:
@@ -113,7 +127,9 @@ async def _write(connection: AsyncConnection, feed: Feed, fresh: Mapping[str, Ro
     for start in range(0, len(gone), 500):
         await connection.execute(delete(feed.table).where(primary.in_(gone[start : start + 500])))
     rows = [row for row in fresh.values() if row is not None]
-    await upsert(connection, feed.table, rows)
+    columns = feed.table.columns.keys()
+    stored = [{name: row[name] for name in columns if name in row} for row in rows]
+    await upsert(connection, feed.table, stored, newer=feed.table.info.get(NEWER))
     await feed.applied(connection, rows)
 
 

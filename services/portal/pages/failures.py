@@ -1,0 +1,35 @@
+"""What is shown when a page is not there, or when something of ours does not answer. In words, and never why inside."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from services.portal.pages.render import page
+from services.portal.portal import Portal
+from services.runtime.errors import Transient
+from services.runtime.logs import logger
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+
+def failures(portal: Portal) -> dict[Any, Handler]:
+    """Handlers by error or status."""
+
+    async def http(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        if status == 404:
+            return page(portal, request, "not_found.html", status=404)
+        return PlainTextResponse(f"{status}\n", status, headers=getattr(error, "headers", None))
+
+    async def unavailable(request: Request, error: Exception) -> Response:
+        logger().error("page not served", error=type(error).__name__)
+        return page(portal, request, "unavailable.html", status=503, headers={"Retry-After": "30"})
+
+    async def fault(request: Request, error: Exception) -> Response:
+        logger().error("page failed", error=type(error).__name__)
+        return page(portal, request, "unavailable.html", status=500)
+
+    return {HTTPException: http, Transient: unavailable, Exception: fault}

@@ -1,0 +1,289 @@
+"""What the portal shows, read from topics into its store: cases, rounds, invitations, companies, messages, stops.
+
+A record that does not fit is another service's to put aside, the topic's first reader; here it is skipped and counted,
+so that one fault is one dead letter. Only `deliveries`, which nobody else reads into a table, is put aside here.
+Of a case that became confidential nothing is kept but that it is.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.case import CASE_CHANGED, Case, may_be_confidential
+from schemas.company import COMPANY_CHANGED, IMPORT_COMPLETED, MARKER_PREFIX, Company, ImportCompleted
+from schemas.delivery import DELIVERY_RECORDED, Delivery
+from schemas.invitation import INVITATION_CHANGED, Invitation
+from schemas.response import RESPONSE_RECORDED, Response
+from schemas.round import ROUND_CHANGED, Round
+from schemas.suppression import SUPPRESSION_CHANGED, Suppression
+from schemas.types import Event
+from services.portal.store.tables import (
+    CASES,
+    COMPANIES,
+    DELIVERIES,
+    INVITATIONS,
+    MESSAGE_INVITATIONS,
+    MESSAGES,
+    OUTCOMES,
+    RESPONSES,
+    ROUNDS,
+    SUPPRESSIONS,
+)
+from services.runtime.parsing import parse
+from services.runtime.records import Record
+from services.runtime.store.database import micros, upsert
+from services.runtime.store.feeding import NEWER, Row, keyed_event, record_key
+
+GROUP: Final = "portal-tables"
+"""Named in dead letters; table readers have no group of their own."""
+CONFIDENTIAL: Final = "confidential"
+"""State of a case of which nothing is kept."""
+_LAST: Final = 2**62
+"""Version of a confidential case that does not say its own: nothing older is shown again."""
+
+
+class CaseFeed:
+    """`cases`: the newest version of each."""
+
+    table = CASES
+
+    def row(self, record: Record) -> Row | None:
+        if may_be_confidential(record.value or b""):
+            return _hidden(record)
+        event: Case | None = keyed_event(record, {CASE_CHANGED: Case}, "se.nardialog.case.", "key")
+        if event is None:
+            return None
+        return {
+            "case_key": event.key,
+            "version": event.version,
+            "municipality": event.municipality,
+            "source": event.source,
+            "case_id": event.case_id,
+            "diary_number": event.diary_number,
+            "state": event.state.value,
+            "body": event.model_dump_json(exclude_none=True),
+        }
+
+    async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
+        return
+
+
+def _hidden(record: Record) -> Row:
+    try:
+        said = json.loads(record.value or b"")
+        version = said["version"] if isinstance(said["version"], int) and 0 < said["version"] < _LAST else _LAST
+    except (ValueError, KeyError, TypeError, RecursionError):
+        version = _LAST
+    return {
+        "case_key": record_key(record)[:210],
+        "version": version,
+        "municipality": "",
+        "source": "",
+        "case_id": "",
+        "diary_number": "",
+        "state": CONFIDENTIAL,
+        "body": "{}",
+    }
+
+
+class RoundFeed:
+    """`rounds`: the newest record of each; its one owner in the matcher orders them by basis."""
+
+    table = ROUNDS
+
+    def row(self, record: Record) -> Row | None:
+        event: Round | None = keyed_event(record, {ROUND_CHANGED: Round}, "se.nardialog.round.", "round_id")
+        if event is None:
+            return None
+        return {
+            "round_id": event.round_id,
+            "case_key": event.case_key,
+            "state": event.state.value,
+            "purpose": event.purpose.value,
+            "body": event.model_dump_json(exclude_none=True),
+        }
+
+    async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
+        return
+
+
+class InvitationFeed:
+    """`invitations`: the highest revision of each."""
+
+    table = INVITATIONS
+
+    def row(self, record: Record) -> Row | None:
+        event = _event(record, INVITATION_CHANGED, Invitation)
+        if event is None:
+            return None
+        return {
+            "invitation_id": event.invitation_id,
+            "revision": event.revision,
+            "state": event.state.value,
+            "round_id": event.round_id,
+            "recipient_id": event.recipient_id,
+            "body": event.model_dump_json(exclude_none=True),
+        }
+
+    async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
+        return
+
+
+class CompanyFeed:
+    """`companies`: public register facts. Import markers are skipped."""
+
+    table = COMPANIES
+
+    def row(self, record: Record) -> Row | None:
+        if record_key(record).startswith(MARKER_PREFIX):
+            return None
+        types: dict[str, type[Event]] = {COMPANY_CHANGED: Company, IMPORT_COMPLETED: ImportCompleted}
+        event: Company | None = keyed_event(record, types, "se.nardialog.company.", "workplace_id")
+        if event is None:
+            return None
+        return {
+            "workplace_id": event.workplace_id,
+            "recipient_id": event.recipient_id,
+            "municipality": event.municipality,
+            "status": event.status,
+            "name": event.name,
+            "body": event.model_dump_json(exclude_none=True),
+        }
+
+    async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
+        return
+
+
+class DeliveryFeed:
+    """`deliveries`: which invitations each message carries, and what became of each invitation."""
+
+    table = DELIVERIES
+
+    def row(self, record: Record) -> Row | None:
+        event = _event(record, DELIVERY_RECORDED, Delivery)
+        if event is None:
+            return None
+        number = None if event.message_number is None else str(event.message_number)
+        return {
+            "delivery_id": event.delivery_id,
+            "message_number": number,
+            "state": event.state.value,
+            "at": micros(event.at),
+            "event": event,
+        }
+
+    async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
+        events: list[Delivery] = [row["event"] for row in rows]
+        await upsert(connection, MESSAGES, _latest(_messages(events), "number"))
+        await upsert(connection, MESSAGE_INVITATIONS, _carried(events), keep=True)
+        outcomes = sorted(_outcomes(events), key=lambda row: row["at"])
+        await upsert(connection, OUTCOMES, _latest(outcomes, "invitation_id"), newer=OUTCOMES.info[NEWER])
+
+
+def _messages(events: Sequence[Delivery]) -> list[Row]:
+    return [
+        {
+            "number": str(event.message_number),
+            "message_id": event.message_id or "",
+            "municipality": event.municipality,
+            "channel": event.channel or "email",
+            "kind": event.kind,
+        }
+        for event in events
+        if event.message_number is not None
+    ]
+
+
+def _carried(events: Sequence[Delivery]) -> list[Row]:
+    pairs = {
+        (str(event.message_number), invitation): None
+        for event in events
+        if event.message_number is not None
+        for invitation in event.invitation_ids
+    }
+    return [{"number": number, "invitation_id": invitation} for number, invitation in pairs]
+
+
+def _outcomes(events: Sequence[Delivery]) -> list[Row]:
+    """A message carries invitations of one round, or, a digest, of several: then the round is left out."""
+    return [
+        {
+            "invitation_id": invitation,
+            "round_id": event.round_ids[0] if len(event.round_ids) == 1 else "",
+            "state": event.state.value,
+            "at": micros(event.at),
+        }
+        for event in events
+        for invitation in event.invitation_ids
+    ]
+
+
+def _latest(rows: Sequence[Row], key: str) -> list[Row]:
+    """One row of each key, the last: a statement may not change a row twice."""
+    return list({row[key]: row for row in rows}.values())
+
+
+class SuppressionFeed:
+    """`suppressions`: what is stopped, shown where it was stopped."""
+
+    table = SUPPRESSIONS
+
+    def row(self, record: Record) -> Row | None:
+        types: dict[str, type[Event]] = {SUPPRESSION_CHANGED: Suppression}
+        event: Suppression | None = keyed_event(record, types, "se.nardialog.suppression.", "suppression_id")
+        if event is None:
+            return None
+        return {
+            "suppression_id": event.suppression_id,
+            "kind": event.kind,
+            "scope": event.scope,
+            "municipality": event.municipality,
+            "message_number": None if event.message_number is None else str(event.message_number),
+            "round_id": event.round_id,
+            "case_key": event.case_key,
+            "case_type": event.case_type,
+            "lifted": event.lifted,
+        }
+
+    async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
+        return
+
+
+class ResponseFeed:
+    """`responses`: answers that another way brought in, and our own, should the store have been lost."""
+
+    table = RESPONSES
+
+    def row(self, record: Record) -> Row | None:
+        event = _event(record, RESPONSE_RECORDED, Response)
+        return None if event is None else response_row(event)
+
+    async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
+        return
+
+
+def response_row(event: Response) -> Row:
+    """An answer as it is stored."""
+    return {
+        "response_id": event.response_id,
+        "invitation_id": event.invitation_id,
+        "round_id": event.round_id,
+        "message_number": None if event.message_number is None else str(event.message_number),
+        "answer": event.answer,
+        "sequence": event.sequence,
+        "reference": event.reference,
+        "at": micros(event.at),
+        "body": event.model_dump_json(exclude_none=True),
+    }
+
+
+def _event(record: Record, kind: str, model: type[Event]) -> Any:
+    """The event of a topic whose key is wider than the event."""
+    parsed = parse(record, {kind: model}, kind.rsplit(".", 2)[0] + ".")
+    return None if parsed is None else parsed.event
+
+
+PUT_ASIDE: Final = frozenset({"deliveries", "responses"})
+"""Topics whose bad records become dead letters here."""
