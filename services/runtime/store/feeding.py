@@ -87,9 +87,8 @@ class Feeder:
 
     async def _read(self, feed: Feed, record: Record, changes: dict[str, tuple[int, Row | None]]) -> None:
         try:
-            key = record_key(record)
             if record.value is None:
-                changes[key] = (record.offset, None)
+                changes[record_key(record)] = (record.offset, None)
             elif (row := feed.row(record)) is not None:
                 _keep(changes, feed.table, record.offset, row)
         except Rejected as error:
