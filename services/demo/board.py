@@ -20,6 +20,7 @@ from schemas.round import ROUND_CHANGED, Round
 from schemas.types import Event
 from services.notifier.channels.sinks import AcceptedMail, AcceptedSms
 from services.runtime.clock import Clock
+from services.runtime.dead_letters import is_outcome
 from services.runtime.errors import Rejected
 from services.runtime.parsing import parse
 from services.runtime.records import Record
@@ -134,6 +135,8 @@ class Board:
         """Takes a batch of any of the topics that the demo reads."""
         for record in records:
             if record.topic.endswith(".dlq"):
+                if is_outcome(record):
+                    continue
                 self.dead_letters.append(_dead_letter(record))
             elif record.value is not None:
                 self._event(record)

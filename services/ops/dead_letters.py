@@ -1,8 +1,9 @@
 """Dead letters: reading why a record could not be handled, and what exactly is sent when it is tried again.
 
-A replay is the original record: same key, same bytes, same partition, same headers, without those that tell of its
-death (`dlq_*`) and without the trace of the first attempt, whose spans ended long ago. Two of ours travel on:
-`dlq_replays`, so that a record that never works does not circle for ever, and `dlq_first_reason`.
+A replay is the original record: same key, same bytes, same partition. Of its headers go those of the event itself
+(`content-type`, `ce_*`); what others put there does not: traces whose spans ended long ago, a mirror's or a framework's
+bookkeeping, which broke things elsewhere when it was sent twice. Two of ours travel on: `dlq_replays`, so that a record
+that never works does not circle for ever, and `dlq_first_reason`.
 
 A letter without bytes is never replayed: it had its value dropped, or was a tombstone (`dlq_value` says which), and
 sending nothing would erase what its key names. Values of `contacts` and `notices` are never shown (DESIGN §2, class A).
@@ -15,13 +16,14 @@ from typing import Final, Self
 
 from schemas.topics import SEALED, TOPICS
 from schemas.types import is_personal_number
+from services.runtime.dead_letters import KEPT_WITHOUT_VALUE
 from services.runtime.errors import Permanent
 from services.runtime.records import Record
 
 MAX_REPLAYS: Final = 3
 SUFFIX: Final = ".dlq"
-TRACE: Final = frozenset({"traceparent", "tracestate", "baggage"})
-"""W3C Trace Context and Baggage."""
+TRACE: Final = frozenset({"ce_traceparent", "ce_tracestate"})
+"""CloudEvents' distributed tracing extension: the first attempt's, ended."""
 _ADDRESS: Final = re.compile(r"([A-Za-z0-9._-]{1,249})/(\d{1,9})/(\d{1,18})", re.ASCII)
 _OPEN: Final = frozenset(topic.name for topic in TOPICS if topic.name not in SEALED)
 
@@ -59,7 +61,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class Posting:
     """One record to send, byte for byte."""
 
     topic: str
@@ -103,14 +105,23 @@ class Letter:
         A topic that is not in the table, under whatever prefix, is withheld too: nobody has said that it may be shown.
         """
         if not self._is_open(prefix):
-            topic = self.record.topic.removesuffix(SUFFIX)
-            return "withheld", f"values of {topic} are not shown: they may hold sealed personal data"
+            return "withheld", f"values of {self.source} are not shown: they may hold sealed personal data"
         if missing := self._missing():
             return "none", f"no value: {missing}"
         try:
             return "text", self._bytes().decode()
         except UnicodeDecodeError:
             return "hex", self._bytes().hex()
+
+    def shown_headers(self, prefix: str = "") -> dict[str, str]:
+        """What the producer sent; of topics that are not shown only what says nothing of a person."""
+        may_be_shown = self._is_open(prefix)
+        return {
+            name: (value or b"").decode(errors="backslashreplace")
+            if may_be_shown or name in KEPT_WITHOUT_VALUE
+            else "(withheld)"
+            for name, value in self.original_headers
+        }
 
     def shown_key(self, prefix: str = "") -> str | None:
         """The key, unless it may be the very reason for the refusal: an address, or a personal number."""
@@ -120,25 +131,49 @@ class Letter:
         personal = any(is_personal_number(part) for part in key.split("/"))
         return key if self._is_open(prefix) and not personal else "(withheld)"
 
-    def replay(self) -> Replay:
+    @property
+    def kept_headers(self) -> tuple[tuple[str, bytes | None], ...]:
+        """Those of the original headers that belong to the event."""
+        return tuple(
+            (name, value)
+            for name, value in self.original_headers
+            if (name == "content-type" or name.startswith("ce_")) and name.lower() not in TRACE
+        )
+
+    @property
+    def dropped_headers(self) -> tuple[str, ...]:
+        """The names of the others."""
+        kept = {name for name, _ in self.kept_headers}
+        return tuple(dict.fromkeys(name for name, _ in self.original_headers if name not in kept))
+
+    def replay(self) -> Posting:
         """The record to send again. Raises `Permanent` with what to do instead."""
         if missing := self._missing():
             raise Permanent(
                 f"{self.address}: has no value ({missing}), so a replay would erase its key; send it from its source"
             )
+        return Posting(
+            self.source, self.partition, self.record.key, self._bytes(), (*self.kept_headers, *self.counted())
+        )
+
+    @property
+    def source(self) -> str:
+        """The topic that it came from."""
+        return self.record.topic.removesuffix(SUFFIX)
+
+    def counted(self) -> tuple[tuple[str, bytes], ...]:
+        """Our headers of one more attempt. Raises `Permanent` when there were enough."""
         count = self._replays()
         if count >= MAX_REPLAYS:
             raise Permanent(f"{self.address}: was replayed {count} times; correct it at its source and send it anew")
-        kept = [(name, value) for name, value in self.original_headers if name.lower() not in TRACE]
         first = self.why.get("first_reason") or self.reason
-        ours = {"dlq_replays": str(count + 1), "dlq_first_reason": first}
-        return Replay(
-            self.record.topic.removesuffix(SUFFIX),
-            self._partition(),
-            self.record.key,
-            self._bytes(),
-            (*kept, *((name, value.encode()) for name, value in ours.items())),
-        )
+        return ("dlq_replays", str(count + 1).encode()), ("dlq_first_reason", first.encode())
+
+    @property
+    def partition(self) -> int | None:
+        """The one it stood in: some records are sent to a partition that their key does not choose."""
+        text = self.why.get("partition", "")
+        return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
 
     def _bytes(self) -> bytes:
         return self.record.value or b""
@@ -149,16 +184,10 @@ class Letter:
         return "" if self.record.value or said == "kept" else _MISSING.get(said, _MISSING["unsaid"])
 
     def _is_open(self, prefix: str) -> bool:
-        topic = self.record.topic.removesuffix(SUFFIX)
-        return topic.startswith(prefix) and topic.removeprefix(prefix) in _OPEN
+        return self.source.startswith(prefix) and self.source.removeprefix(prefix) in _OPEN
 
     def _replays(self) -> int:
         text = self.why.get("replays") or "0"
         if re.fullmatch(r"[0-9]{1,9}", text) is None:
             raise Permanent(f"{self.address}: dlq_replays is not a number; send it from its source")
         return int(text)
-
-    def _partition(self) -> int | None:
-        """The one it stood in: some records are sent to a partition that their key does not choose."""
-        text = self.why.get("partition", "")
-        return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None

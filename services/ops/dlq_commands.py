@@ -1,36 +1,27 @@
-"""`nardialog dlq`: dead letters: what could not be handled, why, and what is done with it."""
+"""`nardialog dlq`: what could not be handled and why; what is done with it stands in `dlq_actions` and `dlq_edit`."""
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from heapq import nlargest
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
+from cyclopts.types import PositiveInt
 
-from services.ops.listing import printable, show
-from services.ops.terminal import (
-    FAILED,
-    OK,
-    PARTLY,
-    Flag,
-    Json,
-    agreed,
-    can_ask,
-    failed,
-    kafka_settings,
-    rows,
-    say,
-    usage,
-)  # fmt: skip
+from services.ops.listing import printable
+from services.ops.terminal import OK, Json, failed, kafka_settings, rows, usage
 
 if TYPE_CHECKING:  # help must not wait for Kafka's client
-    from services.ops.dead_letters import Address, Letter, Replay
-    from services.ops.kafka_log import KafkaLog
-    from services.runtime.settings import KafkaSettings
+    from services.ops.dead_letters import Letter
+    from services.ops.outcomes import Outcome
 
-dlq = App(name="dlq", help="Dead letters: what could not be handled, why, and trying again.")
+dlq = App(name="dlq", help="Dead letters: what could not be handled, why, and what is done with it.")
+dlq.command("services.ops.dlq_actions:replay", name="replay")
+dlq.command("services.ops.dlq_actions:discard", name="discard")
+
+LISTED: Final = ("address", "reason", "pointer", "replays", "died", "group")
+WITH_OUTCOME: Final = (*LISTED, "outcome", "by", "at", "because", "sent_as")
 
 
 @dlq.command(name="list")
@@ -40,10 +31,11 @@ def list_(
     *,
     reason: str | None = None,
     by: Literal["reason"] | None = None,
-    limit: int = 100,
+    all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    limit: PositiveInt = 100,
     json_: Json = False,
 ) -> int:
-    """The newest dead letters: address, reason, when and where it first stood.
+    """The newest open dead letters: address, reason, when and where it first stood.
 
     Parameters
     ----------
@@ -53,28 +45,36 @@ def list_(
         Only with this reason.
     by
         Count them by topic and reason instead.
+    all_
+        Those too with which something was done, and what.
     limit
         At most so many.
     json_
         One JSON object a line.
     """
     kafka = kafka_settings()
-    wanted = _dead_letter_topics(kafka, topic)
+    from services.ops.letterbox import Letterbox, topics
+
+    wanted = topics(kafka, topic)
     if not wanted:
         return usage(f"no topic is called '{topic}': see `nardialog topics check`")
-    letters = _letters(kafka, wanted, reason)
+    with Letterbox(kafka) as box:
+        found = [item for item in box.filed(wanted, reason) if all_ or item.outcome is None]
     if by is not None:
-        counts = Counter((letter.record.topic, letter.reason) for letter in letters)
+        counts = Counter((item.letter.record.topic, item.letter.reason) for item in found)
         rows(("topic", "reason", "letters"), [(*key, count) for key, count in counts.most_common()], json_)
         return OK
-    newest = nlargest(limit, letters, key=lambda letter: letter.record.timestamp)
-    rows(("address", "reason", "pointer", "replays", "died", "group"), [_summary(letter) for letter in newest], json_)
+    newest = nlargest(limit, found, key=lambda item: item.letter.record.timestamp)
+    if all_:
+        rows(WITH_OUTCOME, [(*_summary(item.letter), *_told(item.outcome)) for item in newest], json_)
+    else:
+        rows(LISTED, [_summary(item.letter) for item in newest], json_)
     return OK
 
 
 @dlq.command(name="show")
 def show_(address: str, /, *, json_: Json = False) -> int:
-    """One dead letter: the reason, where it stood, its headers, its value as text or hex.
+    """One dead letter: the reason, where it stood, its headers, its value as text or hex, and what was done with it.
 
     Parameters
     ----------
@@ -83,107 +83,37 @@ def show_(address: str, /, *, json_: Json = False) -> int:
     json_
         One JSON object.
     """
-    places = _addresses([address])
-    if isinstance(places, str):
-        return usage(places)
-    kafka = kafka_settings()
-    from services.ops.kafka_log import KafkaLog
+    from services.ops.dead_letters import Address, BadAddress
+    from services.ops.letterbox import Letterbox
+    from services.runtime.errors import Permanent
 
-    with KafkaLog(kafka) as log:
-        letter = _find(log, places[0])
-    if letter is None:
-        return failed(_gone(places[0]))
+    try:
+        place = Address.parse(address)
+    except BadAddress as error:
+        return usage(str(error))
+    kafka = kafka_settings()
+    with Letterbox(kafka) as box:
+        try:
+            letter = box.letter(place)
+        except Permanent as error:
+            return failed(str(error))
+        outcome = box.outcomes([place])[place]
     how, value = letter.shown_value(kafka.topic_prefix)
-    headers = {name: (text or b"").decode(errors="backslashreplace") for name, text in letter.original_headers}
+    headers = letter.shown_headers(kafka.topic_prefix)
     key = letter.shown_key(kafka.topic_prefix)
     if json_:
         told = {"address": str(letter.address), **letter.why, "key": key, "headers": headers}
-        print(json.dumps({**told, "value_as": how, "value": value if how in ("text", "hex") else None}))
+        done = outcome.model_dump(mode="json") if outcome else None
+        shown = value if how in ("text", "hex") else None
+        print(json.dumps({**told, "value_as": how, "value": shown, "outcome": done}, ensure_ascii=False))
         return OK
     for name, text in {"address": str(letter.address), **letter.why, "key": key or ""}.items():
         print(f"{name}: {printable(text)}")
     for name, text in headers.items():
         print(f"header {printable(name)}: {printable(text)}")
+    print(f"done: {printable(outcome.told()) if outcome else 'nothing, it is open'}")
     print(f"value ({how}):\n{printable(value, keep=chr(10))}")
     return OK
-
-
-@dlq.command(name="replay")
-def replay_(address: str, /, *addresses: str, dry_run: Flag = False, yes: Flag = False) -> int:
-    """Send dead letters again, as they came: key, bytes, headers. Exit 6 if some were refused.
-
-    A letter stays in the list. After three replays it is refused: correct it at its source.
-
-    Parameters
-    ----------
-    address
-        topic/partition/offset, as `dlq list` prints it; any number of them.
-    dry_run
-        Only say what would be sent.
-    yes
-        Do not ask. Needed without a terminal.
-    """
-    places = _addresses([address, *addresses])
-    if isinstance(places, str):
-        return usage(places)
-    if not (dry_run or yes or can_ask()):
-        return usage("nobody to ask: add --yes to send them, or --dry-run to see what would be sent")
-    kafka = kafka_settings()
-    from services.ops.kafka_log import KafkaLog
-
-    with KafkaLog(kafka) as log:
-        ready = _ready(log, places)
-        if dry_run:
-            show(
-                ("address", "topic", "partition", "bytes", "replays"),
-                [(place, r.topic, r.partition, len(r.value), dict(r.headers)["dlq_replays"]) for place, r in ready],
-            )
-        elif ready and (yes or agreed(f"Send {len(ready)} dead letter(s) again?")):
-            for place, record in ready:
-                partition, offset = log.send(record)
-                show(("address", "sent as"), [(place, f"{record.topic}/{partition}/{offset}")])
-        elif ready:
-            return failed("nothing was sent")
-    return OK if len(ready) == len(places) else PARTLY if ready else FAILED
-
-
-def _ready(log: "KafkaLog", places: "Sequence[Address]") -> "list[tuple[Address, Replay]]":
-    """What can be sent; says of the others why not."""
-    from services.runtime.errors import Permanent
-
-    ready = []
-    for place in places:
-        letter = _find(log, place)
-        try:
-            if letter is None:
-                raise Permanent(_gone(place))
-            ready.append((place, letter.replay()))
-        except Permanent as error:
-            say(f"error: {error}")
-    return ready
-
-
-def _dead_letter_topics(kafka: "KafkaSettings", asked: str | None) -> list[str]:
-    """The dead-letter topics' names on this broker: all, or that of one topic by any of its names."""
-    from schemas.topics import TOPICS
-
-    return [
-        kafka.topic(topic.dead_letters)
-        for topic in TOPICS
-        if asked is None
-        or asked in {topic.name, kafka.topic(topic), topic.dead_letters.name, kafka.topic(topic.dead_letters)}
-    ]
-
-
-def _letters(kafka: "KafkaSettings", topics: Sequence[str], reason: str | None) -> "Iterator[Letter]":
-    from services.ops.dead_letters import Letter
-    from services.ops.kafka_log import KafkaLog
-
-    with KafkaLog(kafka) as log:
-        for record in log.records(topics):
-            letter = Letter(record)
-            if reason is None or letter.reason == reason:
-                yield letter
 
 
 def _summary(letter: "Letter") -> tuple[object, ...]:
@@ -192,22 +122,8 @@ def _summary(letter: "Letter") -> tuple[object, ...]:
     return str(letter.address), letter.reason, why.get("pointer"), why.get("replays"), died, why.get("group")
 
 
-def _addresses(texts: Sequence[str]) -> "list[Address] | str":
-    """The addresses, each once, or what is wrong with one."""
-    from services.ops.dead_letters import Address, BadAddress
-
-    try:
-        return list(dict.fromkeys(Address.parse(text) for text in texts))
-    except BadAddress as error:
-        return str(error)
-
-
-def _find(log: "KafkaLog", place: "Address") -> "Letter | None":
-    from services.ops.dead_letters import Letter
-
-    record = log.at(place.topic, place.partition, place.offset)
-    return None if record is None else Letter(record)
-
-
-def _gone(place: "Address") -> str:
-    return f"{place}: no letter is there (any more); see `nardialog dlq list`"
+def _told(outcome: "Outcome | None") -> tuple[object, ...]:
+    if outcome is None:
+        return "open", None, None, None, None
+    at = outcome.at.isoformat(timespec="seconds")
+    return str(outcome.done), outcome.by, at, outcome.because or None, outcome.sent_as

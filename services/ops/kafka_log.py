@@ -12,7 +12,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, RetriableError
 
 from schemas.topics import DEAD_LETTER_BYTES
-from services.ops.dead_letters import Replay
+from services.ops.dead_letters import Posting
 from services.runtime.errors import Fault, Transient
 from services.runtime.records import Record, as_read
 from services.runtime.settings import KafkaSettings
@@ -89,7 +89,7 @@ class KafkaLog:
             self._consumer.seek(where, offset)
             return next(self._until({where: end}), None)
 
-    def send(self, replay: Replay) -> tuple[int, int]:
+    def send(self, posting: Posting) -> tuple[int, int]:
         """Sends one record; returns its partition and offset once every replica has it."""
         with self._in_our_words():
             if self._producer is None:
@@ -103,11 +103,11 @@ class KafkaLog:
                 )
                 self._open.callback(self._producer.close, timeout=PATIENCE)
             sent = self._producer.send(
-                replay.topic,
-                value=replay.value,
-                key=replay.key,
-                headers=list(replay.headers),
-                partition=replay.partition,
+                posting.topic,
+                value=posting.value,
+                key=posting.key,
+                headers=list(posting.headers),
+                partition=posting.partition,
             ).get(timeout=PATIENCE)
             return int(sent.partition), int(sent.offset)
 

@@ -4,6 +4,9 @@ Written before the offset is committed, so that a record is either handled or he
 reason are bounded, so that a letter that fails again and again does not grow; what was dead before keeps its first
 reason as `dlq_first_reason`. `dlq_value` says what stands in the letter: the original bytes (`kept`), nothing because
 there were none (`tombstone`), or nothing because they may not be stored (`dropped`).
+
+What was done with a letter is a record of its own behind it in the same partition, known by its header `dlq_outcome`:
+whoever counts letters passes over those. A letter never has that header, because nothing named `dlq_…` is taken over.
 """
 
 from typing import Literal
@@ -13,6 +16,12 @@ from services.runtime.records import Record
 
 KEPT_WITHOUT_VALUE = frozenset({"ce_id", "ce_type", "ce_source", "ce_specversion", "ce_time", "content-type"})
 DETAIL_BYTES = 500
+OUTCOME = "dlq_outcome"
+
+
+def is_outcome(record: Record) -> bool:
+    """Whether a record of a dead-letter topic is no letter, but tells what was done with one."""
+    return any(name == OUTCOME for name, _ in record.headers)
 
 
 def value(record: Record, error: Rejected) -> bytes | None:

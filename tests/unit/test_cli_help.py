@@ -16,9 +16,10 @@ from services.runtime.settings import load
 HEAVY = ("faststream", "aiokafka", "kafka", "shapely", "sqlalchemy", "pyogrio", "numba", "numpy", "pydantic", "jinja2")
 COMMANDS = (
     (), ("match",), ("companies",), ("companies", "import"), ("run",), ("topics",), ("topics", "create"), ("lag",),
-    ("dlq",), ("dlq", "list"), ("dlq", "show"), ("dlq", "replay"), ("deliveries",), ("sending",), ("doctor",),
-    ("schemas",), ("schemas", "export"), ("keys", "new"), ("case",), ("case", "validate"), ("case", "submit"),
-    ("case", "withdraw"), ("case", "list"), ("case", "release"), ("case", "undo"),
+    ("dlq",), ("dlq", "list"), ("dlq", "show"), ("dlq", "replay"), ("dlq", "discard"),
+    ("deliveries",), ("sending",), ("doctor",), ("schemas",), ("schemas", "export"), ("keys", "new"),
+    ("case",), ("case", "validate"), ("case", "submit"), ("case", "withdraw"), ("case", "list"), ("case", "release"),
+    ("case", "undo"),
 )  # fmt: skip
 
 
