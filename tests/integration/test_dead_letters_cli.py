@@ -41,7 +41,7 @@ def bury(
     """A dead letter as the runtime writes it, of a record that stood in partition 1. Returns the last one's address."""
     headers = (*HEADERS, ("dlq_replays", str(replays).encode()))
     record = Record(topic, 1, 7, b"0162/s/EX-1", value, headers, 1_700_000_000_000)
-    letter = dead_letters.headers(record, Rejected(reason, "send JSON", "/title"), "matcher")
+    letter = dead_letters.headers(record, Rejected(reason, "send JSON", "/title", drop_value=not value), "matcher")
     producer: Any = KafkaProducer(bootstrap_servers=kafka.bootstrap)
     for _ in range(copies):
         future = producer.send(f"{topic}.dlq", value=value, key=record.key, headers=letter, partition=0)
