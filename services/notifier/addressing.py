@@ -90,8 +90,12 @@ class Addressing:
     async def _end(
         self, connection: AsyncConnection, rows: Sequence[Row[Any]], state: DeliveryState, code: str, now: datetime
     ) -> None:
-        await _set_states(connection, {row.invitation_id: state.value for row in rows})
-        await self._outbox.deliveries(connection, [_ended(row, state, code, now) for row in rows])
+        left = await _left(connection, [row.invitation_id for row in rows])
+        ended = [row for row in rows if row.invitation_id not in left]
+        await _set_states(
+            connection, {row.invitation_id: state.value for row in ended} | dict.fromkeys(left, "addressed")
+        )
+        await self._outbox.deliveries(connection, [_ended(row, state, code, now) for row in ended])
 
     async def _address(
         self, connection: AsyncConnection, round_: Round, rows: Sequence[Row[Any]], now: datetime
@@ -105,6 +109,7 @@ class Addressing:
         chosen: list[tuple[Row[Any], Choice]] = []
         for row, event in invited:
             chosen += _choices(decided, round_, row, event, contacts.get(event.recipient_id, []), known, now)
+        await _keep_left(connection, decided)
         await self._to_messages(connection, decided, round_, chosen, now)
         await self._write(connection, decided)
 
@@ -120,7 +125,12 @@ class Addressing:
         there = await _messages_there(connection, round_.round_id, indexes)
         carried = await store.links(connection, list(there.values()))
         stops = await store.stops(connection, indexes)
+        leaving = {row.invitation_id for row, choice in chosen if _is_leaving(there.get(choice.reach.address_index))}
+        for waiting in leaving:
+            del decided.states[waiting]  # decided when the call has ended
         for row, choice in chosen:
+            if row.invitation_id in leaving:
+                continue
             link = Link(row.invitation_id, row.recipient_id, row.state, row.body)
             message = there.get(choice.reach.address_index)
             if message is not None and _has_left(message):
@@ -153,7 +163,7 @@ class Addressing:
             "state": "suppressed" if stop else "pending",
             "urgent": urgent,
             "due": micros(next_open(choice.channel, now, self._windows, urgent=urgent)),
-            "attempts": 0,
+            "attempts": there.attempts if there else 0,
             "unknowns": 0,
             "resent_unknown": 0,
             "address_encrypted": b"" if stop and stop.kind == "erased" else choice.reach.address_encrypted,
@@ -218,6 +228,11 @@ def _alive(event: Invitation, known: Mapping[str, Company]) -> set[str]:
     return {place for place in everywhere if place in known and known[place].status == "active"}
 
 
+def _is_leaving(message: Message | None) -> bool:
+    """Whether a provider is being called at this moment: what comes now may still be on the next bytes, or too late."""
+    return message is not None and message.state == "sending"
+
+
 def _has_left(message: Message) -> bool:
     """Whether its bytes are fixed, or its end decided. One called off before its intent is reopened."""
     return message.intent_at is not None or message.state not in (*store.WAITING, "cancelled")
@@ -252,6 +267,26 @@ def _ended(row: Row[Any], state: DeliveryState, code: str, now: datetime) -> Del
         recipient_id=row.recipient_id,
         revision=row.revision,
     )
+
+
+async def _keep_left(connection: AsyncConnection, decided: _Decided) -> None:
+    """An invitation that was revised after it left stays what it was, whatever its addresses came to since."""
+    left = await _left(connection, [event.invitation_ids[0] for event in decided.events])
+    decided.states |= dict.fromkeys(left, "addressed")
+    decided.events = [event for event in decided.events if event.invitation_ids[0] not in left]
+
+
+async def _left(connection: AsyncConnection, invitations: Sequence[str]) -> set[str]:
+    """Those of these invitations that are on a message with an intent: they left, or may have."""
+    found: set[str] = set()
+    for chunk in chunks(sorted(invitations)):
+        rows = await connection.execute(
+            select(MESSAGE_INVITATIONS.c.invitation_id)
+            .join(MESSAGES, MESSAGES.c.message_id == MESSAGE_INVITATIONS.c.message_id)
+            .where(MESSAGE_INVITATIONS.c.invitation_id.in_(chunk), MESSAGES.c.intent_at.is_not(None))
+        )
+        found |= set(rows.scalars())
+    return found
 
 
 async def _admitted(connection: AsyncConnection, round_id: str, before: datetime) -> Sequence[Row[Any]]:

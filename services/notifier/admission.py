@@ -1,7 +1,8 @@
 """Invitations are admitted into the ledger and committed; nothing is sent from here.
 
-Each (id, revision) takes effect once: a replay changes nothing, a higher revision updates what has not left. *Revoked*
-cancels what has not left; *issued* after *revoked* reopens it.
+Each (id, revision) takes effect once: a replay changes nothing, and neither does a lower revision or a lower basis. A
+newer one updates what has not left; of what has left only the content that its page shows. *Revoked* cancels what has
+not left; *issued* after *revoked* reopens it.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.delivery import DeliveryState
 from schemas.invitation import INVITATION_CHANGED, Invitation, InvitationState
 from services.notifier.ledger.events import Outbox, invitation_ended
+from services.notifier.ledger.store import chunks
 from services.notifier.ledger.tables import INVITATIONS, MESSAGE_INVITATIONS, MESSAGES
 from services.runtime.clock import Clock
 from services.runtime.errors import Rejected
@@ -45,7 +47,7 @@ class Admission:
         newest: dict[str, Invitation] = {}
         for record in records:
             event = await self._read(record)
-            if event and (event.invitation_id not in newest or newest[event.invitation_id].revision < event.revision):
+            if event and (event.invitation_id not in newest or _newer(event, newest[event.invitation_id])):
                 newest[event.invitation_id] = event
         events = [newest[key] for key in sorted(newest)]
         for start in range(0, len(events), _CHUNK):
@@ -64,12 +66,11 @@ class Admission:
 
     async def _admit(self, connection: AsyncConnection, events: Sequence[Invitation]) -> None:
         ids = [event.invitation_id for event in events]
-        columns = (INVITATIONS.c.invitation_id, INVITATIONS.c.revision, INVITATIONS.c.state)
-        known_rows = await connection.execute(
-            select(*columns).where(INVITATIONS.c.invitation_id.in_(ids)).with_for_update()
-        )
-        known = {row.invitation_id: row for row in known_rows}
-        fresh = [e for e in events if e.invitation_id not in known or known[e.invitation_id].revision < e.revision]
+        columns = (INVITATIONS.c.invitation_id, INVITATIONS.c.body)
+        in_order = select(*columns).where(INVITATIONS.c.invitation_id.in_(ids)).order_by(INVITATIONS.c.invitation_id)
+        known_rows = await connection.execute(in_order.with_for_update())
+        known = {row.invitation_id: Invitation.model_validate_json(row.body, extra="ignore") for row in known_rows}
+        fresh = [e for e in events if e.invitation_id not in known or _newer(e, known[e.invitation_id])]
         changed = [event.invitation_id for event in fresh if event.invitation_id in known]
         left = await _unlink(connection, changed)
         rows = [self._row(event) for event in fresh]
@@ -106,17 +107,27 @@ class Admission:
         }
 
 
+def _newer(event: Invitation, known: Invitation) -> bool:
+    """Neither the revision nor the basis may fall, and one of them must rise."""
+    order, before = (event.revision, event.basis.order), (known.revision, known.basis.order)
+    return order != before and order[0] >= before[0] and order[1] >= before[1]
+
+
 async def _unlink(connection: AsyncConnection, changed: Sequence[str]) -> set[str]:
     """Takes changed invitations off messages that have no intent yet: addressing decides anew. Returns those that are
-    on a message with an intent: they left, or may have.
+    on a message with an intent: they left, or may have. The messages are locked against a sender that is about to
+    write one.
     """
     if not changed:
         return set()
-    open_messages = select(MESSAGES.c.message_id).where(MESSAGES.c.intent_at.is_(None))
-    await connection.execute(
-        delete(MESSAGE_INVITATIONS)
-        .where(MESSAGE_INVITATIONS.c.invitation_id.in_(changed))
-        .where(MESSAGE_INVITATIONS.c.message_id.in_(open_messages))
-    )
+    on = select(MESSAGE_INVITATIONS.c.message_id).where(MESSAGE_INVITATIONS.c.invitation_id.in_(changed))
+    carrying = select(MESSAGES.c.message_id, MESSAGES.c.intent_at).where(MESSAGES.c.message_id.in_(on))
+    rows = (await connection.execute(carrying.order_by(MESSAGES.c.message_id).with_for_update())).all()
+    for chunk in chunks([row.message_id for row in rows if row.intent_at is None]):
+        await connection.execute(
+            delete(MESSAGE_INVITATIONS)
+            .where(MESSAGE_INVITATIONS.c.invitation_id.in_(changed))
+            .where(MESSAGE_INVITATIONS.c.message_id.in_(chunk))
+        )
     links = select(MESSAGE_INVITATIONS.c.invitation_id).where(MESSAGE_INVITATIONS.c.invitation_id.in_(changed))
     return set((await connection.execute(links)).scalars())

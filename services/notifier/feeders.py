@@ -24,6 +24,7 @@ from services.notifier.ledger.tables import (
     MESSAGES,
     ROUNDS,
     SUPPRESSIONS,
+    sortable,
 )
 from services.runtime.clock import Clock
 from services.runtime.errors import Rejected
@@ -38,7 +39,7 @@ GROUP: Final = "notifier-tables"
 
 
 class RoundFeed:
-    """`rounds`: the newest record of each; its one owner in the matcher orders them by basis."""
+    """`rounds`: the newest record of each; one with a lower basis than what is known never takes its place."""
 
     table = ROUNDS
 
@@ -46,7 +47,12 @@ class RoundFeed:
         event: Round | None = keyed_event(record, {ROUND_CHANGED: Round}, "se.nardialog.round.", "round_id")
         if event is None:
             return None
-        return {"round_id": event.round_id, "state": event.state.value, "body": event.model_dump_json()}
+        return {
+            "round_id": event.round_id,
+            "state": event.state.value,
+            "basis": sortable(event.basis),
+            "body": event.model_dump_json(),
+        }
 
     async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
         return
@@ -148,7 +154,9 @@ class SuppressionFeed:
             "round_id": event.round_id,
             "case_key": event.case_key,
             "case_type": event.case_type,
+            "basis": sortable(event.basis) if event.basis else None,
             "lifted": event.lifted,
+            "at": micros(event.at),
         }
 
     async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -223,8 +223,9 @@ class Sender:
         to_send = await self._resolve(channel, claimed)
         few = self._options.parallel * _AHEAD
         for start in range(0, len(to_send), few):
-            if intended := await self._intend(to_send[start : start + few]):
-                await self._send(channel, await self._announced(intended))
+            intended = await self._intend(to_send[start : start + few])
+            if intended[0]:
+                await self._send(channel, await self._announced(*intended))
         await self._outbox.flush()
 
     async def _resolve(self, channel: Channel, claimed: Sequence[Message]) -> list[Message]:
@@ -248,8 +249,10 @@ class Sender:
             return None
         return await channel.look_up(self._outgoing(message, message.body_encrypted, message.intent_at))
 
-    async def _intend(self, messages: Sequence[Message]) -> list[Message]:
-        """Composes what may leave and commits bytes and intent; the rest ends, or waits, with its reason."""
+    async def _intend(self, messages: Sequence[Message]) -> tuple[list[Message], _Facts]:
+        """Composes what may leave and commits bytes and intent; the rest ends, or waits, with its reason. Returns also
+        what was known then.
+        """
         now = self._clock.now()
         async with self._database.transaction() as connection:
             held = await store.still_held(connection, messages, self._owner)
@@ -264,7 +267,7 @@ class Sender:
             await store.record_intents(connection, composed, now)
             told = [message for message, _ in composed]
             await store.tell(connection, self._outbox, told, DeliveryState.COMPOSED, "ok", now, linked=facts.links)
-        return told
+        return told, facts
 
     async def _sift(
         self, connection: AsyncConnection, held: Sequence[Message], facts: _Facts, now: datetime, *, waiting: _Waiting
@@ -303,27 +306,34 @@ class Sender:
         invitations = [link.invitation() for link in _live(facts, message)]
         return self._composer.compose(draft, facts.rounds[message.round_id], invitations, companies)
 
-    async def _announced(self, intended: Sequence[Message]) -> list[Message]:
+    async def _announced(self, intended: Sequence[Message], written: _Facts) -> list[Message]:
         """Tells that the messages are composed and looks once more. When that fails, nothing has been called: the
         intent is taken back, so that a broker that is down makes no outcome unknown.
         """
         try:
             await self._outbox.flush()
             await self._tables.caught_up()
-            return await self._look_once_more(intended)
+            return await self._look_once_more(intended, written)
         except BaseException:
             async with self._database.transaction() as connection:
                 held = await store.still_held(connection, intended, self._owner, state="sending")
                 await store.put_back(connection, held, self._clock.now())
             raise
 
-    async def _look_once_more(self, intended: Sequence[Message]) -> list[Message]:
-        """What was said while the messages were composed still stops them: nothing has been called."""
+    async def _look_once_more(self, intended: Sequence[Message], written: _Facts) -> list[Message]:
+        """What was said while the messages were composed still stops or changes them: nothing has been called."""
         now = self._clock.now()
         async with self._database.transaction() as connection:
             held = await store.still_held(connection, intended, self._owner, state="sending")
             facts = await _facts(connection, held)
             going = await self._sift(connection, held, facts, now, waiting=store.put_back)
+            stale = [
+                message
+                for message in going
+                if not message.repeats and _carried(facts, message) != _carried(written, message)
+            ]
+            await store.put_back(connection, stale, now)
+            going = [message for message in going if message not in stale]
             await store.renew(connection, self._owner, self._held, now + self._options.lease)
         return going
 
@@ -395,13 +405,15 @@ class Sender:
         elif outcome.state is State.NOT_SENT:
             until = self._breakers[message.channel].until or now
             state = "unknown" if message.repeats else "retry"
-            await store.transition(connection, message, state, code=outcome.code, due=micros(until))
+            await store.transition(
+                connection, message, state, code=outcome.code, due=micros(until), **_unwritten(message)
+            )
         elif outcome.state is State.RETRY and (due := self._next(message, outcome, now)):
             await store.tell(
                 connection, self._outbox, [message], DeliveryState.RETRY, outcome.code, now, detail=outcome.detail
             )
-            counted = message.attempts + 1
-            await store.transition(connection, message, "retry", code=outcome.code, due=micros(due), attempts=counted)
+            values = {"code": outcome.code, "due": micros(due), "attempts": message.attempts + 1}
+            await store.transition(connection, message, "retry", **values, **_unwritten(message))
         else:
             await self._failed(connection, message, outcome, now)
 
@@ -452,7 +464,9 @@ class Sender:
         if message.repeats and state is not DeliveryState.FAILED:
             state, code = DeliveryState.FAILED, "unknown_outcome"
         await store.tell(connection, self._outbox, [message], state, code, self._clock.now(), detail=detail)
-        emptied = {"address_encrypted": b"", "body_encrypted": None} if code == "erased" else {}
+        emptied: dict[str, Any] = _unwritten(message) if state is DeliveryState.CANCELLED else {}
+        if code == "erased":
+            emptied = {"address_encrypted": b"", "body_encrypted": None}
         await store.transition(connection, message, state.value, code=code, attempts=message.attempts + 1, **emptied)
 
     def _outgoing(self, message: Message, body: bytes, intent_at: datetime | None) -> Outgoing:
@@ -477,8 +491,22 @@ async def _companies(connection: AsyncConnection, messages: Sequence[Message], f
     return await store.companies(connection, {place.workplace_id for i in invitations for place in i.workplaces})
 
 
+def _unwritten(message: Message) -> dict[str, Any]:
+    """What was surely not taken has not left: its next bytes are made of what is known then. Where an attempt's outcome
+    stayed unknown the bytes stay, for a resend must be the same.
+    """
+    return {} if message.repeats else {"intent_at": None, "body_encrypted": None}
+
+
 def _live(facts: _Facts, message: Message) -> list[Link]:
-    return [link for link in facts.links.get(message.message_id, ()) if link.state == "addressed"]
+    """The invitations that it is sent for, those too that were revised since the intent and are not addressed anew."""
+    links = facts.links.get(message.message_id, ())
+    return [link for link in links if link.state in ("addressed", "admitted")]
+
+
+def _carried(facts: _Facts, message: Message) -> list[tuple[str, str]]:
+    """What a message's words are made of."""
+    return [(link.invitation_id, link.body) for link in _live(facts, message)]
 
 
 def _verdict(message: Message, facts: _Facts, now: datetime) -> _Verdict | None:

@@ -90,8 +90,8 @@ class Plain:
         self, draft: Draft, round_: Round, invitations: Sequence[Invitation], companies: Mapping[str, Company]
     ) -> bytes:
         ids = [invitation.invitation_id for invitation in invitations]
-        names = sorted(company.name for company in companies.values())
-        return json.dumps({"ids": ids, "at": draft.at.isoformat(), "names": names}).encode()
+        places = [place.workplace_id for invitation in invitations for place in invitation.workplaces]
+        return json.dumps({"ids": ids, "at": draft.at.isoformat(), "places": places}).encode()
 
 
 class House:
@@ -298,12 +298,64 @@ async def test_a_stop_between_composing_and_calling_is_obeyed(house: House) -> N
 async def test_an_undone_round_waits_and_goes_when_it_is_released_again(house: House) -> None:
     await house.round()
     await house.reachable()
-    await house.stop_all(kind="undone", scope="round", round_id=ROUND_ID, basis={"case_version": 1})
+    await house.stop_all(kind="undone", scope="round", round_id=ROUND_ID, basis=ROUND["basis"])
     await house.sender.turn()
     assert not house.email.accepted
-    await house.stop_all(kind="undone", scope="round", round_id=ROUND_ID, basis={"case_version": 1}, lifted=True)
+    await house.stop_all(kind="undone", scope="round", round_id=ROUND_ID, basis=ROUND["basis"], lifted=True)
     await house.sender.turn()
     assert len(house.email.accepted) == 1
+
+
+async def test_a_release_with_a_higher_basis_is_not_held_by_the_undo_before_it(house: House) -> None:
+    await house.round()
+    await house.reachable()
+    await house.stop_all(kind="undone", scope="round", round_id=ROUND_ID, basis={"case_version": 1, "decision": 9})
+    await house.sender.turn()
+    assert not house.email.accepted
+    await house.round(basis={"case_version": 1, "decision": 10})
+    await house.sender.turn()
+    assert len(house.email.accepted) == 1
+
+
+async def test_a_round_released_before_the_undo_was_read_is_not_held_by_it(house: House) -> None:
+    await house.round(basis={"case_version": 1, "decision": 2})
+    await house.reachable()
+    await house.stop_all(kind="undone", scope="round", round_id=ROUND_ID, basis={"case_version": 1, "decision": 1})
+    await house.sender.turn()
+    assert len(house.email.accepted) == 1
+
+
+async def test_a_round_is_held_that_was_undone_while_its_message_was_composed(house: House) -> None:
+    await house.round()
+    await house.reachable()
+
+    async def undo() -> None:
+        await house.stop_all(kind="undone", scope="round", round_id=ROUND_ID, basis=ROUND["basis"])
+
+    house.tables.at[house.tables.looks + 3] = undo
+    await house.sender.turn()
+    assert not house.email.accepted
+    assert house.states() == ["composed"]
+    assert [message.state for message in await house.messages()] == ["pending"]
+
+
+async def test_an_undo_that_comes_late_does_not_take_the_place_of_its_lifting(house: House) -> None:
+    held = {"kind": "undone", "scope": "round", "round_id": ROUND_ID, "basis": ROUND["basis"]}
+    await house.round()
+    await house.reachable()
+    await house.stop_all(**held, lifted=True, at=MONDAY + timedelta(seconds=1))
+    await house.stop_all(**held)
+    await house.sender.turn()
+    assert len(house.email.accepted) == 1
+
+
+async def test_a_round_with_a_lower_basis_does_not_take_the_place_of_a_newer_one(house: House) -> None:
+    await house.round(basis={"case_version": 2}, state="withdrawn")
+    await house.round(basis={"case_version": 1}, state="open")
+    await house.reachable()
+    await house.sender.turn()
+    assert not house.email.accepted
+    assert house.states() == ["cancelled"]
 
 
 async def test_a_withdrawn_round_cancels_what_waits(house: House) -> None:
@@ -380,6 +432,167 @@ async def test_a_revoked_invitation_is_cancelled_and_an_issued_one_after_it_reop
     await house.invite("r1", "w-r1", revision=3)
     await house.sender.turn()
     assert len(house.email.accepted) == 1
+
+
+def words(sent: Sent) -> list[str]:
+    """The workplaces that the bytes were made of."""
+    return list(json.loads(sent.body)["places"])
+
+
+def places(*names: str) -> list[dict[str, Any]]:
+    return [{**INVITATION["workplaces"][0], "workplace_id": name} for name in names]  # type: ignore[index]
+
+
+async def test_a_revision_before_the_message_leaves_is_what_it_says(house: House) -> None:
+    await house.round(opened_at=MONDAY)
+    await house.reachable()
+    await house.company("w2", "r1")
+    await house.sender.turn()
+    await house.invite("r1", "w-r1", revision=2, state="revised", workplaces=places("w2"))
+    house.clock.moment += timedelta(seconds=700)
+    await house.sender.turn()
+    assert [words(sent) for sent in house.email.accepted] == [["w2"]]
+    assert house.states() == ["composed", "sent"]
+
+
+async def test_a_revision_after_the_message_left_sends_and_tells_nothing_again(house: House) -> None:
+    await house.round()
+    await house.reachable()
+    await house.sender.turn()
+    await house.company("w-r1", "r1", status="closed")
+    for revision, state in ((2, "revised"), (3, "revoked"), (4, "issued")):
+        await house.invite("r1", "w-r1", revision=revision, state=state)
+        await house.sender.turn()
+    assert len(house.email.accepted) == 1
+    assert house.states() == ["composed", "sent"]
+    assert await house.invitation_states() == {"addressed": 1}
+
+
+async def test_a_revision_past_its_expiry_of_what_left_is_not_said_to_have_expired(house: House) -> None:
+    await house.round()
+    await house.reachable()
+    await house.sender.turn()
+    await house.invite("r1", "w-r1", revision=2, state="revised", expires_at=MONDAY - timedelta(seconds=1))
+    await house.sender.turn()
+    assert house.states() == ["composed", "sent"]
+
+
+async def test_a_revision_of_a_message_that_was_not_accepted_is_what_the_next_try_says(house: House) -> None:
+    await house.round()
+    await house.reachable()
+    await house.company("w2", "r1")
+    house.email.will(Outcome(State.RETRY, "greylisted"))
+    await house.sender.turn()
+    await house.invite("r1", "w-r1", revision=2, state="revised", workplaces=places("w2"))
+    await house.sender.turn()
+    house.clock.moment += timedelta(minutes=5)
+    await house.sender.turn()
+    assert [words(sent) for sent in house.email.accepted] == [["w2"]]
+
+
+@pytest.mark.parametrize("state", ["revised", "issued"])
+async def test_a_revision_between_composing_and_calling_is_what_leaves(house: House, state: str) -> None:
+    await house.round()
+    await house.reachable()
+    await house.company("w2", "r1")
+
+    async def revise() -> None:
+        [message] = await house.messages()
+        assert message.state == "sending"
+        await house.invite("r1", "w-r1", revision=2, state=state, workplaces=places("w2"))
+
+    house.tables.at[house.tables.looks + 3] = revise
+    for _ in range(3):
+        await house.sender.turn()
+    assert [words(sent) for sent in house.email.accepted] == [["w2"]]
+    assert "cancelled" not in house.states()
+
+
+async def test_one_of_two_revoked_between_composing_and_calling_is_not_on_what_leaves(house: House) -> None:
+    await house.round(counts={"invitations": 2})
+    await house.reachable("r1")
+    kept = await house.reachable("r2")
+
+    async def revoke() -> None:
+        await house.invite("r1", "w-r1", revision=2, state="revoked")
+
+    house.tables.at[house.tables.looks + 3] = revoke
+    await house.sender.turn()
+    await house.sender.turn()
+    [sent] = house.email.accepted
+    assert json.loads(sent.body)["ids"] == [kept]
+
+
+async def test_a_message_whose_only_invitation_was_revoked_after_composing_is_reopened_when_it_is_issued(
+    house: House,
+) -> None:
+    await house.round()
+    await house.reachable()
+
+    async def revoke() -> None:
+        await house.invite("r1", "w-r1", revision=2, state="revoked")
+
+    house.tables.at[house.tables.looks + 3] = revoke
+    await house.sender.turn()
+    assert not house.email.accepted
+    assert house.states() == ["composed", "cancelled"]
+    [before] = await house.messages()
+    await house.invite("r1", "w-r1", revision=3)
+    await house.sender.turn()
+    assert len(house.email.accepted) == 1
+    [after] = await house.messages()
+    assert (after.number, after.state) == (before.number, "sent")
+
+
+async def test_a_revision_after_an_unknown_outcome_leaves_the_bytes_as_they_were(house: House) -> None:
+    await house.round()
+    await house.reachable()
+    await house.company("w2", "r1")
+    house.email.will(Outcome(State.UNKNOWN, "connection_lost"))
+    await house.sender.turn()
+    await house.invite("r1", "w-r1", revision=2, state="revised", workplaces=places("w2"))
+    await house.sender.deliver("email")
+    first, second = house.email.accepted
+    assert first.body == second.body
+
+
+async def test_an_invitation_that_comes_while_its_address_is_being_called_waits_for_the_outcome(house: House) -> None:
+    await house.round()
+    await house.reachable("r1")
+
+    async def another() -> None:
+        await house.invite("r1", "w-r1", revision=2, state="revoked")
+        await house.reachable("r2")
+        await house.sender.plan()
+        assert (await house.invitation_states())["admitted"] == 1
+
+    house.tables.at[house.tables.looks + 3] = another
+    await house.sender.turn()
+    await house.sender.turn()
+    [sent] = house.email.accepted
+    assert json.loads(sent.body)["ids"] == [invitation_id(ROUND_ID, "r2")]
+
+
+async def test_of_two_invitations_to_an_address_the_one_that_is_not_revoked_goes(house: House) -> None:
+    await house.round(counts={"invitations": 2}, opened_at=MONDAY)
+    await house.reachable("r1")
+    kept = await house.reachable("r2")
+    await house.sender.turn()
+    await house.invite("r1", "w-r1", revision=2, state="revoked")
+    house.clock.moment += timedelta(seconds=700)
+    await house.sender.turn()
+    [sent] = house.email.accepted
+    assert json.loads(sent.body)["ids"] == [kept]
+
+
+async def test_an_invitation_with_a_lower_basis_changes_nothing_whatever_its_revision(house: House) -> None:
+    await house.round(basis={"case_version": 2})
+    await house.company("w-r1", "r1")
+    await house.contact("r1", "anna@exempel.test")
+    await house.invite("r1", "w-r1", basis={"case_version": 2})
+    await house.invite("r1", "w-r1", basis={"case_version": 1}, revision=2, state="revoked")
+    await house.sender.turn()
+    assert house.states() == ["composed", "sent"]
 
 
 async def test_a_round_older_than_the_invitation_is_not_rendered_from(house: House) -> None:

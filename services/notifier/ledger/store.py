@@ -37,6 +37,13 @@ WAITING: Final = ("pending", "retry")
 ENDED_ROUNDS: Final = ("closed", "withdrawn", "silent")
 PAUSE: Final = "sending_paused"
 _CHUNK: Final = 500
+_HELD_ROUNDS: Final = (
+    select(ROUNDS.c.round_id)
+    .join(SUPPRESSIONS, SUPPRESSIONS.c.round_id == ROUNDS.c.round_id)
+    .where(SUPPRESSIONS.c.scope == "round", SUPPRESSIONS.c.lifted.is_(False))
+    .where(ROUNDS.c.basis <= SUPPRESSIONS.c.basis)
+)
+"""Rounds not newer than the undo or withdrawal that names them: the next release has a higher basis and is free."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +92,10 @@ async def claim(
 ) -> list[Message]:
     """Leases due messages of one channel, urgent first, skipping those that another notifier holds."""
     at = micros(now)
-    undone = select(SUPPRESSIONS.c.round_id).where(SUPPRESSIONS.c.scope == "round", SUPPRESSIONS.c.lifted.is_(False))
     may_leave = and_(
         MESSAGES.c.state.in_(WAITING),
         MESSAGES.c.round_id.in_(select(ROUNDS.c.round_id).where(ROUNDS.c.state == "open")),
-        MESSAGES.c.round_id.not_in(undone.where(SUPPRESSIONS.c.round_id.is_not(None))),
+        MESSAGES.c.round_id.not_in(_HELD_ROUNDS),
     )
     rows = await connection.execute(
         select(MESSAGES)
@@ -251,12 +257,8 @@ async def stops(connection: AsyncConnection, indexes: Iterable[str]) -> dict[str
 
 
 async def undone_rounds(connection: AsyncConnection, ids: Iterable[str]) -> set[str]:
-    """Those of these rounds that were undone or withdrawn at a page, whatever the round itself says by now."""
-    rows = await connection.execute(
-        select(SUPPRESSIONS.c.round_id)
-        .where(SUPPRESSIONS.c.scope == "round", SUPPRESSIONS.c.lifted.is_(False))
-        .where(SUPPRESSIONS.c.round_id.in_(sorted(set(ids))))
-    )
+    """Those of these rounds that an undo or a withdrawal made at a page holds, whatever the round itself says."""
+    rows = await connection.execute(_HELD_ROUNDS.where(ROUNDS.c.round_id.in_(sorted(set(ids)))))
     return set(rows.scalars())
 
 

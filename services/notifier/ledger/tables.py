@@ -1,7 +1,8 @@
 """The ledger's tables. Moments are whole microseconds since 1970 UTC, so that both databases compare them alike.
 
-The unique key (round, address, kind) is what keeps the promise of one first message per address and round. What is
-personal (address, bytes of a message) is encrypted; the keyed index finds it.
+A basis is forty digits, whose order as text is its order. The unique key (round, address, kind) is what keeps the
+promise of one first message per address and round. What is personal (address, bytes of a message) is encrypted; the
+keyed index finds it.
 """
 
 from pathlib import Path
@@ -21,19 +22,29 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from services.runtime.store.feeding import positions_table
+from schemas.types import Basis
+from services.runtime.store.feeding import NEWER, positions_table
 from services.runtime.store.outbox import outbox_table
 
 METADATA: Final = MetaData()
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 
 POSITIONS: Final = positions_table(METADATA)
+
+
+def sortable(basis: Basis) -> str:
+    """A basis as both databases compare it."""
+    return "".join(f"{part:010d}" for part in basis.order)
+
+
 ROUNDS: Final = Table(
     "rounds",
     METADATA,
     Column("round_id", String(80), primary_key=True),
     Column("state", String(20), nullable=False),
+    Column("basis", String(40), nullable=False),
     Column("body", Text, nullable=False),
+    info={NEWER: "basis"},
 )
 COMPANIES: Final = Table(
     "companies",
@@ -67,7 +78,10 @@ SUPPRESSIONS: Final = Table(
     Column("round_id", String(80), index=True),
     Column("case_key", String(210)),
     Column("case_type", String(60)),
+    Column("basis", String(40)),
     Column("lifted", Boolean, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    info={NEWER: "at"},
 )
 INVITATIONS: Final = Table(
     "invitations",
