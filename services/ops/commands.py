@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from cyclopts import App
 
-from services.ops.terminal import NOT_MET, OK, Json, kafka_settings, rows, say
+from services.ops.options import Json, kafka_settings
+from services.runtime.terminal import NOT_MET, OK, say, show
 
 if TYPE_CHECKING:  # help must not wait for Kafka's client
     from schemas.topics import Topic
@@ -68,7 +69,7 @@ def doctor(*, json_: Json = False) -> int:
     else:
         checks += [("kafka", "ok", where)]
         checks += [("topics", "failed", str(problem)) for problem in problems] or [("topics", "ok", "as wanted")]
-    rows(("check", "state", "words"), checks, json_)
+    show(("check", "state", "words"), checks, as_json=json_)
     return NOT_MET if any(state == "failed" for _, state, _ in checks) else OK
 
 

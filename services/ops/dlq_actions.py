@@ -12,22 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 from cyclopts import Parameter
 from cyclopts.types import PositiveInt
 
-from services.ops.terminal import (
-    ASKED_TWICE,
-    FAILED,
-    OK,
-    PARTLY,
-    Flag,
-    Json,
-    agreed,
-    answer,
-    can_ask,
-    failed,
-    kafka_settings,
-    rows,
-    say,
-    usage,
-)
+from services.ops.options import Flag, Json, kafka_settings
+from services.runtime.terminal import FAILED, OK, PARTLY, agreed, answer, can_ask, failed, say, show, usage
 
 if TYPE_CHECKING:  # help must not wait for Kafka's client
     from services.ops.dead_letters import Address, Letter, Posting
@@ -36,6 +22,8 @@ if TYPE_CHECKING:  # help must not wait for Kafka's client
     from services.runtime.settings import KafkaSettings
 
 Max = Annotated[PositiveInt | None, Parameter(name="--max")]
+ASKED_TWICE: Final = 50
+"""More than so many at once, and the number itself has to be said."""
 WOULD_SEND: Final = ("address", "topic", "partition", "key", "headers", "dropped", "bytes")
 
 
@@ -238,7 +226,7 @@ def _carry_out(box: "Letterbox", ready: Sequence[Step], said: "Account", *, as_j
         for step in ready:
             done.append((str(step.letter.address), str(said.done), box.close(step.letter, said, step.posting)))
     finally:
-        rows(("address", "done", "sent_as"), done, as_json)
+        show(("address", "done", "sent_as"), done, as_json=as_json)
 
 
 def _would(ready: Sequence[Step], kafka: "KafkaSettings", *, as_json: bool) -> None:
@@ -246,10 +234,10 @@ def _would(ready: Sequence[Step], kafka: "KafkaSettings", *, as_json: bool) -> N
     keys = {step.letter.address: step.letter.shown_key(kafka.topic_prefix) for step in ready}
     sent = [_sending(one.letter, one.posting, keys[one.letter.address]) for one in ready if one.posting]
     if sent:
-        rows(WOULD_SEND, sent, as_json)
+        show(WOULD_SEND, sent, as_json=as_json)
     else:
         left = [(str(one.letter.address), one.letter.reason, keys[one.letter.address]) for one in ready]
-        rows(("address", "reason", "key"), left, as_json)
+        show(("address", "reason", "key"), left, as_json=as_json)
 
 
 def _sending(letter: "Letter", posting: "Posting", key: str | None) -> tuple[object, ...]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from cyclopts import App, Parameter
 from cyclopts.types import PositiveInt
 
-from services.ops.listing import printable
-from services.ops.terminal import OK, Json, failed, kafka_settings, rows, usage
+from services.ops.options import Json, kafka_settings
+from services.runtime.terminal import OK, failed, printable, show, usage
 
 if TYPE_CHECKING:  # help must not wait for Kafka's client
     from services.ops.dead_letters import Letter
@@ -62,13 +62,13 @@ def list_(
         found = [item for item in box.filed(wanted, reason) if all_ or item.outcome is None]
     if by is not None:
         counts = Counter((item.letter.record.topic, item.letter.reason) for item in found)
-        rows(("topic", "reason", "letters"), [(*key, count) for key, count in counts.most_common()], json_)
+        show(("topic", "reason", "letters"), [(*key, count) for key, count in counts.most_common()], as_json=json_)
         return OK
     newest = nlargest(limit, found, key=lambda item: item.letter.record.timestamp)
     if all_:
-        rows(WITH_OUTCOME, [(*_summary(item.letter), *_told(item.outcome)) for item in newest], json_)
+        show(WITH_OUTCOME, [(*_summary(item.letter), *_told(item.outcome)) for item in newest], as_json=json_)
     else:
-        rows(LISTED, [_summary(item.letter) for item in newest], json_)
+        show(LISTED, [_summary(item.letter) for item in newest], as_json=json_)
     return OK
 
 

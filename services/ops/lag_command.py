@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from cyclopts import Parameter
 from cyclopts.types import PositiveFloat
 
-from services.ops.listing import rich_table, show
-from services.ops.terminal import NOT_MET, OK, Flag, Json, kafka_settings, say
+from services.ops.options import Flag, Json, kafka_settings
+from services.runtime.terminal import NOT_MET, OK, rich_table, say, show
 
 if TYPE_CHECKING:  # help must not wait for Kafka's client
     from services.ops.kafka_log import KafkaLog

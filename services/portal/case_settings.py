@@ -1,18 +1,9 @@
 """What the commands for cases read from the environment: the broker, the dialogue model, where places may lie."""
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from services.runtime.installation import ModelSettings
-from services.runtime.settings import Section, ServiceSettings
-
-
-class PlaceOptions(Section):
-    """What the door for cases shares with the matcher's."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    allow_outside_sweden: bool = False
-    """Geometries may lie anywhere, and outside their municipality."""
+from services.runtime.installation import ModelSettings, PlaceOptions
+from services.runtime.settings import ServiceSettings
 
 
 class CaseSettings(ServiceSettings):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from pydantic import SecretStr
+from pydantic import ConfigDict, SecretStr
 
 from schemas import model as dialogue_model
 from schemas.identity import DEMO_RECIPIENT_KEY
@@ -61,3 +61,12 @@ class ModelSettings(Section):
             return dialogue_model.load(self.file)
         except (OSError, ValueError) as error:
             raise Fault(f"the dialogue model {self.file} cannot be read: {error}") from None
+
+
+class PlaceOptions(Section):
+    """NARDIALOG_MATCHER__…, as far as every door for cases shares it with the matcher's."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    allow_outside_sweden: bool = False
+    """Geometries may lie anywhere, and outside their municipality."""

@@ -8,6 +8,10 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 OK, FAILED, USAGE, NOT_MET, UNREACHABLE, PARTLY = 0, 1, 2, 3, 5, 6
 
@@ -18,19 +22,28 @@ def show(columns: Sequence[str], rows: Iterable[Sequence[object]], *, as_json: b
         for row in rows:
             print(json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False))
         return
-    cells = [["–" if value is None else printable(str(value)) for value in row] for row in rows]
     if not sys.stdout.isatty():
-        for row in cells:
-            print(*row, sep="\t")
+        for row in rows:
+            print(*_cells(row), sep="\t")
         return
     from rich.console import Console
+
+    Console().print(rich_table(columns, rows))
+
+
+def rich_table(columns: Sequence[str], rows: Iterable[Sequence[object]], caption: str | None = None) -> "Table":
+    """Rows as a table for a terminal."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, box=None, pad_edge=False)
-    for row in cells:
-        table.add_row(*(Text(cell, overflow="fold") for cell in row))
-    Console().print(table)
+    table = Table(*columns, box=None, pad_edge=False, caption=caption, caption_justify="left")
+    for row in rows:
+        table.add_row(*(Text(cell, overflow="fold") for cell in _cells(row)))
+    return table
+
+
+def _cells(row: Sequence[object]) -> list[str]:
+    return ["–" if value is None else printable(str(value)) for value in row]
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -60,7 +73,12 @@ def can_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty() and "NARDIALOG_NO_PROMPT" not in os.environ
 
 
+def answer(question: str) -> str:
+    """What the person types."""
+    print(question, end=" ", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip()
+
+
 def agreed(question: str) -> bool:
     """Whether the person says yes."""
-    print(f"{question} [y/N]", end=" ", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in {"y", "yes", "j", "ja"}
+    return answer(f"{question} [y/N]").lower() in {"y", "yes", "j", "ja"}
