@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.company import Company
 from schemas.delivery import Delivery, DeliveryState
 from schemas.invitation import Invitation
-from schemas.round import Round
+from schemas.round import Purpose, Round
 from services.notifier.ledger import store
 from services.notifier.ledger.events import Outbox, invitation_ended
 from services.notifier.ledger.store import Link, Message, chunks
@@ -25,6 +25,7 @@ from services.notifier.numbers import message_id, new_number
 from services.notifier.policy.channel_choice import Choice, Reach, choose
 from services.notifier.policy.readiness import Readiness, readiness
 from services.notifier.policy.suppression import About, Stop, stopped_by
+from services.notifier.policy.told import Told, told
 from services.notifier.policy.windows import Mode, next_open
 from services.runtime.store.database import Database, micros, upsert
 
@@ -41,6 +42,11 @@ class _Decided:
     events: list[Delivery] = field(default_factory=list)
     messages: dict[str, dict[str, Any]] = field(default_factory=dict)
     links: dict[str, list[Link]] = field(default_factory=dict)
+
+    def end(self, row: Row[Any], state: DeliveryState, code: str, now: datetime) -> None:
+        """The invitation leads to no message, and why."""
+        self.states[row.invitation_id] = state.value
+        self.events.append(_ended(row, state, code, now))
 
 
 class Addressing:
@@ -107,8 +113,13 @@ class Addressing:
         known = await store.companies(connection, places)
         decided = _Decided()
         chosen: list[tuple[Row[Any], Choice]] = []
+        former = await _told(connection, round_, contacts) if round_.purpose is Purpose.CHANGE else None
         for row, event in invited:
-            chosen += _choices(decided, round_, row, event, contacts.get(event.recipient_id, []), known, now)
+            reaches = contacts.get(event.recipient_id, [])
+            if former is None:
+                chosen += _choices(decided, round_, row, event, reaches, known, now)
+            else:
+                chosen += _same_addresses(decided, row, reaches, former, now)
         await _keep_left(connection, decided)
         await self._to_messages(connection, decided, round_, chosen, now)
         await self._write(connection, decided)
@@ -187,8 +198,8 @@ class Addressing:
         for chunk in chunks(stopped):
             rows = await connection.execute(select(MESSAGES).where(MESSAGES.c.message_id.in_(chunk)))
             for row in rows.all():
-                told = store.message_of(row)
-                await store.tell(connection, self._outbox, [told], DeliveryState.SUPPRESSED, row.code, self._at(row))
+                message = store.message_of(row)
+                await store.tell(connection, self._outbox, [message], DeliveryState.SUPPRESSED, row.code, self._at(row))
 
     @staticmethod
     def _at(row: Row[Any]) -> datetime:
@@ -207,16 +218,32 @@ def _choices(
     """The addresses of one invitation; where there are none, its end is decided."""
     places = _alive(event, known)
     if not places:
-        decided.states[row.invitation_id] = "gone"
-        decided.events.append(_ended(row, DeliveryState.GONE, "left_register", now))
+        decided.end(row, DeliveryState.GONE, "left_register", now)
         return []
     plan = round_.plan
     choices = choose(plan.channel if plan else "email", bool(plan and plan.urgent), places, contacts)
     if not choices:
-        decided.states[row.invitation_id] = "not_reachable"
-        decided.events.append(_ended(row, DeliveryState.NOT_REACHABLE, "no_contact", now))
+        decided.end(row, DeliveryState.NOT_REACHABLE, "no_contact", now)
         return []
     decided.states[row.invitation_id] = "addressed"
+    return [(row, choice) for choice in choices]
+
+
+def _same_addresses(
+    decided: _Decided, row: Row[Any], contacts: Sequence[Reach], former: Mapping[str, Told], now: datetime
+) -> list[tuple[Row[Any], Choice]]:
+    """A change goes where the earlier message went, by the same channel, whatever became of the company since."""
+    fates = {reach.address_index: former.get(reach.address_index, Told.NEVER) for reach in contacts}
+    if Told.UNDECIDED in fates.values():
+        return []  # stays admitted
+    reached = {r.address_index: r for r in contacts if fates[r.address_index] is Told.REACHED}
+    choices = [Choice(reach, "sms" if reach.channel == "sms" else "email") for reach in reached.values()]
+    if not contacts:
+        decided.end(row, DeliveryState.NOT_REACHABLE, "no_contact", now)
+    elif not choices:
+        decided.end(row, DeliveryState.CANCELLED, "never_told", now)
+    else:
+        decided.states[row.invitation_id] = "addressed"
     return [(row, choice) for choice in choices]
 
 
@@ -252,8 +279,7 @@ def _join_late(decided: _Decided, message: Message, link: Link, on_it: Sequence[
     state = DeliveryState(message.state) if ended else DeliveryState.MERGED
     decided.states[link.invitation_id] = state.value
     decided.links.setdefault(message.message_id, []).append(link)
-    told = store.message_event(message, [link], state, "came_after", now)
-    decided.events.append(told)
+    decided.events.append(store.message_event(message, [link], state, "came_after", now))
 
 
 def _ended(row: Row[Any], state: DeliveryState, code: str, now: datetime) -> Delivery:
@@ -310,6 +336,25 @@ async def _contacts(connection: AsyncConnection, recipients: Collection[str]) ->
                 row.contact_id, row.workplace_id, row.channel, row.language, row.address_index, row.address_encrypted
             )
             found.setdefault(row.recipient_id, []).append(reach)
+    return found
+
+
+async def _told(connection: AsyncConnection, change: Round, contacts: Mapping[str, Sequence[Reach]]) -> dict[str, Told]:
+    """What the round that a change follows was to each of these addresses. Its messages are locked: a sender that is
+    about to write one writes it after this, from the round as it is now.
+    """
+    follows = change.follows or ""
+    earlier = (await store.rounds(connection, [follows])).get(follows)
+    current = earlier is not None and earlier.basis.order >= change.basis.order
+    found: dict[str, Told] = {}
+    for chunk in chunks(sorted({reach.address_index for reaches in contacts.values() for reach in reaches})):
+        rows = await connection.execute(
+            select(MESSAGES.c.address_index, MESSAGES.c.state, MESSAGES.c.code)
+            .where(MESSAGES.c.round_id == follows, MESSAGES.c.kind == FIRST, MESSAGES.c.address_index.in_(chunk))
+            .order_by(MESSAGES.c.message_id)
+            .with_for_update()
+        )
+        found |= {row.address_index: told(row.state, row.code, round_is_current=current) for row in rows}
     return found
 
 

@@ -48,6 +48,7 @@ class RenderingComposer:
             facts=facts,
             links=links,
             more_workplaces=sum(invitation.more_workplaces for invitation in invitations),
+            told_at=draft.told_at,
         )
         return compose(render(letter), self._headers(draft, round_, links))
 

@@ -23,6 +23,8 @@ class Draft:
     language: str
     address: str
     at: datetime
+    told_at: datetime | None = None
+    """Of a change: when the earlier round's message left for this address."""
 
 
 class Composer(Protocol):

@@ -90,6 +90,8 @@ class _Facts:
     rounds: Mapping[str, Round]
     stops: Mapping[str, list[Stop]]
     undone: frozenset[str]
+    told: Mapping[str, datetime]
+    """Of a change's messages: when the earlier one left for the same address."""
 
 
 @dataclass(frozen=True)
@@ -302,7 +304,8 @@ class Sender:
 
     def _written(self, message: Message, facts: _Facts, companies: Mapping[str, Company], now: datetime) -> bytes:
         address = self._vault.decrypt(message.address_encrypted).decode()
-        draft = Draft(message.message_id, message.number, message.channel, message.language, address, now)
+        told_at = facts.told.get(message.message_id)
+        draft = Draft(message.message_id, message.number, message.channel, message.language, address, now, told_at)
         invitations = [link.invitation() for link in _live(facts, message)]
         return self._composer.compose(draft, facts.rounds[message.round_id], invitations, companies)
 
@@ -477,9 +480,11 @@ class Sender:
 
 async def _facts(connection: AsyncConnection, messages: Sequence[Message]) -> _Facts:
     ids = {message.round_id for message in messages}
+    rounds = await store.rounds(connection, ids)
     return _Facts(
         links=await store.links(connection, messages),
-        rounds=await store.rounds(connection, ids),
+        rounds=rounds,
+        told=await store.told_before(connection, messages, rounds),
         stops=await store.stops(connection, {message.address_index for message in messages}),
         undone=frozenset(await store.undone_rounds(connection, ids)),
     )

@@ -8,7 +8,7 @@ no line break can come into a header (FC-039): words are put in one line, addres
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.header import Header
@@ -22,7 +22,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from schemas.case import Meeting
 from schemas.invitation import InvitedWorkplace
 from schemas.round import Purpose, Round
-from services.rendering import dates
+from services.rendering import changes, dates
 from services.rendering.dates import Lang
 from services.rendering.plaintext import wrap
 from services.rendering.shorten import chop
@@ -68,6 +68,8 @@ class Letter:
     links: Links
     kind: Literal["first"] = "first"
     more_workplaces: int = 0
+    told_at: datetime | None = None
+    """Of a change: when the first message was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +207,13 @@ def _one_line(text: str) -> str:
     return " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", text).split())
 
 
+def _is_change(round_: Round) -> bool:
+    """It tells of what happened to an earlier message, and asks nothing, whatever its plan was copied from."""
+    return round_.purpose is Purpose.CHANGE
+
+
 def _asks(round_: Round) -> bool:
-    return round_.plan is not None and round_.plan.asks
+    return not _is_change(round_) and round_.plan is not None and round_.plan.asks
 
 
 def _meeting(round_: Round) -> Meeting | None:
@@ -221,7 +228,9 @@ def _title(round_: Round, lang: Lang) -> str:
 def _subject(round_: Round) -> str:
     """At most 65 characters: the title yields, at a word, never the date."""
     meeting = _meeting(round_)
-    if meeting is not None:
+    if _is_change(round_):
+        start, end = changes.subject_start(round_), ""
+    elif meeting is not None:
         start, end = f"Dialogmöte {dates.short(dates.local(meeting.start).date(), 'sv')} om ", " – kommer ni?"
     elif _asks(round_):
         by = f" Svara senast {dates.short(round_.respond_by, 'sv')}" if round_.respond_by else ""
@@ -235,18 +244,24 @@ _NEWS: Final = {
     Purpose.ASK: "Information: ",
     Purpose.INFORM: "Information: ",
     Purpose.FEEDBACK: "Så påverkade svaren: ",
-    Purpose.CHANGE: "Ändrat: ",
 }
 
 
 def _preheader(round_: Round, half: Half) -> str:
+    if _is_change(round_):
+        return chop(" ".join(half.sections[0].lines), _PREHEADER, "…")
     by = f"Svara senast {dates.short(round_.respond_by, 'sv')}. " if _asks(round_) and round_.respond_by else ""
     return chop(by + " ".join(half.why.lines), _PREHEADER, "…")
 
 
 def _half(letter: Letter, lang: Lang) -> Half:
     round_, words = letter.round, WORDS[lang]
-    sections = (_about(round_, lang), _when(round_, lang), _who(letter, lang), _privacy(letter, lang))
+    if _is_change(round_):
+        what: tuple[Section, ...] = (Section(words["changed"], changes.lines(round_, lang)), _who(letter, lang))
+        why: Sequence[str] = (changes.why(letter.told_at, lang),)
+    else:
+        what = (_about(round_, lang), _when(round_, lang), _who(letter, lang), _privacy(letter, lang))
+        why = why_block(round_, letter.workplaces, letter.facts, lang, letter.more_workplaces)
     return Half(
         lang=lang,
         intro=_intro(letter, lang),
@@ -254,12 +269,8 @@ def _half(letter: Letter, lang: Lang) -> Half:
         deadline=_deadline(round_, lang),
         invitation=_invitation(round_, lang),
         buttons=_buttons(round_, letter.links.answer_url, lang),
-        why=Section(
-            words["why"],
-            tuple(why_block(round_, letter.workplaces, letter.facts, lang, letter.more_workplaces)),
-            listed=True,
-        ),
-        sections=tuple(section for section in sections if section.lines),
+        why=Section(words["why"], tuple(why), listed=True),
+        sections=tuple(section for section in what if section.lines),
         stop=words["stop"],
         manage=words["manage"],
         note=words["other_language"],
@@ -273,6 +284,8 @@ def _intro(letter: Letter, lang: Lang) -> str:
 
 def _heading(round_: Round, lang: Lang) -> str:
     title = _title(round_, lang)
+    if _is_change(round_):
+        return changes.heading(round_, lang)
     if not _asks(round_):
         return title
     if round_.texts.meeting is not None:

@@ -9,8 +9,8 @@ import unicodedata
 from datetime import date
 from typing import Final
 
-from schemas.round import Round
-from services.rendering import dates
+from schemas.round import Purpose, Round
+from services.rendering import changes, dates
 from services.rendering.dates import Lang
 from services.rendering.shorten import chop, cut
 
@@ -48,7 +48,7 @@ def fold(text: str) -> str:
 
 
 def render_sms(round_: Round, *, sender: str, link: str, address: str = "", lang: Lang = "sv") -> str:
-    """The SMS of a round: a question, a meeting or a piece of information. Always one part.
+    """The SMS of a round: a question, a meeting, a piece of information or a change. Always one part.
 
     `sender` is the municipality's name and `address` the workplace's street. Raises `ValueError` for a link longer
     than 70 or with a sign that SMS has no room for.
@@ -77,6 +77,8 @@ def _folded(sign: str) -> str:
 
 def _frame(round_: Round, who: str, link: str, lang: Lang, at: str) -> str:
     """The text with a place for the title."""
+    if round_.purpose is Purpose.CHANGE:
+        return changes.sms_frame(round_, lang).format(who=who, title=_TITLE, link=link)
     words = _WORDS[lang]
     asks = round_.plan is not None and round_.plan.asks
     meeting = round_.texts.meeting

@@ -11,6 +11,7 @@ from services.notifier.policy.channel_choice import Reach, choose
 from services.notifier.policy.readiness import GRACE, Readiness, readiness
 from services.notifier.policy.retry import LONGEST, breaker_wait, next_try
 from services.notifier.policy.suppression import About, Stop, stopped_by
+from services.notifier.policy.told import Told, told
 from services.notifier.policy.unknown import resolution
 from services.notifier.policy.windows import ZONE, is_working_day, next_open
 
@@ -152,3 +153,24 @@ def test_not_before_holds_longer_than_the_hold() -> None:
     round_ = Round.model_validate({**EXAMPLE, "not_before": "2025-11-12T07:00:00+01:00"})
     assert readiness(round_, at("2025-11-11T12:00"), HOLD, 42) is Readiness.WAIT
     assert readiness(round_, at("2025-11-12T07:00"), HOLD, 42) is Readiness.GO
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "current", "expected"),
+    [
+        ("sent", "accepted", True, Told.REACHED),
+        ("unknown", "connection_lost", True, Told.REACHED),
+        ("failed", "unknown_outcome", True, Told.REACHED),
+        ("failed", "no_such_address", True, Told.NEVER),
+        ("sending", "", True, Told.UNDECIDED),
+        ("pending", "", True, Told.NEVER),
+        ("pending", "", False, Told.UNDECIDED),
+        ("retry", "greylisted", False, Told.UNDECIDED),
+        ("cancelled", "round_ended", False, Told.NEVER),
+        ("suppressed", "stop", True, Told.NEVER),
+    ],
+)
+def test_a_change_is_told_to_those_alone_whom_the_earlier_message_reached_or_may_have(
+    state: str, code: str, current: bool, expected: Told
+) -> None:
+    assert told(state, code, round_is_current=current) is expected

@@ -94,6 +94,51 @@ def test_the_subject_says_place_question_and_date(given: Letter, subject: str) -
     assert render(given).subject == subject
 
 
+def change(kind: str, told_at: str | None = "2025-11-10T23:30:00+00:00", **texts: Any) -> Letter:
+    return replace(
+        letter(texts=texts, purpose=Purpose.CHANGE, change=kind), told_at=moment(told_at) if told_at else None
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "subject", "said"),
+    [
+        (change("withdrawn"), "Ärendet är återkallat: Stockholmsvägen byggs om", "Kommunen har återkallat ärendet."),
+        (change("undone"), "Vi tar tillbaka vårt meddelande: Stockholmsvägen byggs om", "hör vi av oss"),
+        (change("not_affected"), "Ni berörs inte längre: Stockholmsvägen byggs om", "inte längre rör er"),
+        (
+            change("moved", meeting=MEETING),
+            "Ny tid 28 nov: dialogmöte om Stockholmsvägen byggs om",
+            "Mötet har en ny tid: fredag 28 november 2025 kl. 08.00, Biblioteket.",
+        ),
+        (change("moved"), "Ny tid: Stockholmsvägen byggs om", "Den nya tiden står på ärendets sida."),
+        (
+            change("cancelled", meeting=MEETING),
+            "Inställt: Stockholmsvägen byggs om",
+            "Mötet fredag 28 november 2025 är inställt.",
+        ),
+        (change("of_tomorrow"), "Ändrat: Stockholmsvägen byggs om", "Något i ärendet är ändrat."),
+    ],
+)
+def test_a_change_says_what_happened_why_this_reader_gets_it_and_asks_nothing(
+    given: Letter, subject: str, said: str
+) -> None:
+    mail = render(given)
+    text = re.sub(r"\s+", " ", mail.text)
+    assert mail.subject == subject
+    assert said in text
+    assert "Vi skrev till er om ärendet den 11 november." in text
+    assert "We wrote to you about the matter on 11 November." in text
+    assert "Har ni redan svarat finns svaret kvar hos kommunen." in text
+    assert "svar=" not in mail.text + mail.html
+    assert "Svara senast" not in mail.text
+    assert mail.preheader.startswith(said[:20]) or said in mail.preheader or said[:20] in mail.preheader
+
+
+def test_a_change_whose_first_message_has_no_known_day_still_says_why() -> None:
+    assert "Vi har skrivit till er om ärendet tidigare." in render(change("withdrawn", None)).text
+
+
 @given(st.text(min_size=1, max_size=160), st.booleans())
 @example("A" * 160, True)
 def test_a_subject_is_short_and_keeps_its_date(title: str, meets: bool) -> None:

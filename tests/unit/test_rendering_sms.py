@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from smsutil.codecs import GSM_CHARSET, is_valid_gsm
 
 from schemas.case import Meeting
-from schemas.round import EXAMPLE, Plan, Round
+from schemas.round import EXAMPLE, Plan, Purpose, Round
 from schemas.types import moment
 from services.rendering.sms import fold, render_sms, septets
 
@@ -21,6 +21,13 @@ MEETING = Meeting(place="Biblioteket", start=moment("2025-11-28T07:00:00+00:00")
 
 def meeting(round_: Round) -> Round:
     return round_.model_copy(update={"texts": round_.texts.model_copy(update={"meeting": MEETING})})
+
+
+CHANGES = [
+    round_.model_copy(update={"purpose": Purpose.CHANGE, "change": kind})
+    for kind in ("withdrawn", "undone", "not_affected", "moved", "cancelled", "of_tomorrow")
+    for round_ in (ASK, meeting(ASK))
+]
 
 
 def titled(round_: Round, title: str) -> Round:
@@ -78,6 +85,22 @@ def test_a_meeting_is_at_swedish_wall_time() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("withdrawn", "D: Ärendet är återkallat: Stockholmsvägen byggs om. Ni behöver inte svara. "),
+        ("undone", "D: Vi tar tillbaka vårt meddelande om Stockholmsvägen byggs om. Ni behöver inte svara. "),
+        ("not_affected", "D: Ni berörs inte längre av Stockholmsvägen byggs om. "),
+        ("moved", "D: Ny tid 28/11 kl 08.00. Stockholmsvägen byggs om. "),
+        ("cancelled", "D: Mötet 28/11 är inställt. Stockholmsvägen byggs om. "),
+        ("of_tomorrow", "D: Ändrat: Stockholmsvägen byggs om. "),
+    ],
+)
+def test_a_change_says_what_happened_and_asks_nothing(kind: str, text: str) -> None:
+    [change] = [round_ for round_ in CHANGES if round_.change == kind and round_.texts.meeting is not None]
+    assert render_sms(change, sender="D", address="Vasavägen 4", link=LINK) == text + LINK
+
+
 def test_a_long_title_is_cut_at_a_word_before_the_address_goes() -> None:
     long = titled(ASK, "Stockholmsvägen byggs om mellan Mörby centrum och Danderyds sjukhus under våren")
     text = render_sms(long, sender="Danderyds kommun", address="Vasavägen 4", link=LINK)
@@ -106,7 +129,7 @@ def test_braces_and_markup_in_a_title_are_text() -> None:
     sender=st.text(max_size=60),
     length=st.integers(20, 70),
     lang=st.sampled_from(["sv", "en"]),
-    variant=st.sampled_from([ASK, INFORM, meeting(ASK)]),
+    variant=st.sampled_from([ASK, INFORM, meeting(ASK), *CHANGES]),
 )
 @example(title="€" * 160, address="€" * 22, sender="M" * 60, length=70, lang="en", variant=meeting(ASK))
 def test_every_sms_is_one_part_and_holds_date_and_link_whole(title, address, sender, length, lang, variant) -> None:  # type: ignore[no-untyped-def]

@@ -262,6 +262,24 @@ async def undone_rounds(connection: AsyncConnection, ids: Iterable[str]) -> set[
     return set(rows.scalars())
 
 
+async def told_before(
+    connection: AsyncConnection, messages: Sequence[Message], rounds: Mapping[str, Round]
+) -> dict[str, datetime]:
+    """For each message of a change: when the message of the round that it follows left for the same address."""
+    changes = {m.message_id: (rounds[m.round_id].follows, m.address_index) for m in messages if m.round_id in rounds}
+    follows = {round_id for round_id, _ in changes.values() if round_id is not None}
+    if not follows:
+        return {}
+    indexes = {message.address_index for message in messages}
+    rows = await connection.execute(
+        select(MESSAGES.c.round_id, MESSAGES.c.address_index, MESSAGES.c.intent_at)
+        .where(MESSAGES.c.round_id.in_(follows), MESSAGES.c.address_index.in_(indexes))
+        .where(MESSAGES.c.kind == "first", MESSAGES.c.intent_at.is_not(None))
+    )
+    left = {(row.round_id, row.address_index): moment_of(row.intent_at) for row in rows}
+    return {message_id: left[key] for message_id, key in changes.items() if key in left}
+
+
 async def paused(connection: AsyncConnection) -> str | None:
     """Why all sending is paused, or None when it is not."""
     found: str | None = await connection.scalar(select(CONTROLS.c.reason).where(CONTROLS.c.name == PAUSE))
