@@ -4,6 +4,7 @@ Every setting of every service is named, with its type, default and the meaning 
 one without a meaning is an error, so that none is added without.
 """
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -189,6 +190,8 @@ def _default(field: FieldInfo) -> str:
         return str(value).lower()
     if isinstance(value, tuple | list | frozenset):
         return ",".join(str(item) for item in value)
+    if isinstance(value, Mapping):
+        return json.dumps(value)
     return str(value)
 
 

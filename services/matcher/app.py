@@ -1,24 +1,28 @@
 """The matcher, put together. Reads as a table:
 
-| topic       | handler               | leads to                                           |
-|-------------|-----------------------|----------------------------------------------------|
-| `companies` | `RegisterTable.apply` | at each complete import: held rounds matched again |
-| `cases`     | `CaseTable.apply`     | what a rematch needs                               |
-| `rounds`    | `RoundTable.apply`    | what was already done                              |
-| `cases`     | `Matcher.handle`      | `rounds`, `invitations`; refused: `cases.dlq`      |
+| topic         | handler                 | leads to                                           |
+|---------------|-------------------------|----------------------------------------------------|
+| `companies`   | `RegisterTable.apply`   | at each complete import: rounds matched again      |
+| `cases`       | `CaseTable.apply`       | what a rematch needs                               |
+| `dialogues`   | `DialogueTable.apply`   | what was decided                                   |
+| `rounds`      | `RoundTable.apply`      | what was already done                              |
+| `invitations` | `MembershipTable.apply` | who is already invited                             |
+| `cases`       | `Matcher.handle`        | `rounds`, `invitations`; refused: `cases.dlq`      |
+| `dialogues`   | `Matcher.handle`        | the same; refused: `dialogues.dlq`                 |
 
-Tables have no group and are read to their ends before the subscriber starts.
+Tables have no group and are read to their ends before the subscriber starts. `cases` and `dialogues` have one
+subscriber with the range assignor, so that who holds a case holds what is decided on it.
 """
 
 import asyncio
 import contextlib
 
-from schemas.topics import CASES, COMPANIES, ROUNDS
+from schemas.topics import CASES, COMPANIES, DIALOGUES, INVITATIONS, ROUNDS
 from services.matcher.holds import Limits
 from services.matcher.rematching import Due, Rematching
 from services.matcher.service import Matcher
 from services.matcher.settings import MatcherSettings
-from services.matcher.tables import CaseTable, RegisterTable, RoundTable
+from services.matcher.tables import CaseTable, DialogueTable, MembershipTable, RegisterTable, RoundTable
 from services.runtime.broker import Broker
 from services.runtime.clock import Clock
 from services.runtime.health import HealthServer
@@ -36,27 +40,34 @@ class MatcherApp:
         self._cases_topic = kafka.topic(CASES)
         self._register = RegisterTable()
         cases, rounds = CaseTable(model, anywhere=limits.outside), RoundTable()
-        rounds_reader = TableReader(kafka, [kafka.topic(ROUNDS)], rounds.apply)
-        self._readers = (
-            TableReader(kafka, [kafka.topic(COMPANIES)], self._register.apply),
-            TableReader(kafka, [kafka.topic(CASES)], cases.apply),
-            rounds_reader,
-        )
+        dialogues, members = DialogueTable(), MembershipTable()
+        apply = {
+            kafka.topic(CASES): cases.apply,
+            kafka.topic(DIALOGUES): dialogues.apply,
+            kafka.topic(ROUNDS): rounds.apply,
+            kafka.topic(INVITATIONS): members.apply,
+        }
+        work_reader = TableReader(kafka, list(apply), lambda records: apply[records[0].topic](records))
+        self._readers = (TableReader(kafka, [kafka.topic(COMPANIES)], self._register.apply), work_reader)
         self._broker = Broker(kafka, service="matcher", clock=clock)
         self.matcher = Matcher(
             model=model,
             key=settings.installation.key_or_demo(),
             limits=limits,
+            policies=settings.matcher.release,
             kafka=kafka,
             group=group,
             output=self._broker,
             register=self._register,
             cases=cases,
+            dialogues=dialogues,
             rounds=rounds,
-            rounds_read=rounds_reader.caught_up,
+            members=members,
+            tables_read=work_reader.caught_up,
             clock=clock,
         )
-        self._broker.subscribe([self._cases_topic], group=group, handle=self.matcher.handle)
+        work = [self._cases_topic, kafka.topic(DIALOGUES)]
+        self._broker.subscribe(work, group=group, handle=self.matcher.handle)
         self._rematching = Rematching(self._due, self.matcher.rematch)
         self._watching: asyncio.Task[None] | None = None
 

@@ -1,4 +1,4 @@
-"""The matcher's door: which cases are taken, and why the others are not.
+"""The matcher's door: which cases and decisions are taken, and why the others are not.
 
 The rules are `schemas.case_rules`, which every door shares; here the first complaint is the reason. A confidential case
 may not even lie among the dead letters (OSL 2009:400), so it is refused with its value dropped.
@@ -8,12 +8,15 @@ from schemas import case_rules
 from schemas.case import CASE_CHANGED, Case, may_be_confidential
 from schemas.case_rules import CONFIDENTIAL
 from schemas.complaints import Complaint
+from schemas.dialogue import DIALOGUE_CHANGED, Dialogue
+from schemas.envelope import HELD
 from schemas.model import DialogueModel
 from services.runtime.errors import Rejected
 from services.runtime.parsing import Parsed, parse, validate
 from services.runtime.records import Record
 
 FAMILY = "se.nardialog.case."
+DIALOGUES = "se.nardialog.dialogue."
 
 
 def accept(record: Record, model: DialogueModel, *, anywhere: bool = False) -> Parsed[Case] | None:
@@ -30,6 +33,19 @@ def accept(record: Record, model: DialogueModel, *, anywhere: bool = False) -> P
         raise Rejected("wrong_key", "the key must be municipality/source/case id; send it so")
     admit(parsed.event, model, anywhere=anywhere)
     return parsed
+
+
+def accept_dialogue(record: Record) -> Parsed[Dialogue] | None:
+    """The decisions in a record of `dialogues`, or None for a type that a newer writer may send. Raises `Rejected`."""
+    parsed = parse(record, {DIALOGUE_CHANGED: Dialogue}, DIALOGUES)
+    if parsed is not None and record.key != parsed.event.key.encode():
+        raise Rejected("wrong_key", "the key must be municipality/source/case id; send it so")
+    return parsed
+
+
+def is_edited(parsed: Parsed[Case]) -> bool:
+    """Whether the case asks to be held until an official has looked: it was edited among the dead letters."""
+    return parsed.envelope.extensions.get(HELD) == "edited"
 
 
 def read(value: bytes, model: DialogueModel, *, anywhere: bool = False) -> Case:

@@ -1,16 +1,15 @@
-"""A round and its invitations: one pure function of case, register, model and day.
+"""A round and its invitations: one pure function of case, decisions, register, model and day.
 
 The same input gives the same output, byte by byte, so a record that is read twice, or by two instances, does no harm.
 Refusals come before work: a withdrawn case, a stage that must be silent, a deadline that has passed, a missing
-register and the guards each end it with a stated reason.
+register, the guards and an official's decision each end it with a stated reason.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from schemas.case import Case, CaseState
-from schemas.identity import recipient_id, round_id
+from schemas.identity import recipient_id, round_id, set_hash
 from schemas.invitation import Invitation
 from schemas.model import DialogueModel
 from schemas.round import Counts, Round, RoundState
@@ -20,6 +19,7 @@ from services.matcher.audience import Audience, audience
 from services.matcher.dialogue.plan import StagePlan, plan
 from services.matcher.dialogue.working_days import at
 from services.matcher.invitations import invitations
+from services.matcher.release import Decided
 from services.matcher.workplaces import Snapshot
 
 
@@ -40,21 +40,32 @@ def derive(
     *,
     key: bytes,
     limits: holds.Limits | None = holds.Limits(),  # noqa: B008 - frozen
+    decided: Decided = Decided(),  # noqa: B008 - frozen
+    opened_at: datetime | None = None,
 ) -> Derivation:
-    """What a case leads to on `day`. `key` makes recipient ids; without `limits` no guard holds the round."""
+    """What a case and its decisions lead to on `day`. `key` makes recipient ids; without `limits` no guard holds the
+    round. The undo time runs from `opened_at`, by default the day's beginning.
+    """
     planned = plan(case, model, day)
+    draft = _Draft(case, planned, model, basis, register, opened_at or planned.opened_at)
     ended = _ended(case, planned, day)
     if ended is not None:
-        return Derivation(_round(case, planned, model, basis, register, *ended))
+        return Derivation(draft.round(*ended))
     if register is None:
-        return Derivation(_held(case, planned, model, basis, register, holds.NO_REGISTER))
+        return Derivation(draft.held(holds.NO_REGISTER))
     applicant = recipient_id(case.applicant, key) if case.applicant else None
     reached = audience(case, register, model, applicant)
-    held = holds.hold(case, planned, reached, register, limits) if limits else None
+    guard = holds.hold(case, planned, reached, register, limits) if limits else None
+    held = decided.hold(draft.round_id, _hash_of(reached), guard)
     if held is not None:
-        return Derivation(_held(case, planned, model, basis, register, held, reached))
-    opened = _round(case, planned, model, basis, register, RoundState.OPEN, None, "", reached)
+        return Derivation(draft.held(held, reached))
+    opened = draft.round(RoundState.OPEN, None, "", reached, not_before=decided.not_before(draft.round_id))
     return Derivation(opened, invitations(opened, reached.members))
+
+
+def round_of(case: Case, model: DialogueModel, day: date) -> str:
+    """The id of the round that a case leads to."""
+    return round_id(case.key, case.stage, case.occurrence, plan(case, model, day).purpose.value)
 
 
 def _ended(case: Case, planned: StagePlan, day: date) -> tuple[RoundState, str, str] | None:
@@ -71,60 +82,72 @@ def _ended(case: Case, planned: StagePlan, day: date) -> tuple[RoundState, str, 
     return None
 
 
-def _held(
-    case: Case,
-    planned: StagePlan,
-    model: DialogueModel,
-    basis: Basis,
-    register: Snapshot | None,
-    held: holds.Hold,
-    reached: Audience | None = None,
-) -> Round:
-    return _round(case, planned, model, basis, register, RoundState.HELD, held.reason, held.detail, reached)
+def _hash_of(reached: Audience) -> str:
+    return set_hash((m.recipient_id, [place.workplace_id for place in m.workplaces]) for m in reached.members)
 
 
-def _round(
-    case: Case,
-    planned: StagePlan,
-    model: DialogueModel,
-    basis: Basis,
-    register: Snapshot | None,
-    state: RoundState,
-    reason: str | None,
-    detail: str,
-    reached: Audience | None = None,
-) -> Round:
-    excluded: Mapping[str, int] = reached.excluded if reached else {}
-    return Round(
-        municipality=case.municipality,
-        synthetic=case.synthetic,
-        round_id=round_id(case.key, case.stage, case.occurrence, planned.purpose.value),
-        case_key=case.key,
-        case_id=case.case_id,
-        source=case.source,
-        case_type=case.case_type,
-        stage=case.stage,
-        occurrence=case.occurrence,
-        purpose=planned.purpose,
-        state=state,
-        reason=reason,
-        detail=detail[:200],
-        basis=basis,
-        plan=planned.plan,
-        texts=planned.texts,
-        opened_at=planned.opened_at,
-        remind_at=planned.remind_at,
-        respond_by=planned.respond_by,
-        expires_at=planned.expires_at,
-        event_at=case.event_at,
-        decision_at=case.decision_at,
-        counts=Counts(
-            invitations=len(reached.members) if reached else 0,
-            workplaces=reached.workplaces if reached else 0,
-            excluded=dict(excluded),
-        ),
-        model_version=model.model_version,
-        model_hash=model.content_hash or None,
-        register_version=register.register_version if register else None,
-        register_date=register.register_date if register else None,
-    )
+@dataclass(frozen=True)
+class _Draft:
+    """What every state of the round has in common."""
+
+    case: Case
+    planned: StagePlan
+    model: DialogueModel
+    basis: Basis
+    register: Snapshot | None
+    opened_at: datetime
+
+    @property
+    def round_id(self) -> str:
+        return round_id(self.case.key, self.case.stage, self.case.occurrence, self.planned.purpose.value)
+
+    def held(self, why: holds.Hold, reached: Audience | None = None) -> Round:
+        return self.round(RoundState.HELD, why.reason, why.detail, reached)
+
+    def round(
+        self,
+        state: RoundState,
+        reason: str | None,
+        detail: str,
+        reached: Audience | None = None,
+        *,
+        not_before: datetime | None = None,
+    ) -> Round:
+        case, planned, register = self.case, self.planned, self.register
+        return Round(
+            municipality=case.municipality,
+            synthetic=case.synthetic,
+            round_id=self.round_id,
+            case_key=case.key,
+            case_id=case.case_id,
+            source=case.source,
+            case_type=case.case_type,
+            stage=case.stage,
+            occurrence=case.occurrence,
+            purpose=planned.purpose,
+            state=state,
+            reason=reason,
+            detail=detail[:200],
+            basis=self.basis,
+            plan=planned.plan,
+            texts=planned.texts,
+            opened_at=self.opened_at,
+            not_before=not_before,
+            remind_at=planned.remind_at,
+            respond_by=planned.respond_by,
+            expires_at=planned.expires_at,
+            event_at=case.event_at,
+            decision_at=case.decision_at,
+            counts=_counts(reached),
+            set_hash=_hash_of(reached) if reached else None,
+            model_version=self.model.model_version,
+            model_hash=self.model.content_hash or None,
+            register_version=register.register_version if register else None,
+            register_date=register.register_date if register else None,
+        )
+
+
+def _counts(reached: Audience | None) -> Counts:
+    if reached is None:
+        return Counts()
+    return Counts(invitations=len(reached.members), workplaces=reached.workplaces, excluded=dict(reached.excluded))

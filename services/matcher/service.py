@@ -1,43 +1,42 @@
-"""What the matcher does with a case: derive its round, and publish it in an order that a crash cannot break.
+"""What the matcher does with a case and its decisions: derive the round anew, and publish what is different.
 
-`matching` is acknowledged before the first invitation, and `open` comes after the last; nothing leaves before *open*.
-Whoever finds a round in `matching` does it again: the same input gives the same ids. A basis that is not newer is
-skipped in every other state. Handling cases and rematching share one lock, so that one round is published by one of
-them at a time.
+Both topics lead to the same: the case as it was last handled, with all that was decided, gives one derivation, and
+`steps` says what of it is not there yet. A decision on a case that is not here yet waits in its table. Handling records
+and rematching share one lock, so that one case is worked on by one of them at a time. A record on another partition
+than its key's is moved there and not handled, so that one instance sees all of a case.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import date, timedelta
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from shapely.errors import GEOSException
 
 from schemas.case import Case
-from schemas.invitation import INVITATION_CHANGED, Invitation
 from schemas.model import DialogueModel
-from schemas.round import ROUND_CHANGED, Purpose, Round, RoundState
-from schemas.topics import INVITATIONS, ROUNDS
+from schemas.round import Round, RoundState
+from schemas.topics import CASES, DIALOGUES
 from schemas.types import Basis
 from services.matcher.dialogue.working_days import local_day
-from services.matcher.door import accept
+from services.matcher.door import accept, accept_dialogue, is_edited
 from services.matcher.holds import Limits
-from services.matcher.rounds import Derivation, derive
-from services.matcher.tables import CaseTable, RegisterTable, RoundTable
+from services.matcher.release import Decided, Policy, policy_for
+from services.matcher.rounds import Derivation, derive, round_of
+from services.matcher.steps import ONGOING, STAGES, Standing, is_due, steps
+from services.matcher.tables import CaseTable, DialogueTable, MembershipTable, RegisterTable, RoundTable
+from services.matcher.writer import Writer
 from services.runtime import metrics
 from services.runtime.clock import Clock
 from services.runtime.errors import Rejected
 from services.runtime.logs import logger
-from services.runtime.parsing import outgoing
-from services.runtime.records import Outgoing, Publisher, Record
+from services.runtime.records import Publisher, Record
 from services.runtime.settings import KafkaSettings
 
-SOURCE: Final = "nardialog/matcher"
 LATE: Final = timedelta(days=1)
 """A case that is matched later than this after it happened counts from today: nobody gets less time for our delay."""
 UNCOMPUTABLE: Final = (ValueError, ArithmeticError, GEOSException)
 """What a case that passed the door can still raise: it is refused alone."""
-ONGOING: Final = frozenset({RoundState.HELD, RoundState.MATCHING, RoundState.OPEN})
 
 
 class Output(Publisher, Protocol):
@@ -47,9 +46,17 @@ class Output(Publisher, Protocol):
         """Puts a record aside."""
         ...
 
+    async def move(self, record: Record, partition: int) -> None:
+        """Writes a record to another partition of its topic."""
+        ...
+
+    async def home(self, topic: str, key: bytes) -> int:
+        """The partition of a topic where a key belongs."""
+        ...
+
 
 class Matcher:
-    """Cases in, rounds and invitations out."""
+    """Cases and decisions in, rounds and invitations out."""
 
     def __init__(
         self,
@@ -57,172 +64,168 @@ class Matcher:
         model: DialogueModel,
         key: bytes,
         limits: Limits,
+        policies: Mapping[str, Policy],
         kafka: KafkaSettings,
         group: str,
         output: Output,
         register: RegisterTable,
         cases: CaseTable,
+        dialogues: DialogueTable,
         rounds: RoundTable,
-        rounds_read: Callable[[], Awaitable[None]],
+        members: MembershipTable,
+        tables_read: Callable[[], Awaitable[None]],
         clock: Clock,
     ) -> None:
         self._model = model
         self._key = key
         self._limits = limits
+        self._policies = policies
         self._kafka = kafka
         self._group = group
         self._output = output
         self._register = register
         self._cases = cases
+        self._dialogues = dialogues
         self._rounds = rounds
-        self._rounds_read = rounds_read
+        self._members = members
+        self._tables_read = tables_read
         self._clock = clock
+        self._writer = Writer(kafka, output, rounds, members, clock)
         self._lock = asyncio.Lock()
 
     async def handle(self, records: Sequence[Record]) -> None:
-        """Takes a batch of `cases`. Returning means that all it led to is acknowledged."""
+        """Takes a batch of `cases` and `dialogues`. Returning means that all it led to is acknowledged."""
         async with self._lock:
-            await self._rounds_read()  # a partition may have come from another instance with rounds we did not write
+            await self._tables_read()  # a partition may have come from another instance with what it wrote
             for record in records:
-                await self._record(record)
+                try:
+                    if record.value is None:
+                        self._purged(record)
+                    elif record.topic == self._kafka.topic(DIALOGUES):
+                        await self._dialogue(record)
+                    else:
+                        await self._case(record)
+                except Rejected as error:
+                    await self._output.dead_letter(record, error, group=self._group)
 
     async def rematch(self, owned: frozenset[int]) -> None:
-        """Does again what waits or was cut off, of the cases on our partitions: at an import, at an assignment."""
+        """Looks at every case on our partitions again, at an import and at an assignment; what is right is left."""
         async with self._lock:
-            await self._rounds_read()
-            for waiting in self._rounds.unfinished():
-                found = self._cases.get(waiting.case_key)
-                if found is None or found[1] not in owned:
-                    continue
-                case = found[0]
-                if (case.stage, case.occurrence) == (waiting.stage, waiting.occurrence):
-                    await self._again(case, waiting)
+            await self._tables_read()
+            for key in self._cases.known():
+                if await self._output.home(self._kafka.topic(CASES), key.encode()) in owned:
+                    await self._again(key)
 
-    async def _again(self, case: Case, waiting: Round) -> None:
-        try:
-            await self._match(case, local_day(self._clock.now()))
-        except UNCOMPUTABLE as error:
-            # Its own record is among the dead letters or will be; the others that wait must not wait for it.
-            logger().error(
-                "round not matched again", round_id=waiting.round_id, case_key=case.key, state=waiting.state.value,
-                error=type(error).__name__,
-            )  # fmt: skip
-
-    async def _record(self, record: Record) -> None:
-        if record.value is None:
-            await self._purged(record)
-            return
-        try:
-            parsed = accept(record, self._model, anywhere=self._limits.outside)
-        except Rejected as error:
-            await self._output.dead_letter(record, error, group=self._group)
-            return
+    async def _case(self, record: Record) -> None:
+        parsed = accept(record, self._model, anywhere=self._limits.outside)
         if parsed is None:
             _count(record, "unknown_type")
             return
-        self._cases.put(parsed.event, record.partition)
-        if self._is_stale(parsed.event):
+        if await self._is_elsewhere(record):
+            return
+        case = parsed.event
+        self._cases.put(case, edited=is_edited(parsed))
+        if self._handled(case.key) > case.version:
             _count(record, "stale_version")
             return
-        happened = local_day(parsed.envelope.time) if parsed.envelope.time else local_day(self._clock.now())
-        today = local_day(self._clock.now())
         try:
-            await self._match(parsed.event, today if abs(today - happened) > LATE else happened)
+            await self._settle(case, parsed.envelope.time)
         except UNCOMPUTABLE as error:
             # It must not stop those behind it.
-            refusal = Rejected("not_matched", f"could not be matched ({type(error).__name__}); report it")
-            await self._output.dead_letter(record, refusal, group=self._group)
+            raise Rejected("not_matched", f"could not be matched ({type(error).__name__}); report it") from None
 
-    async def _purged(self, record: Record) -> None:
+    def _purged(self, record: Record) -> None:
         """A tombstone may purge a case that has ended. For any other it is a slip: the case would be gone, unheard."""
-        rounds = self._rounds.of_case((record.key or b"").decode(errors="replace"))
-        if not rounds or any(known.state in ONGOING for known in rounds):
-            refusal = Rejected("tombstone", "a case ends by an event with state withdrawn or closed; send that first")
-            await self._output.dead_letter(record, refusal, group=self._group)
+        rounds = [r for r in self._rounds.of_case((record.key or b"").decode(errors="replace")) if r.purpose in STAGES]
+        over = bool(rounds) and all(r.state not in ONGOING for r in rounds)
+        if record.topic == self._kafka.topic(CASES) and not over:
+            raise Rejected("tombstone", "a case ends by an event with state withdrawn or closed; send that first")
 
-    def _is_stale(self, case: Case) -> bool:
-        """Whether a later version was handled. Rounds say so, not the case table, which reads ahead of us."""
-        return any(known.basis.case_version > case.version for known in self._rounds.of_case(case.key))
-
-    async def _match(self, case: Case, day: date) -> None:
-        with metrics.MATCH_SECONDS.time():
-            derived = self._derive(case, day)
-        known = self._rounds.get(derived.round.round_id)
-        if known is not None and known.state in (RoundState.OPEN, RoundState.MATCHING) and known.opened_at is not None:
-            opened = local_day(known.opened_at)
-            derived = self._derive(case, opened) if opened != day else derived  # who was told a last day keeps it
-        if known is not None and known.state is not RoundState.MATCHING and not _newer(derived.round, known):
-            metrics.RECORDS.labels("matcher", self._kafka.topic(ROUNDS), "basis_not_newer").inc()
+    async def _dialogue(self, record: Record) -> None:
+        parsed = accept_dialogue(record)
+        if parsed is None:
+            _count(record, "unknown_type")
             return
-        await self._close_older(case, derived.round)
-        await self._publish(derived)
+        if await self._is_elsewhere(record):
+            return
+        self._dialogues.put(parsed.event)
+        await self._again(parsed.event.key)
 
-    def _derive(self, case: Case, day: date) -> Derivation:
-        basis = Basis(case_version=case.version, import_number=self._register.import_number)
+    async def _is_elsewhere(self, record: Record) -> bool:
+        """Moves a record that lies on another partition than its key's. Where it lands it is at home: no loop."""
+        home = await self._output.home(record.topic, record.key or b"")
+        if home == record.partition:
+            return False
+        await self._output.move(record, home)
+        _count(record, "moved")
+        return True
+
+    async def _again(self, key: str) -> None:
+        """The case as it was last handled. One that is known but not handled yet comes by itself."""
+        case = self._cases.get(key)
+        try:
+            if case is not None and case.version <= self._handled(key):
+                await self._settle(case, None)
+            else:
+                await self._publish(key, None)
+        except UNCOMPUTABLE as error:
+            # Its own record is among the dead letters or will be; the others that wait must not wait for it.
+            logger().error("case not matched again", case_key=key, error=type(error).__name__)
+
+    def _handled(self, key: str) -> int:
+        """The version that was last handled. Rounds say so, not the case table, which reads ahead of us."""
+        return max((known.basis.case_version for known in self._rounds.of_case(key)), default=0)
+
+    async def _settle(self, case: Case, happened: datetime | None) -> None:
+        dialogue = self._dialogues.get(case.key)
+        basis = Basis(
+            case_version=case.version,
+            decision=dialogue.number if dialogue else 0,
+            import_number=self._register.import_number,
+        )
+        known = self._rounds.get(round_of(case, self._model, local_day(self._clock.now())))
+        if not is_due(known, basis) or self._is_over(known, basis):
+            metrics.RECORDS.labels("matcher", self._kafka.topic(CASES), "basis_not_newer").inc()
+            await self._publish(case.key, None)
+            return
+        policy = policy_for(case.source, case.case_type, self._policies)
+        decided = Decided(dialogue, policy, self._cases.edited(case))
+        await self._publish(case.key, self._derive(case, decided, basis, known, happened))
+
+    def _is_over(self, known: Round | None, basis: Basis) -> bool:
+        """Whether a round has expired and nobody but the register says something new of it."""
+        if known is None or known.state is not RoundState.OPEN or known.expires_at is None:
+            return False
+        said = (basis.case_version, basis.decision) == (known.basis.case_version, known.basis.decision)
+        return said and known.expires_at <= self._clock.now()
+
+    def _derive(
+        self, case: Case, decided: Decided, basis: Basis, known: Round | None, happened: datetime | None
+    ) -> Derivation:
+        round_id = round_of(case, self._model, local_day(self._clock.now()))
+        if known is not None and known.state in (RoundState.OPEN, RoundState.MATCHING) and known.opened_at is not None:
+            opened_at = known.opened_at  # who was told a last day keeps it
+        else:
+            opened_at = self._moment(happened, decided.released_at(round_id))
+        day = local_day(max(opened_at, decided.not_before(round_id) or opened_at))
         register = self._register.snapshot()
-        return derive(case, register, self._model, day, basis, key=self._key, limits=self._limits)
+        with metrics.MATCH_SECONDS.time():
+            return derive(
+                case, register, self._model, day, basis,
+                key=self._key, limits=self._limits, decided=decided, opened_at=opened_at,
+            )  # fmt: skip
 
-    async def _close_older(self, case: Case, new: Round) -> None:
-        """A newer stage closes the older round of the case; a case that ends, ends all of them."""
-        for old in self._rounds.of_case(case.key):
-            if old.round_id == new.round_id or old.state not in ONGOING or old.purpose not in _STAGES:
-                continue
-            ends = new.state is RoundState.WITHDRAWN
-            state = RoundState.WITHDRAWN if ends else RoundState.CLOSED
-            reason = "withdrawn" if ends else "newer_stage"
-            await self._publish(
-                Derivation(old.model_copy(update={"state": state, "reason": reason, "detail": "", "basis": new.basis}))
-            )
+    def _moment(self, *happened: datetime | None) -> datetime:
+        """The later of the event and the release; now, where that is long ago or still to come."""
+        now = self._clock.now()
+        latest = max((moment for moment in happened if moment is not None), default=now)
+        return latest if timedelta(0) <= now - latest <= LATE else now
 
-    async def _publish(self, derived: Derivation) -> None:
-        round_ = derived.round
-        if round_.state is RoundState.OPEN:
-            await self._output.publish([self._round_record(round_.model_copy(update={"state": RoundState.MATCHING}))])
-            await self._output.publish([self._invitation_record(item) for item in derived.invitations])
-            metrics.INVITATIONS.labels("issued").inc(len(derived.invitations))
-        await self._output.publish([self._round_record(round_)])
-        self._rounds.put(round_)
-        metrics.ROUNDS.labels(round_.state.value).inc()
-        logger().info(
-            "round", round_id=round_.round_id, state=round_.state.value, reason=round_.reason,
-            count=len(derived.invitations),
-        )  # fmt: skip
-
-    def _round_record(self, round_: Round) -> Outgoing:
-        return outgoing(
-            self._kafka.topic(ROUNDS),
-            round_.round_id,
-            round_,
-            type=ROUND_CHANGED,
-            id=f"{round_.round_id}/{_written(round_.basis)}/{round_.state.value}",
-            source=SOURCE,
-            time=self._clock.now(),
-        )
-
-    def _invitation_record(self, invitation: Invitation) -> Outgoing:
-        return outgoing(
-            self._kafka.topic(INVITATIONS),
-            invitation.case_key,
-            invitation,
-            type=INVITATION_CHANGED,
-            id=f"{invitation.invitation_id}/{_written(invitation.basis)}",
-            source=SOURCE,
-            time=self._clock.now(),
-        )
-
-
-_STAGES: Final = frozenset({Purpose.ASK, Purpose.INFORM})
-
-
-def _newer(new: Round, known: Round) -> bool:
-    """Whether a derivation says something new. Another import alone does not reopen what has ended."""
-    if known.state in ONGOING:
-        return new.basis.order > known.basis.order
-    return new.basis.case_version > known.basis.case_version
-
-
-def _written(basis: Basis) -> str:
-    return ".".join(str(part) for part in basis.order)
+    async def _publish(self, case_key: str, derived: Derivation | None) -> None:
+        rounds = self._rounds.of_case(case_key)
+        standing = Standing(rounds, self._members.of_rounds(item.round_id for item in rounds))
+        for batch in steps(standing, derived, self._clock.now()):
+            await self._writer.write(batch)
 
 
 def _count(record: Record, outcome: str) -> None:

@@ -1,20 +1,24 @@
-"""What the matcher knows from whole topics: the register at its last complete import, the cases, the rounds.
+"""What the matcher knows from whole topics: the register at its last complete import, the cases with their decisions,
+the rounds with their members.
 
 Rows of an import are staged until its marker has been seen on every partition and are then taken all at once: half a
 register is never matched. Erasures (tombstones) are the exception and hold at once. Of two states of a round the one
 with the higher basis stays; with equal bases `matching` never replaces what ended it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
 from schemas.case import Case
 from schemas.company import COMPANY_CHANGED, IMPORT_COMPLETED, Company, ImportCompleted
+from schemas.dialogue import Dialogue
+from schemas.invitation import INVITATION_CHANGED, Invitation
 from schemas.model import DialogueModel
 from schemas.round import ROUND_CHANGED, Round, RoundState
 from schemas.types import Event
 from services.matcher.dialogue.working_days import local_day
-from services.matcher.door import accept
+from services.matcher.door import accept, accept_dialogue, is_edited
+from services.matcher.memberships import Membership
 from services.matcher.workplaces import Snapshot, snapshot
 from services.runtime.errors import Rejected
 from services.runtime.logs import logger
@@ -104,12 +108,12 @@ class RegisterTable:
 
 
 class CaseTable:
-    """The latest state of every case, and the partition that it lies on."""
+    """The latest state of every case, and whether it came with the mark that asks for a look."""
 
     def __init__(self, model: DialogueModel, *, anywhere: bool) -> None:
         self._model = model
         self._anywhere = anywhere
-        self._cases: dict[str, tuple[Case, int]] = {}
+        self._cases: dict[str, tuple[Case, bool]] = {}
 
     async def apply(self, records: Sequence[Record]) -> None:
         """Takes a batch of the topic; what the door refuses is not here, its subscriber sets it aside."""
@@ -122,19 +126,58 @@ class CaseTable:
             except Rejected:
                 continue
             if parsed is not None:
-                self.put(parsed.event, record.partition)
+                self.put(parsed.event, edited=is_edited(parsed))
 
-    def put(self, case: Case, partition: int) -> bool:
-        """Keeps a case unless a later version is known; says whether it was kept."""
-        known = self._cases.get(case.key)
-        if known is not None and known[0].version > case.version:
-            return False
-        self._cases[case.key] = (case, partition)
-        return True
+    def put(self, case: Case, *, edited: bool) -> None:
+        """Keeps a case unless a later version is known. A version that was once marked stays marked."""
+        known, marked = self._cases.get(case.key, (None, False))
+        if known is None or known.version < case.version:
+            self._cases[case.key] = (case, edited)
+        elif known.version == case.version:
+            self._cases[case.key] = (case, edited or marked)
 
-    def get(self, key: str) -> tuple[Case, int] | None:
-        """A case and its partition."""
-        return self._cases.get(key)
+    def get(self, key: str) -> Case | None:
+        """A case."""
+        return self._cases.get(key, (None, False))[0]
+
+    def edited(self, case: Case) -> bool:
+        """Whether this version of a case was marked."""
+        known, marked = self._cases.get(case.key, (None, False))
+        return marked and known is not None and known.version == case.version
+
+    def known(self) -> list[str]:
+        """All case keys, in order."""
+        return sorted(self._cases)
+
+
+class DialogueTable:
+    """The latest decisions on every case, also on cases that are not known yet."""
+
+    def __init__(self) -> None:
+        self._dialogues: dict[str, Dialogue] = {}
+
+    async def apply(self, records: Sequence[Record]) -> None:
+        """Takes a batch of the topic; what cannot be read is not here, its subscriber sets it aside."""
+        for record in records:
+            if record.value is None:
+                self._dialogues.pop((record.key or b"").decode(errors="replace"), None)
+                continue
+            try:
+                parsed = accept_dialogue(record)
+            except Rejected:
+                continue
+            if parsed is not None:
+                self.put(parsed.event)
+
+    def put(self, dialogue: Dialogue) -> None:
+        """Keeps what was decided unless more is known."""
+        known = self._dialogues.get(dialogue.key)
+        if known is None or known.number <= dialogue.number:
+            self._dialogues[dialogue.key] = dialogue
+
+    def get(self, key: str) -> Dialogue | None:
+        """What was decided on a case."""
+        return self._dialogues.get(key)
 
 
 class RoundTable:
@@ -170,13 +213,43 @@ class RoundTable:
         """All rounds of a case, in order of id."""
         return [self._rounds[round_id] for round_id in sorted(self._by_case.get(case_key, ()))]
 
-    def unfinished(self) -> list[Round]:
-        """Rounds that wait, or whose invitations may not all be out."""
-        return [item for item in self._rounds.values() if item.state in (RoundState.HELD, RoundState.MATCHING)]
-
     def _forget(self, round_id: str) -> None:
         if (known := self._rounds.pop(round_id, None)) is not None:
             self._by_case[known.case_key].discard(round_id)
+
+
+class MembershipTable:
+    """Every invitation as it was last published, by round."""
+
+    def __init__(self) -> None:
+        self._members: dict[str, Membership] = {}
+        self._by_round: dict[str, dict[str, Membership]] = {}
+
+    async def apply(self, records: Sequence[Record]) -> None:
+        """Takes a batch of the topic. What we published ourselves is known, byte by byte, and not read again."""
+        for record in records:
+            if record.value is None or self._is_known(record):
+                continue
+            event = _event(record, {INVITATION_CHANGED: Invitation}, "se.nardialog.invitation.")
+            if isinstance(event, Invitation):
+                self.put(Membership.of(event, record.value))
+
+    def put(self, member: Membership) -> None:
+        """Keeps a membership unless that revision, or a later one, is known: the first of a revision is what counts."""
+        known = self._members.get(member.invitation_id)
+        if known is None or known.revision < member.revision:
+            self._members[member.invitation_id] = member
+            self._by_round.setdefault(member.round_id, {})[member.invitation_id] = member
+
+    def of_rounds(self, round_ids: Iterable[str]) -> Iterator[Membership]:
+        """The members of rounds."""
+        for round_id in round_ids:
+            yield from self._by_round.get(round_id, {}).values()
+
+    def _is_known(self, record: Record) -> bool:
+        written = next((value for name, value in record.headers if name == "ce_id"), None)
+        known = self._members.get((written or b"").partition(b"/")[0].decode(errors="replace"))
+        return known is not None and known.body == record.value
 
 
 def _replaces(new: Round, known: Round) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
+from aiokafka.partitioner import DefaultPartitioner
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.annotations import KafkaMessage
@@ -138,6 +139,14 @@ class Broker:
             reason=error.reason, pointer=error.pointer,
         )  # fmt: skip
 
+    async def move(self, record: Record, partition: int) -> None:
+        """Writes a record as it came to another partition of its topic; returns when the broker has it."""
+        headers = [(name, value if value is not None else b"") for name, value in record.headers]
+        try:
+            await (await self._send_raw(record.topic, record.value, record.key, headers, partition))
+        except KafkaError as failure:
+            raise Transient(f"record not moved ({type(failure).__name__}); it is read again") from failure
+
     async def _send_raw(
         self,
         topic: str,
@@ -187,6 +196,14 @@ class Broker:
         """How many partitions a topic has."""
         producer: Any = self._kafka.config.producer
         return len(await producer._producer.producer.partitions_for(topic))
+
+    async def home(self, topic: str, key: bytes) -> int:
+        """The partition of a topic where a key belongs."""
+        return int(_PARTITIONER(key, range(await self.partition_count(topic)), ()))
+
+
+_PARTITIONER: Any = DefaultPartitioner()
+"""Kafka's own rule (murmur2), the default of every client but librdkafka's."""
 
 
 def _security(settings: KafkaSettings) -> BaseSecurity | None:
