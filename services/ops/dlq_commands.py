@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # help must not wait for Kafka's client
 
 dlq = App(name="dlq", help="Dead letters: what could not be handled, why, and what is done with it.")
 dlq.command("services.ops.dlq_actions:replay", name="replay")
+dlq.command("services.ops.dlq_edit:edit", name="edit")
 dlq.command("services.ops.dlq_actions:discard", name="discard")
 
 LISTED: Final = ("address", "reason", "pointer", "replays", "died", "group")

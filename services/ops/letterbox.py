@@ -4,7 +4,7 @@ What is sent is sent first and written down then (`outcomes`): a crash in betwee
 id, and never leaves a letter marked that did not go.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Self
 
 from schemas.topics import TOPICS
@@ -14,6 +14,7 @@ from services.ops.outcomes import Account, Filed, Outcome, file, outcome
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.dead_letters import is_outcome
 from services.runtime.errors import Permanent
+from services.runtime.records import Record
 from services.runtime.settings import KafkaSettings
 
 
@@ -48,6 +49,10 @@ class Letterbox:
         if is_outcome(record):
             raise Permanent(f"{place}: is no letter, but tells what was done with one; see `nardialog dlq list --all`")
         return Letter(record)
+
+    def records(self, topic: str) -> Iterator[Record]:
+        """Every record of a topic as it stands now."""
+        return self._log.records([topic])
 
     def close(self, letter: Letter, said: Account, posting: Posting | None) -> str | None:
         """Sends what there is to send, then writes down what was done; returns where the record stands now."""

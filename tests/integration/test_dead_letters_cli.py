@@ -2,52 +2,17 @@
 
 import asyncio
 import json
-from dataclasses import replace
-from typing import Any
 
 import pytest
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from schemas.topics import CASES, CONTACTS
-from services.runtime import dead_letters
 from services.runtime.broker import Broker
 from services.runtime.clock import SystemClock
 from services.runtime.errors import Rejected
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.records import Record
 from services.runtime.settings import KafkaSettings
-from services.runtime.topic_admin import TopicAdmin
 from tests.integration.conftest import Run
-
-HEADERS: tuple[tuple[str, bytes], ...] = (
-    ("ce_id", b"1"),
-    ("x-odd", b"\xff\x00"),
-    ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
-)
-
-
-@pytest.fixture
-def names(kafka: LocalKafka, topic_prefix: str) -> dict[str, str]:
-    """Two topics and their dead letters."""
-    topics = [replace(t, name=topic_prefix + t.name) for s in (CASES, CONTACTS) for t in (s, s.dead_letters)]
-    with TopicAdmin([kafka.bootstrap]) as admin:
-        admin.create(topics, partitions=2, replication=1)
-    return {topic.name.removeprefix(topic_prefix): topic.name for topic in topics}
-
-
-def bury(
-    kafka: LocalKafka, topic: str, value: bytes, *, replays: int = 0, reason: str = "bad_json", copies: int = 1
-) -> str:
-    """A dead letter as the runtime writes it, of a record that stood in partition 1. Returns the last one's address."""
-    headers = (*HEADERS, ("dlq_replays", str(replays).encode()))
-    record = Record(topic, 1, 7, b"0162/s/EX-1", value, headers, 1_700_000_000_000)
-    letter = dead_letters.headers(record, Rejected(reason, "send JSON", "/title", drop_value=not value), "matcher")
-    producer: Any = KafkaProducer(bootstrap_servers=kafka.bootstrap)
-    for _ in range(copies):
-        future = producer.send(f"{topic}.dlq", value=value, key=record.key, headers=letter, partition=0)
-    sent = future.get(timeout=10)
-    producer.close()
-    return f"{sent.topic}/{sent.partition}/{sent.offset}"
+from tests.integration.letters import HEADERS, bury, everything
 
 
 async def _bury_by_our_broker(kafka: LocalKafka, topic: str, value: bytes) -> None:
@@ -70,18 +35,6 @@ def test_a_letter_that_our_own_broker_wrote_is_listed_shown_and_replayed(
     assert run("dlq", "replay", "--yes", address)[0] == 0
     [replayed] = everything(kafka, names["cases"])
     assert replayed.value == value
-
-
-def everything(kafka: LocalKafka, topic: str) -> list[Any]:
-    consumer: Any = KafkaConsumer(bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest")
-    places = [TopicPartition(topic, number) for number in (0, 1)]
-    consumer.assign(places)
-    ends = consumer.end_offsets(places)
-    found: list[Any] = []
-    while len(found) < sum(ends.values()):
-        found += [record for batch in consumer.poll(timeout_ms=500).values() for record in batch]
-    consumer.close()
-    return found
 
 
 def test_a_replay_is_the_original_record_with_the_events_own_headers_and_none_of_others(

@@ -19,7 +19,7 @@ PURE = (
     "services/matcher/geometry.py", "services/matcher/holds.py", "services/matcher/industry.py",
     "services/matcher/invitations.py", "services/matcher/rounds.py", "services/matcher/workplaces.py",
     "services/matcher/register/checks.py", "services/notifier/policy", "services/ops/dead_letters.py",
-    "services/ops/lag.py", "services/ops/outcomes.py",
+    "services/ops/lag.py", "services/ops/outcomes.py", "services/ops/editing.py",
 )  # fmt: skip
 EDGES = {"schemas/export.py"}
 """Writes the generated schemas: a tool in a pure room."""
