@@ -36,14 +36,20 @@ from schemas.topics import (
     Topic,
 )
 from schemas.types import Event
-from services.portal.app import PortalApp, build
+from services.portal.app import PortalApp, build, feeds_of, web
+from services.portal.portal import Portal
 from services.portal.settings import PortalOptions, PortalSettings
+from services.portal.store.tables import MIGRATIONS, OUTBOX, POSITIONS
 from services.runtime.broker import Broker
 from services.runtime.clock import Clock, ManualClock
+from services.runtime.errors import Rejected, Transient
 from services.runtime.link_tokens import Purpose, mint
 from services.runtime.parsing import outgoing
-from services.runtime.records import Record
+from services.runtime.records import Outgoing, Record
 from services.runtime.settings import KafkaSettings
+from services.runtime.store.database import Database, migrate
+from services.runtime.store.feeding import Feeder
+from services.runtime.store.outbox import Outbox
 from services.runtime.tables import TableReader
 from services.runtime.topic_admin import TopicAdmin
 from tests.matcher_cases import content
@@ -277,3 +283,79 @@ class World:
             while not condition():
                 await self.all_read()
                 await asyncio.sleep(0.02)
+
+
+class Offline:
+    """The portal's pages without a broker: what topics say is fed in, and what is published is kept in a list.
+
+    For what pages show. What is promised about topics is tested on real Kafka.
+    """
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self.clock = ManualClock(NOW)
+        self.published: list[Outgoing] = []
+        self.broken = False
+        self._offset = 0
+        key = SecretStr(base64.b64encode(TOKEN_KEY).decode())
+        words = {"database": f"sqlite+aiosqlite:///{folder / 'offline.db'}", "token_keys": (key,)}
+        settings = PortalSettings(portal=PortalOptions.model_validate(words | options))
+        self.database = Database(settings.portal.database)
+        self.outbox = Outbox(self.database, OUTBOX, self)
+        self.portal = Portal(
+            settings, settings.portal.keys(), settings.model.load(), self.database, self.outbox, self, self, self.clock,
+            asyncio.Event(),
+        )  # fmt: skip
+        self.web = web(self.portal)
+        self._feeder = Feeder(self.database, POSITIONS, feeds_of(settings.kafka), self._unfit)
+
+    async def _unfit(self, record: Record, error: Rejected) -> None:
+        raise error
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        """As a broker, or as one that is down."""
+        if self.broken:
+            raise Transient("no Kafka here")
+        self.published += records
+        await self._feed([(r.topic, r.key, r.value, r.headers) for r in records if r.topic in self._feeder._topics])
+
+    async def caught_up(self) -> None:
+        """What is fed in is there at once."""
+
+    async def start(self) -> None:
+        """Makes the store."""
+        await migrate(self.database, MIGRATIONS)
+
+    async def say(self, *events: Event) -> None:
+        """What the topics say."""
+        records = []
+        for event in events:
+            topic, kind, key = TYPES[type(event)]
+            out = outgoing(topic.name, str(getattr(event, key)), event, type=kind, id="1", source="/test", time=NOW)
+            records.append((out.topic, out.key, out.value, out.headers))
+        await self._feed(records)
+
+    async def _feed(self, records: Sequence[tuple[str, str, bytes | None, Any]]) -> None:
+        for topic, key, value, headers in records:
+            told = tuple((name, text.encode()) for name, text in headers.items())
+            await self._feeder.apply([Record(topic, 0, self._offset, key.encode(), value, told, 0)])
+            self._offset += 1
+
+    def client(self) -> httpx.AsyncClient:
+        """A browser without cookies, scripts or memory."""
+        transport = httpx.ASGITransport(app=self.web, raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url="http://portal.example")
+
+    def events(self, topic: Topic) -> list[Outgoing]:
+        """What was published to a topic."""
+        return [record for record in self.published if record.topic == topic.name]
+
+
+@asynccontextmanager
+async def offline(folder: Path, **options: Any) -> AsyncIterator[Offline]:
+    """A portal without a broker."""
+    made = Offline(folder, **options)
+    await made.start()
+    try:
+        yield made
+    finally:
+        await made.database.close()

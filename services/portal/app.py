@@ -32,7 +32,7 @@ from services.portal.views import (
     RoundFeed,
     SuppressionFeed,
 )
-from services.portal.web import Guard, WebServer
+from services.portal.web import Asgi, Guard, WebServer
 from services.runtime.broker import Broker
 from services.runtime.clock import Clock
 from services.runtime.errors import Fault, Rejected
@@ -40,10 +40,30 @@ from services.runtime.health import HealthServer
 from services.runtime.logs import logger
 from services.runtime.metrics import RECORDS
 from services.runtime.records import Record
+from services.runtime.settings import KafkaSettings
 from services.runtime.store.database import Database, migrate
 from services.runtime.store.feeding import Feed, Feeder
 from services.runtime.store.outbox import Outbox
 from services.runtime.tables import TableReader
+
+
+def feeds_of(kafka: KafkaSettings) -> dict[str, Feed]:
+    """Which topic goes which way into the store."""
+    return {
+        kafka.topic(CASES): CaseFeed(),
+        kafka.topic(ROUNDS): RoundFeed(),
+        kafka.topic(INVITATIONS): InvitationFeed(),
+        kafka.topic(COMPANIES): CompanyFeed(),
+        kafka.topic(DELIVERIES): DeliveryFeed(),
+        kafka.topic(SUPPRESSIONS): SuppressionFeed(),
+        kafka.topic(RESPONSES): ResponseFeed(),
+    }
+
+
+def web(portal: Portal) -> Asgi:
+    """Everything that is served over HTTP."""
+    routes = [*pages.routes(portal), Mount("/api/v1", build_api(portal))]
+    return Guard(Starlette(routes=routes, exception_handlers=pages.failures(portal)))
 
 
 class PortalApp:
@@ -56,27 +76,22 @@ class PortalApp:
         self.broker = Broker(kafka, service="portal", clock=clock)
         outbox = Outbox(self.database, OUTBOX, self.broker)
         self._relay = Relay(outbox, poll=options.relay_seconds)
-        feeds: dict[str, Feed] = {
-            kafka.topic(CASES): CaseFeed(),
-            kafka.topic(ROUNDS): RoundFeed(),
-            kafka.topic(INVITATIONS): InvitationFeed(),
-            kafka.topic(COMPANIES): CompanyFeed(),
-            kafka.topic(DELIVERIES): DeliveryFeed(),
-            kafka.topic(SUPPRESSIONS): SuppressionFeed(),
-            kafka.topic(RESPONSES): ResponseFeed(),
-        }
+        feeds = feeds_of(kafka)
         self._feeds = tuple(feeds)
         self._feeder = Feeder(self.database, POSITIONS, feeds, self._unfit)
         self.tables = _Readers()
         self.portal = Portal(
-            settings, options.keys(), self.database, outbox, self.broker, self.tables, clock, self._relay.waiting
+            settings,
+            options.keys(),
+            settings.model.load(),
+            self.database,
+            outbox,
+            self.broker,
+            self.tables,
+            clock,
+            self._relay.waiting,
         )
-        self.web = Guard(
-            Starlette(
-                routes=[*pages.routes(self.portal), Mount("/api/v1", build_api(self.portal))],
-                exception_handlers=pages.failures(self.portal),
-            )
-        )
+        self.web = web(self.portal)
         self._server = WebServer(self.web, host=options.host, port=options.port)
         self._health = HealthServer(settings.health, lambda: self.tables.read)
         self._stopping = asyncio.Event()

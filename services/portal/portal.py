@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from schemas.model import DialogueModel
 from schemas.topics import Topic
 from services.portal.settings import PortalSettings
 from services.runtime.clock import Clock
@@ -35,6 +36,7 @@ class Portal:
 
     settings: PortalSettings
     token_keys: tuple[bytes, ...]
+    model: DialogueModel
     database: Database
     outbox: Outbox
     publisher: Publisher

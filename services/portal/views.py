@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.case import CASE_CHANGED, Case, may_be_confidential
 from schemas.company import COMPANY_CHANGED, IMPORT_COMPLETED, MARKER_PREFIX, Company, ImportCompleted
-from schemas.delivery import DELIVERY_RECORDED, Delivery
+from schemas.delivery import DELIVERY_RECORDED, Delivery, DeliveryState
 from schemas.invitation import INVITATION_CHANGED, Invitation
 from schemas.response import RESPONSE_RECORDED, Response
 from schemas.round import ROUND_CHANGED, Round
@@ -197,13 +197,11 @@ def _messages(events: Sequence[Delivery]) -> list[Row]:
 
 
 def _carried(events: Sequence[Delivery]) -> list[Row]:
-    pairs = {
-        (str(event.message_number), invitation): None
-        for event in events
-        if event.message_number is not None
-        for invitation in event.invitation_ids
-    }
-    return [{"number": number, "invitation_id": invitation} for number, invitation in pairs]
+    pairs: dict[tuple[str, str], bool] = {}
+    for event in events:
+        for invitation in event.invitation_ids if event.message_number is not None else ():
+            pairs.setdefault((str(event.message_number), invitation), event.state is DeliveryState.MERGED)
+    return [{"number": number, "invitation_id": item, "late": late} for (number, item), late in pairs.items()]
 
 
 def _outcomes(events: Sequence[Delivery]) -> list[Row]:

@@ -3,7 +3,7 @@
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
-from services.portal.pages import start
+from services.portal.pages import case, invitation, start, stop
 from services.portal.pages.failures import failures
 from services.portal.pages.render import STATIC
 from services.portal.portal import Portal
@@ -13,7 +13,13 @@ __all__ = ["failures", "routes"]
 
 def routes(portal: Portal) -> list[BaseRoute]:
     """Every page; each module has its own."""
-    return [*start.routes(portal), Mount("/static", _Static(directory=STATIC))]
+    return [
+        *start.routes(portal),
+        *invitation.routes(portal),
+        *stop.routes(portal),
+        *case.routes(portal),
+        Mount("/static", _Static(directory=STATIC)),
+    ]
 
 
 class _Static(StaticFiles):

@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from services.portal.pages.render import page
 from services.portal.portal import Portal
@@ -22,7 +22,7 @@ def failures(portal: Portal) -> dict[Any, Handler]:
         status = error.status_code if isinstance(error, HTTPException) else 500
         if status == 404:
             return page(portal, request, "not_found.html", status=404)
-        return PlainTextResponse(f"{status}\n", status, headers=getattr(error, "headers", None))
+        return page(portal, request, "wrong_way.html", status=status, headers=getattr(error, "headers", None))
 
     async def unavailable(request: Request, error: Exception) -> Response:
         logger().error("page not served", error=type(error).__name__)

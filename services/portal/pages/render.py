@@ -19,7 +19,9 @@ from services.portal.pages.words import WORDS
 from services.portal.portal import Portal
 from services.rendering import dates
 from services.rendering.dates import Lang
+from services.rendering.words import WORDS as MAIL_WORDS
 
+MOST_FIELDS: Final = 200
 HERE: Final = Path(__file__).parent
 STATIC: Final = HERE / "static"
 CSS_VERSION: Final = hashlib.blake2b((STATIC / "portal.css").read_bytes(), digest_size=6).hexdigest()
@@ -42,6 +44,17 @@ class Urls:
         return self.prefix + path + ("" if self.lang == "sv" else ("&" if "?" in path else "?") + "lang=en")
 
 
+def urls(portal: Portal, request: Request) -> Urls:
+    """The links of a request's language."""
+    return Urls(urlsplit(portal.settings.portal.base_url).path.rstrip("/"), language(request))
+
+
+async def fields(request: Request) -> dict[str, str]:
+    """A form's fields; of several with one name the last. Files are not taken."""
+    form = await request.form(max_files=0, max_fields=MOST_FIELDS)
+    return {name: value for name, value in form.multi_items() if isinstance(value, str)}
+
+
 def page(
     portal: Portal,
     request: Request,
@@ -52,11 +65,11 @@ def page(
     **values: Any,
 ) -> HTMLResponse:
     """A rendered page. `template` is given `t`, the words, `url`, `lang` and `values`."""
-    lang = language(request)
-    url = Urls(urlsplit(portal.settings.portal.base_url).path.rstrip("/"), lang)
+    lang, url = language(request), urls(portal, request)
     html = TEMPLATES.get_template(template).render(
         lang=lang,
         t=WORDS[lang],
+        mail=MAIL_WORDS[lang],
         url=url,
         here=url.prefix + quote(request.url.path),
         options=portal.settings.portal,
@@ -78,4 +91,5 @@ TEMPLATES.filters["full_day"] = dates.full
 TEMPLATES.filters["day_and_month"] = dates.day_and_month
 TEMPLATES.filters["clock"] = dates.clock
 TEMPLATES.filters["local"] = dates.local
+TEMPLATES.filters["phone"] = lambda number: "".join(c for c in number if c.isdigit() or c == "+")
 TEMPLATES.filters["part"] = lambda text: quote(text, safe="")

@@ -83,7 +83,9 @@ MESSAGE_INVITATIONS: Final = Table(
     METADATA,
     Column("number", String(20), primary_key=True),
     Column("invitation_id", String(80), primary_key=True, index=True),
+    Column("late", Boolean, nullable=False),
 )
+"""`late`: the invitation came after the message had left; the message itself says nothing of it."""
 OUTCOMES: Final = Table(
     "outcomes",
     METADATA,

@@ -61,6 +61,7 @@ def upgrade() -> None:
         "message_invitations",
         sa.Column("number", sa.String(length=20), nullable=False),
         sa.Column("invitation_id", sa.String(length=80), nullable=False),
+        sa.Column("late", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("number", "invitation_id"),
     )
     op.create_index(

@@ -1,0 +1,36 @@
+"""The public page of a case, by its id or its diary number."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from schemas.case import Case
+from schemas.model import DialogueModel, Stage
+from services.portal import public
+from services.portal.pages.render import page
+from services.portal.portal import Portal
+
+FEW = 5
+"""Fewer answers than this are not counted in public."""
+
+
+def routes(portal: Portal) -> list[BaseRoute]:
+    """Its route. A diary number has a slash in it."""
+
+    async def case(request: Request) -> Response:
+        reference, source = request.path_params["reference"], request.query_params.get("kalla", "")
+        async with portal.database.transaction() as connection:
+            found = await public.find_cases(connection, reference, source)
+            shown = await public.with_rounds(connection, found[0], portal.clock.now()) if len(found) == 1 else None
+        if shown is not None:
+            return page(portal, request, "case.html", shown=shown, stages=_stages(portal.model, shown.case), few=FEW)
+        if found:
+            return page(portal, request, "cases.html", cases=found)
+        return page(portal, request, "no_case.html", status=404)
+
+    return [Route("/arenden/{reference:path}", case)]
+
+
+def _stages(model: DialogueModel, case: Case) -> list[Stage]:
+    """The stages that a case of this type goes through."""
+    return next((kind.stages for kind in model.case_types if kind.id == case.case_type), [])

@@ -1,0 +1,181 @@
+"""The invitation, which is the answer page: read, fill in, review, send, receipt.
+
+A GET changes nothing: it shows, and a link may preselect. What is typed travels in the forms alone until it is sent, so
+that nothing of it is stored, or stands in an address, before its owner has seen it once more. There are no cookies: the
+token in the address is what opens the page, and a page of somebody else's cannot know it.
+"""
+
+import re
+import secrets
+from collections.abc import Mapping
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from services.portal import answers, form, invited
+from services.portal.form import Block, Form
+from services.portal.invited import Carried
+from services.portal.pages import shown
+from services.portal.pages.render import fields, language, page, urls
+from services.portal.portal import Portal
+from services.runtime.link_tokens import Purpose, mint, verify
+
+_KEY = re.compile(r"[A-Za-z0-9_-]{16,64}")
+
+
+class InvitationPages:
+    """The pages behind one message's answer link."""
+
+    def __init__(self, portal: Portal) -> None:
+        self._portal = portal
+
+    def routes(self) -> list[BaseRoute]:
+        """Their addresses. A GET of one that takes a form leads back to the invitation."""
+        return [
+            Route("/i/{token}", self.invitation),
+            Route("/i/{token}/granska", self.review, methods=["POST"]),
+            Route("/i/{token}/granska", self.back),
+            Route("/i/{token}/svar", self.answer, methods=["POST"]),
+            Route("/i/{token}/svar", self.back),
+            Route("/i/{token}/tack", self.thanks),
+        ]
+
+    async def invitation(self, request: Request) -> Response:
+        """What is asked, why, and the form."""
+        carried = await self._carried(request)
+        if carried is None:
+            return self._moment(request)
+        preselected = request.query_params.get("svar", "").replace("-", "_")
+        asked = form.blocks(carried.groups)
+        answered = any(item.answer for block in asked for item in block.invited)
+        ask = not answered or bool(preselected) or "andra" in request.query_params
+        return self._invitation(request, carried, asked, form.before(asked, preselected), ask=ask)
+
+    async def review(self, request: Request) -> Response:
+        """What was filled in, to be looked at once more before it is sent. Nothing is stored."""
+        carried = await self._carried(request)
+        if carried is None:
+            return self._moment(request)
+        asked, given = form.blocks(carried.groups), await fields(request)
+        filled = form.read(given, asked)
+        if not asked:
+            return self._too_late(request, carried, given)
+        if "andra" in given:
+            return self._invitation(request, carried, asked, Form(filled.filled))
+        if filled.faults:
+            return self._invitation(request, carried, asked, filled)
+        return self._review(request, asked, filled, secrets.token_urlsafe(16))
+
+    async def answer(self, request: Request) -> Response:
+        """Stores the answer and leads to the receipt."""
+        number = self._number(request)
+        given = await fields(request)
+        async with self._portal.database.transaction() as connection:
+            carried = await invited.carried(connection, number, self._portal.clock.now())
+            if carried is None:
+                return self._moment(request)
+            asked = form.blocks(carried.groups)
+            filled, key = form.read(given, asked), given.get("nyckel", "")
+            if not asked:
+                return self._too_late(request, carried, given)
+            if filled.faults:
+                return self._invitation(request, carried, asked, filled)
+            if not _KEY.fullmatch(key):
+                return self._review(request, asked, filled, secrets.token_urlsafe(16))
+            await answers.record(connection, self._portal, carried, asked, filled, key, language(request))
+        self._portal.wake()
+        return self._redirect(request, "/tack")
+
+    async def thanks(self, request: Request) -> Response:
+        """The receipt of the last form that was sent by this link."""
+        carried = await self._carried(request)
+        if carried is None:
+            return self._moment(request)
+        given = [(group, item) for group in carried.groups for item in group.invited if item.answer]
+        if not given:
+            return self._redirect(request, "")
+        last = max(item.answer.at for _, item in given if item.answer)
+        told = [(group, item) for group, item in given if item.answer and item.answer.at == last]
+        return page(
+            self._portal, request, "thanks.html", carried=carried, told=told, shown=shown,
+            token=request.path_params["token"],
+        )  # fmt: skip
+
+    async def back(self, request: Request) -> Response:
+        """A form's address, opened without its form."""
+        self._number(request)
+        return self._redirect(request, "")
+
+    def _number(self, request: Request) -> int:
+        """The message's number. A token that we did not make for this purpose is no page of ours."""
+        number = verify(request.path_params["token"], self._portal.token_keys, Purpose.ANSWER)
+        if number is None:
+            raise HTTPException(404)
+        return number
+
+    async def _carried(self, request: Request) -> Carried | None:
+        number = self._number(request)
+        async with self._portal.database.transaction() as connection:
+            return await invited.carried(connection, number, self._portal.clock.now())
+
+    def _invitation(
+        self, request: Request, carried: Carried, asked: tuple[Block, ...], filled: Form, *, ask: bool = True
+    ) -> Response:
+        lang = language(request)
+        stop = mint(carried.number, self._portal.token_keys[0], Purpose.STOP)
+        return page(
+            self._portal,
+            request,
+            "invitation.html",
+            status=422 if filled.faults else 200,
+            carried=carried,
+            groups=[shown.shown(carried, group, lang) for group in carried.groups],
+            asked=asked,
+            filled=filled,
+            faults={fault.field: fault.code for fault in filled.faults},
+            ask=ask,
+            stop_path=f"/avsluta/{stop}",
+            token=request.path_params["token"],
+            shown=shown,
+            form=form,
+        )
+
+    def _review(self, request: Request, asked: tuple[Block, ...], filled: Form, key: str) -> Response:
+        given = filled.given(asked)
+        return page(
+            self._portal, request, "review.html", given=given, asked=asked, filled=filled, key=key,
+            token=request.path_params["token"], shown=shown, form=form,
+        )  # fmt: skip
+
+    def _too_late(self, request: Request, carried: Carried, given: Mapping[str, str]) -> Response:
+        """The time ended between the form and its sending: what was written is shown, not stored."""
+        written = [value for name, value in given.items() if name.startswith("text-") and value.strip()]
+        groups = [shown.shown(carried, group, language(request)) for group in carried.groups]
+        return page(
+            self._portal, request, "too_late.html", status=409, written=written, groups=groups,
+            token=request.path_params["token"],
+        )  # fmt: skip
+
+    def _moment(self, request: Request) -> Response:
+        """A true token of a message that has not been read yet. 503: nothing is wrong with the link, and whoever
+        checks links shall come again (RFC 9110 §15.6.4).
+        """
+        return moment(self._portal, request)
+
+    def _redirect(self, request: Request, to: str) -> Response:
+        path = f"/i/{request.path_params['token']}{to}"
+        return RedirectResponse(urls(self._portal, request)(path), 303)
+
+
+def moment(portal: Portal, request: Request) -> Response:
+    """«One moment»: reloads by itself, until its reader says stop."""
+    reload = request.query_params.get("vanta") != "nej"
+    headers = {"Retry-After": "5"} | ({"Refresh": "5"} if reload else {})
+    return page(portal, request, "moment.html", status=503, headers=headers, reload=reload, here_path=request.url.path)
+
+
+def routes(portal: Portal) -> list[BaseRoute]:
+    """Their routes."""
+    return InvitationPages(portal).routes()
