@@ -50,7 +50,7 @@ class KafkaSettings(Section):
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     """How we log in, where the protocol begins with `SASL`."""
     username: str | None = None
-    """Who we are to the broker; one user per service, with the rights of docs/topics.md."""
+    """Who we are to the broker; one user per service, with the rights in `deploy/kafka-acls.txt`."""
     password: SecretStr | None = None
     """The password of that user."""
     partitions: int = Field(6, ge=1, le=1000)
