@@ -30,9 +30,13 @@ SETS = {
     "NARDIALOG_NOTIFIER__SENDER_NAME": "Exempel kommun",
     "NARDIALOG_NOTIFIER__SENDER_EMAIL": "naringsliv@kommun.example",
     "NARDIALOG_NOTIFIER__SMTP__HOST": "relay.kommun.example",
-    "NARDIALOG_PORTAL__DATABASE": "postgresql+asyncpg://nardialog@127.0.0.1:5432/nardialog_portal",
+    "NARDIALOG_PORTAL__DATABASE": "postgresql+asyncpg://portal@127.0.0.1:5432/portal",
     "NARDIALOG_PORTAL__BASE_URL": "https://dialog.kommun.example",
+    "NARDIALOG_PORTAL__MUNICIPALITY": "0162",
     "NARDIALOG_PORTAL__MUNICIPALITY_NAME": "Exempel kommun",
+    "NARDIALOG_PORTAL__CONTACT_PHONE": "08-000 00 00",
+    "NARDIALOG_PORTAL__CONTACT_EMAIL": "kontakt@kommun.example",
+    "NARDIALOG_PORTAL__PRIVACY_CONTACT": "dataskydd@kommun.example",
 }
 """What every installation sets, with an example; the rest of env.example is commented out."""
 SETTINGS_HEAD = """\

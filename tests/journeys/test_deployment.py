@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -36,7 +37,7 @@ from services.runtime.settings import KafkaSettings
 from services.runtime.topic_admin import TopicAdmin
 from tests.deployment import DEPLOY, Program, composed, environment_file, grant, kafka_settings, rights, units
 from tests.other_user import Nardialog, nardialog
-from tests.postgres_server import AS_NOBODY
+from tests.postgres_server import AS_NOBODY, PostgresServer
 
 PATIENCE: Final = 60
 USERS: Final = ("admin", "matcher", "notifier", "portal", "register", "cases", "ops")
@@ -108,24 +109,33 @@ class Installation:
     """One broker, one database, one relay, and the programs of one way to deploy."""
 
     def __init__(
-        self, program: Nardialog, kafka: LocalKafka, database: str, relay: SmtpSink, folder: Path, *, users: bool
+        self,
+        program: Nardialog,
+        kafka: LocalKafka,
+        databases: Mapping[str, str],
+        relay: SmtpSink,
+        folder: Path,
+        *,
+        users: bool,
     ) -> None:
         self._program = program
         self.kafka = kafka
         self.relay = relay
         self.folder = folder
-        self._database = database
+        self._databases = databases
         self._users = users
+        (self.web_port,) = free_ports(1)
         self._keys = environment_file(self.command("keys", "new", environment={}))
         self.running: dict[str, tuple[subprocess.Popen[bytes], int, Program]] = {}
 
     def environment(self, program: Program, user: str) -> dict[str, str]:
         """What an engine or systemd would give this program: its files' settings, then its own, at our addresses."""
-        installation, notifier = (
-            {name: value for name, value in self._keys.items() if name.startswith(f"NARDIALOG_{section}__")}
-            for section in ("INSTALLATION", "NOTIFIER")
+        installation, notifier, portal = (
+            {name: value for name, value in self._keys.items() if section in name}
+            for section in ("INSTALLATION", "NOTIFIER", "PORTAL")
         )
-        secrets = {"matcher.env": installation, "notifier.env": notifier, "register.env": installation}
+        seal = {name: value for name, value in installation.items() if "SEAL" in name}
+        secrets = {"matcher.env": installation, "notifier.env": notifier, "portal.env": portal | seal}
         own = [secrets.get(Path(file).name, {}) for file in program.files]
         found = {**environment_file((DEPLOY / "env.example").read_text()), **program.environment}
         return {**found, **{name: value for part in own for name, value in part.items()}, **self._addresses(user)}
@@ -133,7 +143,9 @@ class Installation:
     def _addresses(self, user: str) -> dict[str, str]:
         found = {
             "NARDIALOG_KAFKA__BOOTSTRAP": self.kafka.bootstrap,
-            "NARDIALOG_NOTIFIER__DATABASE": self._database,
+            "NARDIALOG_NOTIFIER__DATABASE": self._databases["notifier"],
+            "NARDIALOG_PORTAL__DATABASE": self._databases["portal"],
+            "NARDIALOG_PORTAL__PORT": str(self.web_port),
             "NARDIALOG_NOTIFIER__SMTP__HOST": self.relay.host,
             "NARDIALOG_NOTIFIER__SMTP__PORT": str(self.relay.port),
             "NARDIALOG_NOTIFIER__SMTP__TLS": "none",
@@ -266,13 +278,22 @@ def program(shared_folder: Path) -> Nardialog:
     return nardialog(shared_folder)
 
 
+@pytest.fixture
+def databases(postgres: PostgresServer) -> Iterator[dict[str, str]]:
+    """One for each service that keeps something."""
+    names = {service: f"t{uuid.uuid4().hex[:10]}" for service in ("notifier", "portal")}
+    yield {service: postgres.create_database(name) for service, name in names.items()}
+    for name in names.values():
+        postgres.drop_database(name)
+
+
 @asynccontextmanager
 async def installed(
-    program: Nardialog, kafka: LocalKafka, postgres_url: str, folder: Path, *, users: bool
+    program: Nardialog, kafka: LocalKafka, databases: Mapping[str, str], folder: Path, *, users: bool
 ) -> AsyncIterator[Installation]:
     relay = SmtpSink()
     await relay.start()
-    installation = Installation(program, kafka, postgres_url, relay, folder, users=users)
+    installation = Installation(program, kafka, databases, relay, folder, users=users)
     try:
         yield installation
     finally:
@@ -290,7 +311,7 @@ async def a_case_becomes_a_mail(installation: Installation, programs: Mapping[st
     await installation.ready()
     file = installation.folder / "register.csv"
     file.write_text(REGISTER)
-    register = Program((), {}, PATIENCE, ("register.env",))
+    register = Program((), {}, PATIENCE, ("matcher.env",))
     imported = ("companies", "import", str(file), "--json")
     installation.command(*imported, environment=installation.environment(register, "register"))
     kafka = installation.kafka
@@ -299,22 +320,23 @@ async def a_case_becomes_a_mail(installation: Installation, programs: Mapping[st
     assert [mail.recipients for mail in installation.relay.accepted] == [("info@bageri.example",)], [
         installation.said(name) for name in PREPARE
     ]
+    assert answers(installation.web_port, "/") == 200
     assert await installation.stop() == dict.fromkeys(PREPARE, 0)
     for name in PREPARE:
         assert "Traceback" not in installation.said(name)
 
 
 async def test_the_commands_of_the_compose_file_take_a_case_to_a_mail(
-    program: Nardialog, plain_kafka: LocalKafka, postgres_url: str, folder: Path
+    program: Nardialog, plain_kafka: LocalKafka, databases: Mapping[str, str], folder: Path
 ) -> None:
-    async with installed(program, plain_kafka, postgres_url, folder, users=False) as installation:
+    async with installed(program, plain_kafka, databases, folder, users=False) as installation:
         await a_case_becomes_a_mail(installation, composed())
 
 
 async def test_the_units_commands_do_with_exactly_the_rights_that_are_listed(
-    program: Nardialog, guarded_kafka: LocalKafka, postgres_url: str, folder: Path
+    program: Nardialog, guarded_kafka: LocalKafka, databases: Mapping[str, str], folder: Path
 ) -> None:
-    async with installed(program, guarded_kafka, postgres_url, folder, users=True) as installation:
+    async with installed(program, guarded_kafka, databases, folder, users=True) as installation:
         await a_case_becomes_a_mail(installation, units())
     with TopicAdmin(guarded_kafka.bootstrap, login_as("matcher", guarded_kafka).client()) as admin:
         assert admin.ends([ROUNDS.name])

@@ -1,16 +1,20 @@
 """What deploy/ promises without being run: the same services everywhere, time to stop, settings that exist."""
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
 
-from schemas.topics import ALL_TOPICS
+import schemas.topics
+from schemas.topics import ALL_TOPICS, SEALED, Topic
 from services.processes import PREPARE
 from services.runtime.broker import GRACE
-from tests.deployment import DEPLOY, Program, composed, directives, environment_file, rights, units
+from tests.deployment import DEPLOY, ROOT, Program, composed, directives, environment_file, rights, units
 
 PROGRAMS = [*((f"compose {name}", p) for name, p in composed().items()), *units().items()]
+NOT_THE_SERVICE = ("matcher/register/", "matcher/commands", "notifier/commands", "portal/commands", "portal/case_")
+"""What runs at a terminal, as a user of its own."""
 SETTINGS = set(re.findall(r"^#?(NARDIALOG_\w+)=", (DEPLOY / "env.example").read_text(), re.MULTILINE))
 
 
@@ -46,7 +50,7 @@ def test_a_unit_may_write_its_own_state_and_nothing_else(path: Path) -> None:
 
 
 def test_no_file_in_deploy_holds_a_secret() -> None:
-    secret = re.compile(r"^\W*(\w*(?:KEY|KEYS|PASSWORD))\s*[=:]\s*\S", re.MULTILINE)
+    secret = re.compile(r"^\W*(\w*(?:KEY|KEYS|PASSWORD))[ \t]*[=:][ \t]*\S", re.MULTILINE)
     assert secret.search("#NARDIALOG_X__VAULT_KEY=abc")
     for path in [*DEPLOY.rglob("*.yaml"), *DEPLOY.rglob("*.service"), DEPLOY / "env.example", DEPLOY / "Containerfile"]:
         assert secret.findall(path.read_text()) == [], path.name
@@ -56,8 +60,21 @@ def test_an_environment_file_is_read_as_a_shell_would() -> None:
     assert environment_file("# A=0\nA='x y'\n#B=1\nC=\n") == {"A": "x y", "C": ""}
 
 
-def test_rights_are_given_on_topics_that_exist_and_nobody_but_the_notifier_and_the_register_reads_contacts() -> None:
+def test_rights_are_given_on_topics_that_exist_and_hardly_anybody_reads_addresses() -> None:
     topics = {topic.name for topic in ALL_TOPICS}
     assert {right.name for right in rights() if right.kind == "topic"} - topics == {"*"}
-    readers = {r.user for r in rights() if r.kind == "topic" and r.operation == "Read" and r.name == "contacts"}
+    readers = {r.user for r in rights() if r.kind == "topic" and r.operation == "Read" and r.name in SEALED}
     assert readers == {"notifier", "register"}
+
+
+@pytest.mark.parametrize("service", PREPARE)
+def test_a_service_has_rights_on_every_topic_that_it_names(service: str) -> None:
+    named = set()
+    for path in (ROOT / "services" / service).rglob("*.py"):
+        if not path.relative_to(ROOT / "services").as_posix().startswith(NOT_THE_SERVICE):
+            found = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ImportFrom)]
+            named |= {alias.name for node in found if node.module == "schemas.topics" for alias in node.names}
+    topics = {getattr(schemas.topics, name) for name in named}
+    wanted = {topic.name for topic in topics if isinstance(topic, Topic)}
+    assert wanted
+    assert wanted - {right.name for right in rights() if right.user == service} == set()
