@@ -85,8 +85,13 @@ class KafkaSettings(Section):
         return context
 
     def nobody(self, error: Exception) -> str:
-        """What is said when no broker answers."""
+        """What is said when no broker answers, or none lets us in."""
         where = ", ".join(self.bootstrap)
+        if "Authorization" in type(error).__name__ or "Authentication" in type(error).__name__:
+            return (
+                f"Kafka at {where} refuses {self.username or 'whoever has no name'} ({type(error).__name__}): see "
+                "NARDIALOG_KAFKA__USERNAME and __PASSWORD, and the rights in deploy/kafka-acls.txt"
+            )
         return f"no Kafka at {where} ({type(error).__name__}): start it, or set NARDIALOG_KAFKA__BOOTSTRAP"
 
     def client(self) -> dict[str, Any]:

@@ -30,7 +30,6 @@ from services.processes import PREPARE
 from services.runtime.broker import Broker
 from services.runtime.child_process import spawn
 from services.runtime.clock import SystemClock
-from services.runtime.errors import Fault
 from services.runtime.local_kafka import LocalKafka, free_ports
 from services.runtime.parsing import outgoing
 from services.runtime.settings import KafkaSettings
@@ -340,5 +339,4 @@ async def test_the_units_commands_do_with_exactly_the_rights_that_are_listed(
         await a_case_becomes_a_mail(installation, units())
     with TopicAdmin(guarded_kafka.bootstrap, login_as("matcher", guarded_kafka).client()) as admin:
         assert admin.ends([ROUNDS.name])
-        with pytest.raises(Fault, match="TopicAuthorizationFailed"):
-            admin.ends([CONTACTS.name])
+        assert not admin.ends([CONTACTS.name])  # what one may not see does not exist
