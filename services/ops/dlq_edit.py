@@ -20,9 +20,9 @@ from services.runtime.terminal import NOT_MET, OK, agreed, can_ask, failed, prin
 if TYPE_CHECKING:  # help must not wait for Kafka's client
     from schemas.model import DialogueModel
     from services.ops.dead_letters import Letter
+    from services.ops.edit_settings import EditSettings
     from services.ops.editing import Plan
     from services.ops.letterbox import Letterbox
-    from services.ops.settings import EditSettings
 
 STDIN: Final = "-"
 RELEASED: Final = "it enters as held: an official looks at it with `nardialog case list --held` and releases it"
@@ -44,8 +44,8 @@ def edit(
 ) -> int:
     """Correct a dead letter of `cases` and send it: its round is held until an official releases it.
 
-    Without --set, --remove or --file the value opens in $VISUAL or $EDITOR. What would be refused again is not sent
-    (exit 3).
+    Without --set, --remove or --file the value opens in $VISUAL or $EDITOR. What would be refused again by the rules
+    and the dialogue model (NARDIALOG_MODEL__FILE) is not sent: exit 3.
 
     Parameters
     ----------
@@ -76,10 +76,10 @@ def edit(
     if not (dry_run or yes or can_ask()):
         return usage("nobody to ask: add --yes to send it, or --dry-run to see what would be sent")
     from services.ops.dead_letters import Address, BadAddress
+    from services.ops.edit_settings import EditSettings
     from services.ops.editing import BadChange
     from services.ops.letterbox import Letterbox
     from services.ops.outcomes import BadAccount, Done
-    from services.ops.settings import EditSettings
     from services.runtime.settings import load
 
     settings = load(EditSettings)
