@@ -28,6 +28,7 @@ if find_spec("services.demo.commands"):
 app.command("services.matcher.commands:match", name="match", help="Match cases against a register, without a broker.")
 app.command("services.matcher.commands:companies", name="companies", help="The company register.")
 app.command("services.portal.commands:case", name="case", help="Cases: check, send in, withdraw, release.")
+app.command("services.portal.api_key_commands:api_keys", name="api-keys", help="Keys of case systems for the API.")
 app.command("services.ops.commands:topics", name="topics", help="The topics on the broker.")
 app.command("services.ops.lag_command:lag", name="lag", help="Records that each group has not handled yet.")
 app.command("services.ops.dlq_commands:dlq", name="dlq", help="Dead letters: what could not be handled, and why.")
@@ -41,8 +42,8 @@ app.command(keys)
 
 LATER = frozenset({"ops"})
 EXTRAS = {
-    "match": "matcher", "companies": "matcher", "case": "portal", "deliveries": "notifier", "sending": "notifier",
-    "demo": "all",
+    "match": "matcher", "companies": "matcher", "case": "portal", "api-keys": "portal", "deliveries": "notifier",
+    "sending": "notifier", "demo": "all",
 }  # fmt: skip
 """Which extra a command needs, beyond the base."""
 

@@ -24,7 +24,7 @@ from services.runtime.parsing import outgoing
 from services.runtime.records import Outgoing
 from services.runtime.settings import KafkaSettings
 
-SOURCE: Final = "nardialog/portal"
+SOURCE: Final = "/nardialog/portal"
 HIGHEST: Final = 2_000_000_000
 UNDER_WAY: Final = frozenset({RoundState.MATCHING, RoundState.OPEN})
 UNFINISHED: Final = UNDER_WAY | {RoundState.HELD}

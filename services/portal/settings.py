@@ -5,8 +5,10 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
+from schemas.topics import EVENT_BYTES
+from schemas.types import MAX_VERTICES
 from services.runtime.errors import Fault
-from services.runtime.installation import InstallationSettings, ModelSettings
+from services.runtime.installation import InstallationSettings, ModelSettings, PlaceOptions
 from services.runtime.sealing import decode_key
 from services.runtime.settings import Section, ServiceSettings
 
@@ -40,6 +42,12 @@ class PortalOptions(Section):
     """Whom to ask about personal data: an address or a phone number."""
     publish_seconds: float = Field(10.0, gt=0, le=60)
     """How long a page waits for the broker's acknowledgement before it says that it could not be done."""
+    case_bytes: int = Field(EVENT_BYTES, ge=1000, le=EVENT_BYTES)
+    """The most bytes of a case that the HTTP door for case systems takes."""
+    case_vertices: int = Field(MAX_VERTICES, ge=1, le=MAX_VERTICES)
+    """The most vertices in the geometries of a case that it takes."""
+    idempotency_days: int = Field(7, ge=1, le=90)
+    """How long it knows a request again by its Idempotency-Key."""
     relay_seconds: float = Field(1.0, gt=0, le=60)
     """How often the outbox is looked at when nobody has said that something is in it."""
 
@@ -61,3 +69,4 @@ class PortalSettings(ServiceSettings):
     portal: PortalOptions = PortalOptions()
     installation: InstallationSettings = InstallationSettings()
     model: ModelSettings = ModelSettings()
+    matcher: PlaceOptions = PlaceOptions()

@@ -124,3 +124,41 @@ RESPONSES: Final = Table(
     Column("body", Text, nullable=False),
     Index("ix_responses_invitation", "invitation_id", "sequence"),
 )
+API_KEYS: Final = Table(
+    "api_keys",
+    METADATA,
+    Column("key_id", String(12), primary_key=True),
+    Column("label", String(200), nullable=False),
+    Column("secret_hash", String(64), nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("sources", Text, nullable=False),
+    Column("municipalities", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("last_used_at", BigInteger),
+)
+"""Lists are JSON."""
+SUBMISSIONS: Final = Table(
+    "submissions",
+    METADATA,
+    Column("case_key", String(210), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("accepted", Boolean, nullable=False),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("lease_until", BigInteger, nullable=False),
+)
+"""The last version of each case that came through the HTTP door: claimed before it is published, accepted after."""
+REPEATS: Final = Table(
+    "repeats",
+    METADATA,
+    Column("key_id", String(12), primary_key=True),
+    Column("name_hash", String(64), primary_key=True),
+    Column("body_hash", String(64), nullable=False),
+    Column("case_key", String(210), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("event_id", String(80), nullable=False),
+    Column("at", BigInteger, nullable=False, index=True),
+)
+"""What was answered to a request with an Idempotency-Key."""
