@@ -1,13 +1,14 @@
 """`deliveries`: what became of each message, and why a message there should have been never was.
 
 The key is the message id, or the invitation id where no message came to be. Each event names the invitations that it
-speaks of, so that "invited but not reached" can be answered by joining ids. No address stands here.
+speaks of, so that "invited but not reached" can be answered by joining ids; a notice has a message and no invitation.
+No address stands here.
 """
 
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.types import Count, Event, Line, Moment, OpenId, OurId
 
@@ -59,7 +60,8 @@ class Delivery(Event):
     """Derived from what it is about, the state and the attempt: the same event told twice has the same id."""
     message_id: OurId | None = None
     message_number: Annotated[int, Field(ge=0, lt=2**64)] | None = None
-    invitation_ids: Annotated[list[OurId], Field(min_length=1, max_length=10_000)]
+    invitation_ids: Annotated[list[OurId], Field(max_length=10_000)]
+    """Empty for a notice, and for nothing else."""
     round_ids: Annotated[list[OurId], Field(max_length=100)] = []
     recipient_ids: Annotated[list[OurId], Field(max_length=10_000)] = []
     channel: Literal["email", "sms", "letter"] | None = None
@@ -71,6 +73,14 @@ class Delivery(Event):
     resent_unknown: bool = False
     """This attempt repeats one whose outcome stayed unknown."""
     at: Moment
+
+    @model_validator(mode="after")
+    def _names_what_it_speaks_of(self) -> "Delivery":
+        if self.kind != "notice" and not self.invitation_ids:
+            raise ValueError("needs an invitation; only a notice has none")
+        if self.message_id is None and not self.invitation_ids:
+            raise ValueError("needs message_id where there is no invitation")
+        return self
 
 
 EXAMPLE: Final = {

@@ -279,7 +279,7 @@ def _join_late(decided: _Decided, message: Message, link: Link, on_it: Sequence[
     state = DeliveryState(message.state) if ended else DeliveryState.MERGED
     decided.states[link.invitation_id] = state.value
     decided.links.setdefault(message.message_id, []).append(link)
-    decided.events.append(store.message_event(message, [link], state, "came_after", now))
+    decided.events.append(store.message_event(message, [link], state, "came_after", now, to=[link.recipient_id]))
 
 
 def _ended(row: Row[Any], state: DeliveryState, code: str, now: datetime) -> Delivery:

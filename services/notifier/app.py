@@ -1,6 +1,7 @@
 """The notifier, wired: the only place where its parts meet.
 
 invitations   → Admission.handle      → ledger
+notices       → Notices.handle        → ledger, encrypted
 rounds        → Feeder (RoundFeed)    → ledger
 companies     → Feeder (CompanyFeed)  → ledger
 contacts      → Feeder (ContactFeed)  → ledger, encrypted
@@ -13,7 +14,7 @@ import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
 
-from schemas.topics import COMPANIES, CONTACTS, DELIVERIES, INVITATIONS, ROUNDS, SUPPRESSIONS
+from schemas.topics import COMPANIES, CONTACTS, DELIVERIES, INVITATIONS, NOTICES, ROUNDS, SUPPRESSIONS
 from services.notifier.addressing import Addressing
 from services.notifier.admission import GROUP, Admission
 from services.notifier.channels.elks46 import Elks46Channel
@@ -24,6 +25,8 @@ from services.notifier.feeders import GROUP as TABLES
 from services.notifier.feeders import CompanyFeed, ContactFeed, RoundFeed, SuppressionFeed
 from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.tables import MIGRATIONS, POSITIONS
+from services.notifier.notices import GROUP as ASKED
+from services.notifier.notices import Notices
 from services.notifier.sender import Sender, SenderOptions
 from services.notifier.settings import NotifierOptions, NotifierSettings
 from services.runtime.broker import Broker
@@ -55,17 +58,20 @@ class NotifierApp:
         self.database = Database(options.database)
         self.broker = Broker(kafka, service="notifier", clock=clock)
         vault, index_key = Vault(options.key("vault_key")), options.key("index_key")
+        opener = Opener(options.openers())
         topics = Topics(kafka.topic(DELIVERIES), kafka.topic(SUPPRESSIONS))
         self.outbox = Outbox(self.database, self.broker, topics)
         feeds: dict[str, Feed] = {
             kafka.topic(ROUNDS): RoundFeed(),
             kafka.topic(COMPANIES): CompanyFeed(),
-            kafka.topic(CONTACTS): ContactFeed(Opener(options.openers()), vault, index_key, clock),
+            kafka.topic(CONTACTS): ContactFeed(opener, vault, index_key, clock),
             kafka.topic(SUPPRESSIONS): SuppressionFeed(),
         }
         self._feeder = Feeder(self.database, POSITIONS, feeds, self._dead_letter(TABLES))
         admission = Admission(self.database, self.outbox, clock, self._dead_letter(GROUP))
         self.broker.subscribe([kafka.topic(INVITATIONS)], group=kafka.topic_prefix + GROUP, handle=admission.handle)
+        notices = Notices(self.database, opener, vault, index_key, clock, self._dead_letter(ASKED))
+        self.broker.subscribe([kafka.topic(NOTICES)], group=kafka.topic_prefix + ASKED, handle=notices.handle)
         self._tables = _Readers()
         self._feeds = tuple(feeds)
         self.sender = Sender(

@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 
 from schemas.company import Company
 from schemas.invitation import Invitation
+from schemas.notice import STOPPED
 from schemas.round import Round
-from services.notifier.composing import Draft
+from services.notifier.composing import Asked, Draft
 from services.notifier.settings import NotifierOptions
 from services.rendering.dates import Lang
 from services.rendering.mail import Brand, Letter, Links, MailHeaders, compose, render
+from services.rendering.notices import NoticeLetter, notice_sms, render_notice
 from services.rendering.sms import render_sms
 from services.rendering.why import Workplace
 from services.runtime.link_tokens import Purpose, mint
@@ -51,6 +53,35 @@ class RenderingComposer:
             told_at=draft.told_at,
         )
         return compose(render(letter), self._headers(draft, round_, links))
+
+    def notice(self, draft: Draft, asked: Asked) -> bytes:
+        """The bytes of a notice. Without a link of its own it leads to the page of the message that it is about."""
+        letter = NoticeLetter(
+            brand=Brand(self._name, self._name, self._email),
+            kind=asked.kind,
+            parameters=asked.parameters,
+            url=self._portal + (self._page(asked) if asked.path is None else asked.path),
+            expires_at=asked.expires_at,
+            round=asked.round_,
+        )
+        if draft.channel == "sms":
+            return notice_sms(letter, "en" if draft.language == "en" else "sv").encode()
+        domain = self._email.partition("@")[2]
+        headers = MailHeaders(
+            message_id=f"{draft.message_id}@{domain}",
+            date=draft.at,
+            from_name=self._name,
+            from_address=self._email,
+            to_address=draft.address,
+        )
+        return compose(render_notice(letter), headers)
+
+    def _page(self, asked: Asked) -> str:
+        if asked.about_number is None:
+            raise ValueError("a notice has neither a link nor a message that it is about")
+        if asked.kind == STOPPED:
+            return f"/avsluta/{mint(asked.about_number, self._key, Purpose.STOP)}"
+        return f"/i/{mint(asked.about_number, self._key, Purpose.ANSWER)}"
 
     def _headers(self, draft: Draft, round_: Round, links: Links) -> MailHeaders:
         domain = self._email.partition("@")[2]

@@ -27,6 +27,19 @@ class Draft:
     """Of a change: when the earlier round's message left for this address."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A notice that is to be written. It has the path of its link, or the number of the message that it is about."""
+
+    kind: str
+    parameters: Mapping[str, str]
+    path: str | None
+    about_number: int | None
+    round_: Round | None
+    """The round of that message, where it has one."""
+    expires_at: datetime
+
+
 class Composer(Protocol):
     """Writes messages."""
 
@@ -34,4 +47,8 @@ class Composer(Protocol):
         self, draft: Draft, round_: Round, invitations: Sequence[Invitation], companies: Mapping[str, Company]
     ) -> bytes:
         """The bytes to send. Pure: reads nothing but its arguments."""
+        ...
+
+    def notice(self, draft: Draft, asked: Asked) -> bytes:
+        """The bytes of a notice, as pure."""
         ...

@@ -23,12 +23,12 @@ from schemas.round import Round, RoundState
 from schemas.suppression import Suppression
 from services.notifier.addressing import Addressing
 from services.notifier.channels.port import Channel, Outcome, Outgoing, State
-from services.notifier.composing import Composer, Draft
+from services.notifier.composing import Asked, Composer, Draft
 from services.notifier.ledger import store
 from services.notifier.ledger.events import Outbox
-from services.notifier.ledger.store import Link, Message
+from services.notifier.ledger.store import Link, Message, NoticeRow
 from services.notifier.policy.retry import breaker_wait, next_try
-from services.notifier.policy.suppression import About, Stop, stopped_by
+from services.notifier.policy.suppression import UNUSABLE, About, Stop, stopped_by
 from services.notifier.policy.unknown import resolution
 from services.runtime.clock import Clock
 from services.runtime.errors import Transient
@@ -92,6 +92,7 @@ class _Facts:
     undone: frozenset[str]
     told: Mapping[str, datetime]
     """Of a change's messages: when the earlier one left for the same address."""
+    notices: Mapping[str, NoticeRow]
 
 
 @dataclass(frozen=True)
@@ -215,9 +216,9 @@ class Sender:
     async def _claim(self, channel: str, limit: int) -> list[Message]:
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            if await store.paused(connection) is not None:
-                return []
-            return await store.claim(connection, channel, self._owner, now, now + self._options.lease, limit)
+            paused = await store.paused(connection) is not None
+            until = now + self._options.lease
+            return await store.claim(connection, channel, self._owner, now, until, limit, notices_only=paused)
 
     async def _carry(self, channel: Channel, claimed: Sequence[Message]) -> None:
         if not claimed:
@@ -306,8 +307,14 @@ class Sender:
         address = self._vault.decrypt(message.address_encrypted).decode()
         told_at = facts.told.get(message.message_id)
         draft = Draft(message.message_id, message.number, message.channel, message.language, address, now, told_at)
+        if message.is_notice:
+            return self._composer.notice(draft, self._asked(facts.notices[message.message_id], message))
         invitations = [link.invitation() for link in _live(facts, message)]
         return self._composer.compose(draft, facts.rounds[message.round_id], invitations, companies)
+
+    def _asked(self, row: NoticeRow, message: Message) -> Asked:
+        path = self._vault.decrypt(row.path_encrypted).decode() if row.path_encrypted is not None else None
+        return Asked(row.kind, row.parameters, path, row.about_number, row.round_, message.expires_at)
 
     async def _announced(self, intended: Sequence[Message], written: _Facts) -> list[Message]:
         """Tells that the messages are composed and looks once more. When that fails, nothing has been called: the
@@ -444,6 +451,7 @@ class Sender:
             }
             changes.append((message, values))
         await store.transitions(connection, changes)
+        await store.forget_notices(connection, [message for message, _ in became])
 
     async def _failed(self, connection: AsyncConnection, message: Message, outcome: Outcome, now: datetime) -> None:
         await self._end(connection, message, DeliveryState.FAILED, outcome.code, outcome.detail)
@@ -471,6 +479,7 @@ class Sender:
         if code == "erased":
             emptied = {"address_encrypted": b"", "body_encrypted": None}
         await store.transition(connection, message, state.value, code=code, attempts=message.attempts + 1, **emptied)
+        await store.forget_notices(connection, [message])
 
     def _outgoing(self, message: Message, body: bytes, intent_at: datetime | None) -> Outgoing:
         address = self._vault.decrypt(message.address_encrypted).decode()
@@ -485,6 +494,7 @@ async def _facts(connection: AsyncConnection, messages: Sequence[Message]) -> _F
         links=await store.links(connection, messages),
         rounds=rounds,
         told=await store.told_before(connection, messages, rounds),
+        notices=await store.notices(connection, messages),
         stops=await store.stops(connection, {message.address_index for message in messages}),
         undone=frozenset(await store.undone_rounds(connection, ids)),
     )
@@ -516,6 +526,8 @@ def _carried(facts: _Facts, message: Message) -> list[tuple[str, str]]:
 
 def _verdict(message: Message, facts: _Facts, now: datetime) -> _Verdict | None:
     """Why this message must not leave at this moment, or None."""
+    if message.is_notice:
+        return _notice_verdict(message, facts, now)
     round_ = facts.rounds.get(message.round_id)
     live = _live(facts, message)
     if not live:
@@ -530,4 +542,12 @@ def _verdict(message: Message, facts: _Facts, now: datetime) -> _Verdict | None:
         return _Verdict(None, "older_round")
     about = About(round_.municipality, round_.case_key, round_.case_type)
     stop = stopped_by(facts.stops.get(message.address_index, ()), about)
+    return _Verdict(DeliveryState.SUPPRESSED, stop.kind) if stop else None
+
+
+def _notice_verdict(message: Message, facts: _Facts, now: datetime) -> _Verdict | None:
+    """The reader asked for it: only its expiry and an address that is dead or erased keep it."""
+    if now >= message.expires_at:
+        return _Verdict(DeliveryState.EXPIRED, "expired")
+    stop = next((stop for stop in facts.stops.get(message.address_index, ()) if stop.kind in UNUSABLE), None)
     return _Verdict(DeliveryState.SUPPRESSED, stop.kind) if stop else None

@@ -84,15 +84,19 @@ class RenderedMail:
 
 @dataclass(frozen=True, slots=True)
 class MailHeaders:
-    """What the ledger decides. Ids stand without angle brackets; `unsubscribe_url` takes the one-click POST."""
+    """What the ledger decides. Ids stand without angle brackets; `unsubscribe_url` takes the one-click POST. A mail
+    that its reader asked for has no list and nothing to unsubscribe from: both are empty.
+    """
 
     message_id: str
     date: datetime
     from_name: str
     from_address: str
     to_address: str
-    list_id: str
-    unsubscribe_url: str = field(repr=False)
+    list_id: str = ""
+    unsubscribe_url: str = field(default="", repr=False)
+    unsubscribe_mailto: str = field(default="", repr=False)
+    """A `mailto:` link that does the same, for clients that know no other (RFC 2369 §3.2)."""
     reply_to: str = ""
 
 
@@ -143,16 +147,18 @@ def compose(rendered: RenderedMail, headers: MailHeaders) -> bytes:
     head += _subject_line(rendered.subject, policy)
     if headers.reply_to:
         head += _mailbox("Reply-To", "", _address(headers.reply_to))
-    verbatim = (
-        ("Message-ID", f"<{headers.message_id}>"),
-        ("Date", format_datetime(headers.date)),
-        ("List-Id", f"<{headers.list_id}>"),
-        ("List-Unsubscribe", f"<{headers.unsubscribe_url}>"),
-        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+    verbatim = [("Message-ID", f"<{headers.message_id}>"), ("Date", format_datetime(headers.date))]
+    if headers.list_id:
+        verbatim.append(("List-Id", f"<{headers.list_id}>"))
+    if headers.unsubscribe_url:
+        ways = [way for way in (headers.unsubscribe_url, headers.unsubscribe_mailto) if way]
+        verbatim.append(("List-Unsubscribe", ", ".join(f"<{way}>" for way in ways)))
+        verbatim.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
+    verbatim += [
         ("Auto-Submitted", "auto-generated"),
         ("X-Auto-Response-Suppress", "All"),
         ("Content-Language", "sv, en"),
-    )
+    ]
     head += "".join(_verbatim(name, value) for name, value in verbatim)
     return head.encode() + _body(rendered, headers.message_id, policy)
 
@@ -392,6 +398,11 @@ def _privacy(letter: Letter, lang: Lang) -> Section:
         contact=words["contact"].format(contact=contact) if contact else "",
     )
     return Section(words["privacy"], (line,))
+
+
+def templates() -> Environment:
+    """The templates of mails, shared by every kind of them."""
+    return _TEMPLATES
 
 
 _TEMPLATES: Final = Environment(

@@ -32,10 +32,11 @@ from services.notifier.app import build
 from services.notifier.channels.memory import MemoryChannel
 from services.notifier.channels.port import Outcome, State
 from services.notifier.channels.port import Outgoing as Sent
-from services.notifier.composing import Draft
+from services.notifier.composing import Asked, Draft
 from services.notifier.feeders import CompanyFeed, ContactFeed, RoundFeed, SuppressionFeed
 from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.tables import INVITATIONS, MESSAGES, MIGRATIONS, POSITIONS
+from services.notifier.notices import Notices
 from services.notifier.sender import Sender, SenderOptions
 from services.notifier.settings import NotifierOptions, NotifierSettings
 from services.runtime.clock import ManualClock, SystemClock
@@ -95,6 +96,11 @@ class Plain:
         made = {"ids": ids, "at": draft.at.isoformat(), "places": places, "told_at": told_at}
         return json.dumps(made).encode()
 
+    def notice(self, draft: Draft, asked: Asked) -> bytes:
+        title = asked.round_.texts.title if asked.round_ else None
+        made = {"kind": asked.kind, "path": asked.path, "about": asked.about_number, "title": title}
+        return json.dumps({**made, "parameters": dict(asked.parameters)}).encode()
+
 
 class House:
     """A notifier without Kafka: events go straight to its handlers."""
@@ -118,6 +124,9 @@ class House:
         }
         self.feeder = Feeder(self.database, POSITIONS, feeds, self._dead_letter)
         self.admission = Admission(self.database, self.outbox, self.clock, self._dead_letter)
+        self.notices = Notices(
+            self.database, Opener({"k1": PRIVATE}), Vault(VAULT), INDEX, self.clock, self._dead_letter
+        )
         self.sender = self.new_sender()
 
     def new_sender(self, database: Database | None = None, options: SenderOptions | None = None) -> Sender:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from email import message_from_bytes
+from email.message import EmailMessage
 from email.policy import default
 
 import pytest
@@ -13,7 +14,7 @@ from schemas.invitation import Invitation
 from schemas.round import EXAMPLE as ROUND
 from schemas.round import Round
 from services.notifier.composer import RenderingComposer
-from services.notifier.composing import Draft
+from services.notifier.composing import Asked, Draft
 from services.runtime.link_tokens import Purpose, mint
 
 AT = datetime.fromisoformat("2025-11-10T09:00:00+01:00")
@@ -46,6 +47,34 @@ def test_a_mail_says_why_and_has_one_link_and_one_click_to_stop() -> None:
     assert stop != token
     assert mail["List-Unsubscribe"] == f"<https://dialog.example/avsluta/{stop}>"
     assert mail["To"] == "anna@exempel.test"
+
+
+def notice(kind: str, path: str | None, about: int | None) -> EmailMessage:
+    asked = Asked(kind, {"title": "T"}, path, about, None, AT)
+    mail = COMPOSER.notice(Draft("m1", 9, "email", "sv", "anna@exempel.test", AT), asked)
+    return message_from_bytes(mail, policy=default)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "about", "link"),
+    [
+        ("confirm", "/bekrafta/abc", None, "/bekrafta/abc"),
+        ("receipt", None, 7, f"/i/{mint(7, b'k' * 32, Purpose.ANSWER)}"),
+        ("stopped", None, 7, f"/avsluta/{mint(7, b'k' * 32, Purpose.STOP)}"),
+    ],
+)
+def test_a_notice_leads_to_its_own_link_or_to_the_page_of_the_message_that_it_is_about(
+    kind: str, path: str | None, about: int | None, link: str
+) -> None:
+    mail = notice(kind, path, about)
+    assert mail["List-Unsubscribe"] is None
+    assert mail["List-Id"] is None
+    assert mail["Message-ID"] == "<m1@dialog.example>"
+    plain, html = (mail.get_body((kind,)) for kind in ("plain", "html"))
+    assert plain is not None
+    assert html is not None
+    assert f"https://dialog.example{link}" in plain.get_content().split()
+    assert f'href="https://dialog.example{link}"' in html.get_content()
 
 
 @pytest.mark.parametrize("title", ["Kort", "Mycket lång rubrik om gatuarbeten " * 4])

@@ -4,6 +4,7 @@ A claim is a lease, not a state: a message whose sender died before the intent i
 means that the provider may have been called; when its lease runs out, its outcome is unknown.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from services.notifier.ledger.tables import (
     INVITATIONS,
     MESSAGE_INVITATIONS,
     MESSAGES,
+    NOTICES,
     ROUNDS,
     SUPPRESSIONS,
 )
@@ -36,6 +38,7 @@ from services.runtime.store.database import micros, moment_of
 WAITING: Final = ("pending", "retry")
 ENDED_ROUNDS: Final = ("closed", "withdrawn", "silent")
 PAUSE: Final = "sending_paused"
+NOTICE: Final = "notice"
 _CHUNK: Final = 500
 _HELD_ROUNDS: Final = (
     select(ROUNDS.c.round_id)
@@ -68,6 +71,11 @@ class Message:
     expires_at: datetime
 
     @property
+    def is_notice(self) -> bool:
+        """Whether it was asked for by its reader: it carries no invitation and belongs to no round."""
+        return self.kind == NOTICE
+
+    @property
     def repeats(self) -> bool:
         """Whether sending it now repeats an attempt whose outcome stayed unknown."""
         return self.unknowns > 0
@@ -87,8 +95,27 @@ class Link:
         return Invitation.model_validate_json(self.body, extra="ignore")
 
 
+@dataclass(frozen=True)
+class NoticeRow:
+    """What a notice says, and the round that it is about."""
+
+    recipient_id: str
+    kind: str
+    parameters: Mapping[str, str]
+    path_encrypted: bytes | None
+    about_number: int | None
+    round_: Round | None
+
+
 async def claim(
-    connection: AsyncConnection, channel: str, owner: str, now: datetime, lease_until: datetime, limit: int
+    connection: AsyncConnection,
+    channel: str,
+    owner: str,
+    now: datetime,
+    lease_until: datetime,
+    limit: int,
+    *,
+    notices_only: bool = False,
 ) -> list[Message]:
     """Leases due messages of one channel, urgent first, skipping those that another notifier holds."""
     at = micros(now)
@@ -97,10 +124,11 @@ async def claim(
         MESSAGES.c.round_id.in_(select(ROUNDS.c.round_id).where(ROUNDS.c.state == "open")),
         MESSAGES.c.round_id.not_in(_HELD_ROUNDS),
     )
+    notices = and_(MESSAGES.c.kind == NOTICE, MESSAGES.c.state.in_((*WAITING, "unknown")))
     rows = await connection.execute(
         select(MESSAGES)
         .where(MESSAGES.c.channel == channel, MESSAGES.c.due <= at, _unleased(at))
-        .where(or_(may_leave, MESSAGES.c.state == "unknown"))
+        .where(notices if notices_only else or_(may_leave, notices, MESSAGES.c.state == "unknown"))
         .order_by(MESSAGES.c.urgent.desc(), MESSAGES.c.due, MESSAGES.c.message_id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -228,6 +256,39 @@ async def links(connection: AsyncConnection, messages: Sequence[Message]) -> dic
     return found
 
 
+async def notices(connection: AsyncConnection, messages: Sequence[Message]) -> dict[str, NoticeRow]:
+    """What each notice among these messages says."""
+    ids = [message.message_id for message in messages if message.is_notice]
+    if not ids:
+        return {}
+    rows = await connection.execute(
+        select(NOTICES, ROUNDS.c.body)
+        .outerjoin(MESSAGES, MESSAGES.c.number == NOTICES.c.about_number)
+        .outerjoin(ROUNDS, ROUNDS.c.round_id == MESSAGES.c.round_id)
+        .where(NOTICES.c.message_id.in_(ids))
+    )
+    return {
+        row.message_id: NoticeRow(
+            recipient_id=row.recipient_id,
+            kind=row.kind,
+            parameters=json.loads(row.parameters),
+            path_encrypted=row.path_encrypted,
+            about_number=row.about_number,
+            round_=Round.model_validate_json(row.body, extra="ignore") if row.body else None,
+        )
+        for row in rows
+    }
+
+
+async def forget_notices(connection: AsyncConnection, messages: Sequence[Message]) -> None:
+    """A notice that has ended leaves neither address, link nor words; its id stays, so that it is not sent again."""
+    ids = [message.message_id for message in messages if message.is_notice]
+    if ids:
+        emptied = update(MESSAGES).where(MESSAGES.c.message_id.in_(ids))
+        await connection.execute(emptied.values(address_encrypted=b"", body_encrypted=None))
+        await connection.execute(delete(NOTICES).where(NOTICES.c.message_id.in_(ids)))
+
+
 async def rounds(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, Round]:
     """The stored rounds."""
     rows = await connection.execute(select(ROUNDS).where(ROUNDS.c.round_id.in_(sorted(set(ids)))))
@@ -320,16 +381,26 @@ async def tell_each(
 ) -> None:
     """The same, with a code and a detail of its own for each message."""
     carried = linked if linked is not None else await links(connection, [message for message, _, _ in said])
+    asked = await notices(connection, [message for message, _, _ in said])
     events = []
     for message, code, detail in said:
         DELIVERIES.labels(message.channel, state).inc()
-        if on_it := carried.get(message.message_id):
-            events.append(message_event(message, on_it, state, code, at, detail=detail))
+        on_it, notice = carried.get(message.message_id, []), asked.get(message.message_id)
+        if on_it or notice:
+            to = [notice.recipient_id] if notice else sorted({link.recipient_id for link in on_it})
+            events.append(message_event(message, on_it, state, code, at, to=to, detail=detail))
     await outbox.deliveries(connection, events)
 
 
 def message_event(
-    message: Message, on_it: Sequence[Link], state: DeliveryState, code: str, at: datetime, *, detail: str = ""
+    message: Message,
+    on_it: Sequence[Link],
+    state: DeliveryState,
+    code: str,
+    at: datetime,
+    *,
+    to: Sequence[str],
+    detail: str = "",
 ) -> Delivery:
     """One thing that happened to a message. The attempt is the one it happened to."""
     attempt = message.attempts + 1
@@ -342,8 +413,8 @@ def message_event(
             "message_id": message.message_id,
             "message_number": message.number,
             "invitation_ids": [link.invitation_id for link in on_it],
-            "round_ids": [message.round_id],
-            "recipient_ids": sorted({link.recipient_id for link in on_it}),
+            "round_ids": [] if message.is_notice else [message.round_id],
+            "recipient_ids": list(to),
             "channel": message.channel,
             "kind": message.kind,
             "state": state,

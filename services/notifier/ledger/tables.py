@@ -135,6 +135,17 @@ MESSAGE_INVITATIONS: Final = Table(
     Column("message_id", String(80), primary_key=True),
     Column("invitation_id", String(80), primary_key=True, index=True),
 )
+NOTICES: Final = Table(
+    "notices",
+    METADATA,
+    Column("message_id", String(80), primary_key=True),
+    Column("kind", String(60), nullable=False),
+    Column("recipient_id", String(80), nullable=False),
+    Column("parameters", Text, nullable=False),
+    Column("path_encrypted", LargeBinary),
+    Column("about_number", BigInteger),
+)
+"""What a notice says, until it has ended: then its message keeps neither address nor words, and this row is gone."""
 OUTBOX: Final = outbox_table(METADATA)
 CONTROLS: Final = Table(
     "controls",

@@ -6,6 +6,10 @@ of an area holds for all of that municipality: the event does not say which area
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
+
+UNUSABLE: Final = frozenset({"bounce", "erased"})
+"""Kinds after which nothing at all is sent to an address, not even what its owner asks for."""
 
 
 @dataclass(frozen=True, slots=True)
