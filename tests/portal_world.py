@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import httpx
 from pydantic import SecretStr
@@ -291,13 +291,16 @@ class Offline:
     For what pages show. What is promised about topics is tested on real Kafka.
     """
 
+    _empty: ClassVar[bytes | None] = None
+
     def __init__(self, folder: Path, **options: Any) -> None:
         self.clock = ManualClock(NOW)
+        self._file = folder / "offline.db"
         self.published: list[Outgoing] = []
         self.broken = False
         self._offset = 0
         key = SecretStr(base64.b64encode(TOKEN_KEY).decode())
-        words = {"database": f"sqlite+aiosqlite:///{folder / 'offline.db'}", "token_keys": (key,)}
+        words = {"database": f"sqlite+aiosqlite:///{self._file}", "token_keys": (key,)}
         settings = PortalSettings(portal=PortalOptions.model_validate(words | options))
         self.database = Database(settings.portal.database)
         self.outbox = Outbox(self.database, OUTBOX, self)
@@ -322,8 +325,13 @@ class Offline:
         """What is fed in is there at once."""
 
     async def start(self) -> None:
-        """Makes the store."""
-        await migrate(self.database, MIGRATIONS)
+        """Makes the store: migrated once, then copied."""
+        if Offline._empty is None:
+            await migrate(self.database, MIGRATIONS)
+            await self.database.close()
+            Offline._empty = self._file.read_bytes()
+        else:
+            self._file.write_bytes(Offline._empty)
 
     async def say(self, *events: Event) -> None:
         """What the topics say."""

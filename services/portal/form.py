@@ -4,6 +4,7 @@ One block is one question to one recipient; above a bound, the recipients of a r
 fills in fifty. Fields that no block asks for are ignored.
 """
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -130,17 +131,23 @@ def _last(block: Block) -> Filled:
 
 
 def _filled(fields: Mapping[str, str], block: Block) -> Filled:
-    text = unicodedata.normalize("NFC", fields.get(text_field(block), "")).replace("\r\n", "\n").replace("\r", "\n")
     answer = fields.get(answer_field(block), "")
     number = fields.get(attendees_field(block), "").strip()
     coming = block.meeting and answer in COMING
     return Filled(
         answer if answer in block.choices else "",
-        text.strip(),
+        _plain(fields.get(text_field(block), "")),
         int(number) if coming and number in _NUMBERS else None,
     )
 
 
+def _plain(text: str) -> str:
+    """As the event will hold it, so that what is counted and reviewed is what is sent."""
+    lines = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
+    return _CONTROLS.sub("", lines).strip()
+
+
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NUMBERS: Final = frozenset(str(number) for number in range(1, MOST_ATTENDEES + 1))
 
 
