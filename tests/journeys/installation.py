@@ -7,13 +7,13 @@ a process of its own are told the same. Everything is on loopback and goes with 
 import asyncio
 import base64
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from email import message_from_bytes
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,7 +46,7 @@ from services.runtime.tables import TableReader
 from services.runtime.topic_admin import TopicAdmin
 from tests.matcher_cases import content
 
-PATIENCE: Final = 60
+PATIENCE: Final = 150
 RECIPIENT_KEY: Final = "a recipient key for tests only"
 COLUMNS: Final = "workplace_id,organisation,name,lon,lat,sni,sni_version,municipality,email,phone"
 Headers = Sequence[tuple[str, bytes | None]]
@@ -89,8 +89,8 @@ class Installation:
 
     async def stop(self) -> None:
         """Everything, the last first."""
-        for undo in reversed(self._undo):
-            await undo()
+        while self._undo:
+            await self._undo.pop()()
 
     def _environment(self) -> Mapping[str, str]:
         return {
@@ -130,13 +130,15 @@ class Installation:
         await app.start()
         return app
 
-    def run(self, *arguments: str, log: Path) -> "subprocess.Popen[bytes]":
+    def run(self, *arguments: str, log: Path, settings: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
         """The command line as a process of its own; all that it says goes to the log."""
+        command = [sys.executable, "-m", "services.cli", *arguments]
         with log.open("ab") as file:
-            process = subprocess.Popen([sys.executable, "-m", "services.cli", *arguments], stdout=file, stderr=file)
+            process = subprocess.Popen(command, stdout=file, stderr=file, env={**os.environ, **(settings or {})})
 
         async def end() -> None:
-            process.terminate()
+            if process.poll() is None:
+                process.terminate()
             await asyncio.to_thread(process.wait)
 
         self._undo.append(end)
@@ -169,7 +171,7 @@ class Installation:
             async with asyncio.timeout(PATIENCE):
                 while not condition():
                     await self._reader.caught_up()
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(0.2)
         except TimeoutError:
             raise AssertionError(f"waited {PATIENCE} s for: {what}; {self.told()}") from None
 
@@ -243,12 +245,6 @@ def row(number: int, *, email: str = "", phone: str = "", organisation: str = ""
 def reason(record: Record) -> str:
     """Why a dead letter is one."""
     return (dict(record.headers).get("dlq_reason") or b"").decode()
-
-
-def mail_text(raw: bytes) -> str:
-    """What a person reads of a mail."""
-    parts = [part.get_payload(decode=True) for part in message_from_bytes(raw).walk() if not part.is_multipart()]
-    return "\n".join(part.decode() for part in parts if isinstance(part, bytes))
 
 
 def _events(records: Iterable[Record], type_: str, model: Any) -> list[Any]:

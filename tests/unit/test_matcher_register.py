@@ -77,6 +77,13 @@ def test_a_personal_number_stays_only_as_a_keyed_hash(text: str) -> None:
     assert company.recipient_id == recipient_id("121212-1212", RULES.key)
 
 
+@pytest.mark.parametrize("text", ["121212-1213", "19121212-1213", "121272-1213", "121212-T123"])
+def test_what_is_shaped_like_a_personal_number_is_treated_as_one(text: str) -> None:
+    company = accepted(organisation=text).company
+    assert company.organisation is None
+    assert "1212" not in company.model_dump_json()
+
+
 def test_a_workplace_id_that_is_a_personal_number_is_refused_without_quoting_it() -> None:
     result = refused(workplace_id="191212121212")
     assert result.reason == "wrong_value"

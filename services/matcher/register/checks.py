@@ -2,7 +2,8 @@
 
 Names are NFC (UAX 15); text that was decoded wrongly never becomes a mail. A place that is not one (`0;0`, empty,
 `NULL`, `NaN`) is no place: the workplace is kept, counted, and found by municipality and codes only. An organisation
-number that is a personal number leaves this module as a keyed hash and in no other form. No message quotes a value.
+number that is a personal number, or is shaped like one (a mistyped digit makes it no other person's), leaves this
+module as a keyed hash and in no other form. No message quotes a value.
 """
 
 import math
@@ -29,6 +30,8 @@ NOTHING: Final = frozenset({"", "null", "nan", "none", "na", "n/a", "-"})
 MOJIBAKE: Final = re.compile("\ufffd|Ã[\u0080-\u00bf]|Ã[…„–¶¤¥©–]|Â[\u00a0-\u00bf]")
 STATUSES: Final[Mapping[str, str]] = {"": "active", "active": "active", "closed": "closed", "vacant": "vacant"}
 TRUE: Final = frozenset({"1", "true", "yes", "ja", "j", "y"})
+BIRTH_NUMBER: Final = re.compile(r"(\d{2})?\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01]|6[1-9]|[78]\d|9[01])[-+]?\w{4}")
+"""A date of birth, that of a co-ordination number included (day + 60), and four signs more."""
 SPACED_CODE: Final = re.compile(r"(?<!\S)(\d\d) (\d{3})(?!\S)")
 
 
@@ -111,7 +114,7 @@ def _company(values: Mapping[str, str], rules: Rules, notes: list[str]) -> Compa
         "synthetic": rules.synthetic,
         "workplace_id": workplace_id,
         "recipient_id": recipient_id(organisation, rules.key),
-        "organisation": None if is_personal_number(organisation) else organisation,
+        "organisation": None if _is_personal(organisation) else organisation,
         "name": values.get("name", ""),
         "lon": lon,
         "lat": lat,
@@ -135,6 +138,10 @@ def _organisation(text: str) -> str:
     if ten_digits and int(organisation[2]) >= 2 and not organisationsnummer.valid(organisation):
         raise _Refusal("wrong_check_digit", "organisation: the check digit does not fit; correct the number")
     return organisation
+
+
+def _is_personal(organisation: str) -> bool:
+    return is_personal_number(organisation) or BIRTH_NUMBER.fullmatch(re.sub(r"\s", "", organisation)) is not None
 
 
 def _place(values: Mapping[str, str], rules: Rules, notes: list[str]) -> tuple[float | None, float | None]:

@@ -63,9 +63,13 @@ def _upgrade(connection: Any, migrations: Path) -> None:
 def _engine(url: str) -> AsyncEngine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_async_engine(parsed.set(drivername="postgresql+asyncpg"), pool_size=5, pool_pre_ping=True)
+        return create_async_engine(
+            parsed.set(drivername="postgresql+asyncpg"), pool_size=5, pool_pre_ping=True, hide_parameters=True
+        )
     # One connection: tasks queue for it in turn instead of spinning on SQLite's single write lock.
-    engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"), pool_size=1, max_overflow=0)
+    engine = create_async_engine(
+        parsed.set(drivername="sqlite+aiosqlite"), pool_size=1, max_overflow=0, hide_parameters=True
+    )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_immediate)
     return engine
