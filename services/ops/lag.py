@@ -220,3 +220,9 @@ def too_far(found: Iterable[Reader], records: int | None, seconds: float | None)
         or (records is not None and item.unread > records)
         or (seconds is not None and (item.seconds is None or item.seconds > seconds))
     ]
+
+
+def missing(found: Iterable[Reader], groups: Iterable[str]) -> list[str]:
+    """Those of the groups that read nothing: one that was away for a week is forgotten by the broker, not caught up."""
+    there = {item.group for item in found}
+    return [group for group in groups if group not in there]

@@ -8,7 +8,7 @@ cannot be checked is not met.
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -34,14 +34,15 @@ def lag(
     interval: PositiveFloat = LOOK_SECONDS,
     max_: Annotated[int | None, Parameter(name="--max")] = None,
     max_seconds: float | None = None,
+    group: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     sort: Literal["topic", "lag", "seconds"] = "topic",
     lang: Literal["en", "sv"] = "en",
     json_: Json = False,
 ) -> int:
     """How far each group is behind on each topic: records, seconds, and what that means. Exit 3 above a stated limit.
 
-    `–` under lag is a group that has never committed, which is not 0. Seconds are the age of the oldest record that it
-    has not handled.
+    Whoever reads our topics is listed. `–` under lag is a group that has never committed, which is not 0. Seconds are
+    the age of the oldest record that it has not handled.
 
     Parameters
     ----------
@@ -53,6 +54,8 @@ def lag(
         Most records that a group may be behind on a topic.
     max_seconds
         Highest age of a record that a group has not handled.
+    group
+        Only this group, any number of times; one that reads nothing is told, and breaks a stated limit.
     sort
         By topic, or the worst first by lag or seconds.
     lang
@@ -60,13 +63,13 @@ def lag(
     json_
         One JSON object with the partitions too; with --watch one a look, a line each.
     """
-    from services.ops.lag import SWEDISH, History, too_far
+    from services.ops.lag import SWEDISH, History, missing, too_far
     from services.runtime.errors import Transient
 
     words = SWEDISH if lang == "sv" else {}
     limited = max_ is not None or max_seconds is not None
     history = History()
-    meter = Meter(kafka_settings())
+    meter = Meter(kafka_settings(), group)
     with meter, _screen(watch and not json_) as screen:
         seen = False
         while True:
@@ -80,20 +83,24 @@ def lag(
                 seen = True
                 _tell(_sorted(readers, sort), words, watch=watch, as_json=json_, screen=screen)
                 broken = too_far(readers, max_, max_seconds)
-                if broken or not watch:
+                absent = missing(readers, group)
+                if not watch or broken or (limited and absent):
                     break
             time.sleep(interval)
+    for name in absent:
+        say(f"{name}: reads none of our topics")
     for item in broken:
         seconds = "age unknown" if item.seconds is None else f"oldest {item.seconds:.0f} s"
         say(f"{item.group} on {item.topic}: {item.unread} behind, {seconds}, {item.verdict}")
-    return NOT_MET if broken else OK
+    return NOT_MET if broken or (limited and absent) else OK
 
 
 class Meter:
     """Reads the lag and the ages; the connection is kept, and made anew after a failure."""
 
-    def __init__(self, kafka: "KafkaSettings") -> None:
+    def __init__(self, kafka: "KafkaSettings", groups: Collection[str] = ()) -> None:
         self._kafka = kafka
+        self._groups = groups
         self._open = ExitStack()
         self._log: KafkaLog | None = None
 
@@ -106,6 +113,7 @@ class Meter:
 
     def look(self) -> "tuple[list[LagRow], dict[Place, float | None]]":
         """One look. Raises `Transient` when the broker does not answer."""
+        from schemas.topics import ALL_TOPICS
         from services.ops.kafka_log import KafkaLog
         from services.ops.lag import unread_from
         from services.runtime.clock import SystemClock
@@ -113,7 +121,8 @@ class Meter:
 
         try:
             log = self._log = self._log or self._open.enter_context(KafkaLog(self._kafka))
-            found = log.lag()
+            ours = {self._kafka.topic(topic) for topic in ALL_TOPICS}
+            found = [row for row in log.lag() if row.topic in ours and (not self._groups or row.group in self._groups)]
             oldest = log.first_from({(row.topic, row.partition, unread_from(row)) for row in found if row.lag})
         except ServiceError:
             self.__exit__()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,10 +43,14 @@ def commit(kafka: LocalKafka, group: str, topic: str, offset: int) -> None:
 
 
 @contextmanager
-def watching(kafka: LocalKafka, *arguments: str, stdout: int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
+def watching(
+    kafka: LocalKafka, prefix: str, *arguments: str, stdout: int = subprocess.PIPE
+) -> Iterator[subprocess.Popen[str]]:
     """`nardialog lag --watch` as a process of its own."""
     command = [sys.executable, "-m", "services.cli", "lag", "--watch", "--interval", "0.2", *arguments]
-    environment = {"NARDIALOG_KAFKA__BOOTSTRAP": json.dumps([kafka.bootstrap]), "PATH": "", "TERM": "xterm"}
+    environment = {
+        "NARDIALOG_KAFKA__BOOTSTRAP": kafka.bootstrap, "NARDIALOG_KAFKA__TOPIC_PREFIX": prefix, "TERM": "xterm",
+    }  # fmt: skip
     running = subprocess.Popen(command, env=environment, stdout=stdout, stderr=subprocess.PIPE, text=True)
     try:
         yield running
@@ -79,6 +84,20 @@ def test_lag_tells_records_age_and_verdict_and_holds_limits(
     assert "ligger efter" in run("lag", "--lang", "sv")[1]
 
 
+def test_other_peoples_topics_are_left_out_and_a_group_can_be_chosen(
+    kafka: LocalKafka, topic: str, run: Run, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(kafka, f"{topic_prefix}one", topic, 1)
+    commit(kafka, f"{topic_prefix}two", topic, 3)
+    assert [line.split("\t")[1][-3:] for line in run("lag")[1].splitlines()] == ["one", "two"]
+    assert run("lag", "--max", "1", "--group", f"{topic_prefix}two")[0] == 0
+    code, _, err = run("lag", "--max", "1", "--group", f"{topic_prefix}two", "--group", "nosuch")
+    assert (code, err) == (3, "nosuch: reads none of our topics\n")
+    assert run("lag", "--group", "nosuch")[0] == 0
+    monkeypatch.setenv("NARDIALOG_KAFKA__TOPIC_PREFIX", "elsewhere-")
+    assert run("lag")[1] == ""
+
+
 def test_a_group_that_has_never_committed_is_listed_with_a_dash_and_its_members(
     kafka: LocalKafka, topic: str, run: Run, topic_prefix: str
 ) -> None:
@@ -101,7 +120,7 @@ def test_a_watch_tells_trend_and_standstill_and_ends_clean_on_ctrl_c(
 ) -> None:
     group = f"{topic_prefix}g"
     commit(kafka, group, topic, 1)
-    with watching(kafka, "--json") as running:
+    with watching(kafka, topic_prefix, "--json") as running:
         assert running.stdout is not None
         assert of(group, running.stdout.readline())["trend"] is None
         found = of(group, running.stdout.readline())
@@ -115,7 +134,7 @@ def test_a_watch_tells_trend_and_standstill_and_ends_clean_on_ctrl_c(
 
 def test_a_watch_that_is_piped_is_one_line_a_look(kafka: LocalKafka, topic: str, topic_prefix: str) -> None:
     commit(kafka, f"{topic_prefix}g", topic, 1)
-    with watching(kafka) as running:
+    with watching(kafka, topic_prefix) as running:
         assert running.stdout is not None
         lines = [running.stdout.readline().rstrip("\n").split("\t") for _ in range(3)]
     assert [len(line) for line in lines] == [6, 6, 6]
@@ -125,7 +144,7 @@ def test_a_watch_that_is_piped_is_one_line_a_look(kafka: LocalKafka, topic: str,
 def test_a_watch_with_a_limit_ends_when_it_is_broken(kafka: LocalKafka, topic: str, topic_prefix: str) -> None:
     group = f"{topic_prefix}g"
     commit(kafka, group, topic, 1)
-    with watching(kafka, "--max-seconds", "0") as running:
+    with watching(kafka, topic_prefix, "--max-seconds", "0") as running:
         _, err = running.communicate(timeout=60)
     assert running.returncode == 3
     assert f"{group} on {topic}: 2 behind" in err
@@ -142,7 +161,7 @@ def test_on_a_terminal_a_watch_is_a_table_in_its_place_and_leaves_the_terminal_a
     group = f"{topic_prefix}g"
     commit(kafka, group, topic, 1)
     ours, theirs = pty.openpty()
-    with watching(kafka, stdout=theirs) as running:
+    with watching(kafka, topic_prefix, stdout=theirs) as running:
         os.close(theirs)
         screen = ""
         while screen.count("→") < 2:
@@ -156,3 +175,26 @@ def test_on_a_terminal_a_watch_is_a_table_in_its_place_and_leaves_the_terminal_a
     assert group in screen
     assert "Ctrl-C ends" in screen
     assert screen.rindex("\x1b[?25h") > screen.rindex("\x1b[?25l")  # the cursor is shown again
+
+
+def test_a_broker_that_goes_away_in_the_middle_of_a_watch_is_said_and_waited_for(
+    tmp_path: Path, topic_prefix: str
+) -> None:
+    with LocalKafka(tmp_path) as own:
+        name = f"{topic_prefix}notices"
+        with TopicAdmin([own.bootstrap]) as admin:
+            admin.create([Topic(name, NOTICES.key, NOTICES.cleanup)], partitions=2, replication=1)
+        commit(own, f"{topic_prefix}g", name, 0)
+        with watching(own, topic_prefix, "--json") as running:
+            assert running.stdout is not None
+            assert running.stderr is not None
+            of(f"{topic_prefix}g", running.stdout.readline())
+            own.kill()
+            assert "error: " in running.stderr.readline()
+            own.start()
+            at = json.loads(running.stdout.readline())["at"]
+            while json.loads(running.stdout.readline())["at"] == at:
+                pass
+            running.send_signal(signal.SIGINT)
+            running.communicate(timeout=20)
+        assert running.returncode == 130

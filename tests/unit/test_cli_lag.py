@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from services.ops.dead_letters import Address, BadAddress
-from services.ops.lag import WINDOW, History, Place, Reader, Trend, Verdict, too_far, verdict
+from services.ops.lag import WINDOW, History, Place, Reader, Trend, Verdict, missing, too_far, verdict
 from services.processes import together
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.errors import Fault
@@ -85,6 +85,10 @@ def test_a_limit_is_broken_by_records_by_age_by_an_unknown_age_and_by_loss() -> 
     assert too_far(found, 2, None) == found
     assert too_far(found, None, 39) == found
     assert too_far(unknown + lost, None, 39) == unknown + lost
+
+
+def test_a_group_that_nobody_knows_is_not_caught_up() -> None:
+    assert missing(readers([row(5, 5)]), ["g", "matcher"]) == ["matcher"]
 
 
 @pytest.mark.parametrize(
