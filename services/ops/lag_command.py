@@ -71,16 +71,17 @@ def lag(
     history = History()
     meter = Meter(kafka_settings(), group)
     with meter, _screen(watch and not json_) as screen:
-        seen = False
+        seen, said = False, ""
         while True:
             try:
                 readers = history.readers(*meter.look())
             except Transient as error:
                 if not seen or limited:
                     raise
-                say(f"error: {error}")
+                if said != (said := str(error)):  # once, not at every look
+                    say(f"error: {said}")
             else:
-                seen = True
+                seen, said = True, ""
                 _tell(_sorted(readers, sort), words, watch=watch, as_json=json_, screen=screen)
                 broken = too_far(readers, max_, max_seconds)
                 absent = missing(readers, group)
