@@ -110,7 +110,7 @@ async def admission(kafka: KafkaSettings, ledger: str, count: int) -> float:
     """Invitations a second into an empty ledger, with nothing else at work: consumed, checked, committed."""
     clock, database = SystemClock(), Database(ledger)
     await migrate(database, MIGRATIONS)
-    broker = Broker(kafka, service="bench", clock=clock)
+    broker = Broker(kafka, service="bench")
 
     async def refuse(record: Record, error: Rejected) -> None:
         raise Fault(f"an invitation of the flow was refused: {error}")

@@ -16,7 +16,6 @@ from schemas.topics import CASES, COMPANIES, DIALOGUES, INVITATIONS, ROUNDS, Top
 from services.matcher.settings import MatcherOptions, MatcherSettings
 from services.matcher.workplaces import content_hash
 from services.runtime.broker import Broker
-from services.runtime.clock import ManualClock
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.parsing import outgoing
 from services.runtime.records import Record
@@ -75,7 +74,7 @@ class World:
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self.kafka = kafka
-        self.broker = Broker(kafka, service="test", clock=ManualClock(NOW))
+        self.broker = Broker(kafka, service="test")
         self.seen: list[Record] = []
         topics = [kafka.topic(t) for t in (ROUNDS, INVITATIONS)] + [f"{kafka.topic(t)}.dlq" for t in (CASES, DIALOGUES)]
         self.reader = TableReader(kafka, topics, self._apply)

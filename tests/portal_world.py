@@ -210,7 +210,7 @@ class World:
         self.port = free_port()
         self.clock: Clock = ManualClock(NOW)
         self.seen: list[Record] = []
-        self.broker = Broker(kafka, service="test", clock=self.clock)
+        self.broker = Broker(kafka, service="test")
         self._reader = TableReader(kafka, [kafka.topic(topic) for topic in ALL_TOPICS], self._see)
 
     async def _see(self, records: Sequence[Record]) -> None:

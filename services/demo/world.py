@@ -117,7 +117,7 @@ class World:
 
     async def publish(self) -> None:
         """The cases, one after another, as a case system would send them."""
-        self._cases = Broker(self._kafka_settings, service="case-system", clock=self.clock)
+        self._cases = Broker(self._kafka_settings, service="case-system")
         await self._cases.connect()
         self._undo.append(self._cases.stop)
         for case in synthetic.cases(START.date()):

@@ -49,7 +49,7 @@ class MatcherApp:
         }
         work_reader = TableReader(kafka, list(apply), lambda records: apply[records[0].topic](records))
         self._readers = (TableReader(kafka, [kafka.topic(COMPANIES)], self._register.apply), work_reader)
-        self._broker = Broker(kafka, service="matcher", clock=clock)
+        self._broker = Broker(kafka, service="matcher")
         self.matcher = Matcher(
             model=model,
             key=settings.installation.key_or_demo(),

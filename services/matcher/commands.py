@@ -202,7 +202,7 @@ async def import_file(read: "RegisterFile", settings: "MatcherSettings", clock: 
     from services.runtime.clock import SystemClock
 
     clock = clock or SystemClock()
-    broker = Broker(settings.kafka, service="register", clock=clock)
+    broker = Broker(settings.kafka, service="register")
     await broker.connect()
     try:
         return await publish(read, broker, settings.kafka, settings.installation.seal(), clock)

@@ -56,7 +56,7 @@ class NotifierApp:
         self._kafka = kafka
         self._channels = channels
         self.database = Database(options.database)
-        self.broker = Broker(kafka, service="notifier", clock=clock)
+        self.broker = Broker(kafka, service="notifier")
         vault, index_key = Vault(options.key("vault_key")), options.key("index_key")
         opener = Opener(options.openers())
         topics = Topics(kafka.topic(DELIVERIES), kafka.topic(SUPPRESSIONS))

@@ -73,7 +73,7 @@ class PortalApp:
         kafka, options = settings.kafka, settings.portal
         self._settings = settings
         self.database = Database(options.database)
-        self.broker = Broker(kafka, service="portal", clock=clock)
+        self.broker = Broker(kafka, service="portal")
         outbox = Outbox(self.database, OUTBOX, self.broker)
         self._relay = Relay(outbox, poll=options.relay_seconds)
         feeds = feeds_of(kafka)

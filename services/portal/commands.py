@@ -267,7 +267,7 @@ class _Desk:
         self.now = clock.now
         self.book: CaseBook = CaseBook(settings.model.load(), settings.matcher.allow_outside_sweden)
         self._kafka = settings.kafka
-        self._broker = Broker(settings.kafka, service="case", clock=clock)
+        self._broker = Broker(settings.kafka, service="case")
 
     async def __aenter__(self) -> "_Desk":
         from contextlib import AsyncExitStack

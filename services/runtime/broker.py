@@ -22,7 +22,6 @@ from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLS
 
 from services.runtime import dead_letters
 from services.runtime.backoff import wait_after
-from services.runtime.clock import Clock
 from services.runtime.errors import Fault, Rejected, Transient
 from services.runtime.logs import logger
 from services.runtime.metrics import DEAD_LETTERS, RECORDS
@@ -36,10 +35,9 @@ GRACE = 15.0
 class Broker:
     """Kafka for one service."""
 
-    def __init__(self, settings: KafkaSettings, *, service: str, clock: Clock) -> None:
+    def __init__(self, settings: KafkaSettings, *, service: str) -> None:
         self._settings = settings
         self._service = service
-        self._clock = clock
         self._kafka = KafkaBroker(
             list(settings.bootstrap),
             client_id=f"nardialog-{service}",

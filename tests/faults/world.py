@@ -19,7 +19,6 @@ from schemas.invitation import Invitation
 from schemas.topics import ALL_TOPICS, CASES, DELIVERIES, INVITATIONS
 from services.demo.settling import doubled
 from services.runtime.broker import Broker
-from services.runtime.clock import SystemClock
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.parsing import outgoing
 from services.runtime.records import Record
@@ -190,7 +189,7 @@ class World:
 
     async def publish(self, cases: Sequence[Case]) -> None:
         """Case events, acknowledged."""
-        broker = Broker(self.settings, service="case-system", clock=SystemClock())
+        broker = Broker(self.settings, service="case-system")
         await broker.start()
         await broker.publish(
             [

@@ -7,7 +7,6 @@ import pytest
 
 from schemas.topics import Cleanup, Topic
 from services.runtime.broker import Broker
-from services.runtime.clock import SystemClock
 from services.runtime.errors import Fault, Rejected
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.records import Outgoing, Record
@@ -33,7 +32,7 @@ def settings(kafka: LocalKafka) -> KafkaSettings:
 
 @pytest.fixture
 async def publisher(settings: KafkaSettings, topic: Topic) -> AsyncIterator[Broker]:
-    broker = Broker(settings, service="test", clock=SystemClock())
+    broker = Broker(settings, service="test")
     await broker.start()
     yield broker
     await broker.stop()
@@ -73,7 +72,7 @@ async def test_a_bad_record_goes_to_the_dead_letters_as_it_was_and_its_neighbour
 ) -> None:
     handled: list[bytes | None] = []
     everything = asyncio.Event()
-    broker = Broker(settings, service="test", clock=SystemClock())
+    broker = Broker(settings, service="test")
 
     async def handle(records: Sequence[Record]) -> None:
         for record in records:
@@ -104,7 +103,7 @@ async def test_a_batch_whose_handler_fails_is_read_again_and_not_committed(
 ) -> None:
     seen: list[bytes | None] = []
     done = asyncio.Event()
-    broker = Broker(settings, service="test", clock=SystemClock())
+    broker = Broker(settings, service="test")
 
     async def handle(records: Sequence[Record]) -> None:
         seen.extend(record.value for record in records)
@@ -126,7 +125,7 @@ async def test_what_was_handled_is_committed_and_not_read_by_the_next_instance(
     async def run_until(expected: int) -> list[bytes | None]:
         seen: list[bytes | None] = []
         done = asyncio.Event()
-        broker = Broker(settings, service="test", clock=SystemClock())
+        broker = Broker(settings, service="test")
 
         async def handle(records: Sequence[Record]) -> None:
             seen.extend(record.value for record in records)

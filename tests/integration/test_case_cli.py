@@ -17,7 +17,6 @@ from schemas.round import EXAMPLE, ROUND_CHANGED, Round
 from schemas.suppression import Suppression
 from schemas.topics import CASES, DIALOGUES, ROUNDS, SUPPRESSIONS, Topic
 from services.runtime.broker import Broker
-from services.runtime.clock import SystemClock
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.parsing import outgoing
 from services.runtime.settings import KafkaSettings
@@ -60,7 +59,7 @@ class World:
         asyncio.run(self._write(rounds))
 
     async def _write(self, rounds: Sequence[Round]) -> None:
-        broker = Broker(self.kafka, service="test", clock=SystemClock())
+        broker = Broker(self.kafka, service="test")
         await broker.connect()
         topic = self.kafka.topic(ROUNDS)
         await broker.publish(

@@ -6,7 +6,6 @@ import json
 import pytest
 
 from services.runtime.broker import Broker
-from services.runtime.clock import SystemClock
 from services.runtime.errors import Rejected
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.records import Record
@@ -16,7 +15,7 @@ from tests.integration.letters import HEADERS, bury, everything
 
 
 async def _bury_by_our_broker(kafka: LocalKafka, topic: str, value: bytes) -> None:
-    broker = Broker(KafkaSettings(bootstrap=(kafka.bootstrap,)), service="test", clock=SystemClock())
+    broker = Broker(KafkaSettings(bootstrap=(kafka.bootstrap,)), service="test")
     await broker.start()
     record = Record(topic, 1, 7, b"0162/s/EX-1", value, HEADERS, 1_700_000_000_000)
     await broker.dead_letter(record, Rejected("bad_json", "send JSON", "/title"), group="matcher")

@@ -82,7 +82,7 @@ async def published(settings: KafkaSettings, register: Path, cases: Sequence[str
     await wiring.import_register(register, settings, key_pair()[1], clock)
     topics = [settings.topic(t) for t in (ROUNDS, INVITATIONS, CASES.dead_letters)]
     reader, matcher = TableReader(settings, topics, seen.apply), wiring.matcher(settings, clock)
-    case_system = Broker(settings, service="case-system", clock=clock)
+    case_system = Broker(settings, service="case-system")
     await reader.start()
     await matcher.start()
     await case_system.connect()

@@ -29,7 +29,6 @@ from services.notifier.channels.sinks import SmtpSink
 from services.processes import PREPARE
 from services.runtime.broker import Broker
 from services.runtime.child_process import spawn
-from services.runtime.clock import SystemClock
 from services.runtime.local_kafka import LocalKafka, free_ports
 from services.runtime.parsing import outgoing
 from services.runtime.settings import KafkaSettings
@@ -255,7 +254,7 @@ async def publish_case(kafka: KafkaSettings) -> None:
         }
     )
     event = outgoing(CASES.name, case.key, case, type=CASE_CHANGED, id="EX-1-1", source="/test", time=datetime.now(UTC))
-    broker = Broker(kafka, service="case-system", clock=SystemClock())
+    broker = Broker(kafka, service="case-system")
     await broker.connect()
     await broker.publish([event])
     await broker.stop()

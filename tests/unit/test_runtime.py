@@ -10,7 +10,6 @@ from schemas.case import CASE_CHANGED, EXAMPLE, Case
 from schemas.envelope import Envelope
 from services.runtime import broker, dead_letters, logs, sealing
 from services.runtime.backoff import wait_after
-from services.runtime.clock import SystemClock
 from services.runtime.errors import Fault, Rejected, ServiceError
 from services.runtime.parsing import parse, validate
 from services.runtime.records import Record
@@ -175,7 +174,7 @@ async def test_whatever_a_handler_raises_is_waited_for_before_the_batch_is_read_
     async def handle(_: object) -> None:
         raise error
 
-    guarded = broker.Broker(KafkaSettings(), service="test", clock=SystemClock())._guard(handle, "g")
+    guarded = broker.Broker(KafkaSettings(), service="test")._guard(handle, "g")
     for _ in range(2):
         with pytest.raises(type(error)):
             await guarded([])
