@@ -1,0 +1,449 @@
+"""The matcher over time: versions, decisions and imports in any order, cut off anywhere, end as if done once."""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+import structlog
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas import model as dialogue_model
+from schemas.case import CASE_CHANGED, Case
+from schemas.company import COMPANY_CHANGED, IMPORT_COMPLETED, MARKER_PREFIX, Company, ImportCompleted
+from schemas.dialogue import DIALOGUE_CHANGED, Decision, Dialogue
+from schemas.envelope import HELD, Envelope
+from schemas.identity import DEMO_RECIPIENT_KEY, recipient_id
+from schemas.invitation import Invitation, InvitationState
+from schemas.round import Purpose, Round, RoundState
+from schemas.topics import CASES, COMPANIES, DIALOGUES, INVITATIONS, ROUNDS, Topic
+from schemas.types import Basis, Event
+from services.matcher.holds import Limits
+from services.matcher.release import Decided, Policy
+from services.matcher.rounds import derive
+from services.matcher.service import Matcher
+from services.matcher.tables import CaseTable, DialogueTable, MembershipTable, RegisterTable, RoundTable
+from services.runtime.clock import ManualClock
+from services.runtime.errors import Rejected, Transient
+from services.runtime.records import Outgoing, Record
+from services.runtime.settings import KafkaSettings
+from tests.matcher_cases import content
+
+MODEL = dialogue_model.default()
+NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
+DAY = date(2026, 11, 25)
+NAMES = ("W1", "W2", "W3")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quiet() -> Iterator[None]:
+    """Thousands of rounds come to be here; their log lines are not looked at."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.configure(**before)
+
+
+@dataclass
+class Log:
+    """Topics in memory: everything that was acknowledged, in order. Breaks when it was told to."""
+
+    records: list[Record] = field(default_factory=list)
+    breaks_after: int | None = None
+    dead: list[str] = field(default_factory=list)
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        for item in records:
+            if self.breaks_after is not None:
+                if self.breaks_after == 0:
+                    raise Transient("killed here")
+                self.breaks_after -= 1
+            self.append(item.topic, item.key, item.value, item.headers)
+
+    def append(self, topic: str, key: str, value: bytes | None, headers: Mapping[str, str]) -> Record:
+        raw = tuple((name, text.encode()) for name, text in headers.items())
+        record = Record(topic, 0, len(self.records), key.encode(), value, raw, 0)
+        self.records.append(record)
+        return record
+
+    async def dead_letter(self, record: Record, error: Rejected, *, group: str) -> None:
+        self.dead.append(error.reason)
+
+    async def move(self, record: Record, partition: int) -> None:
+        raise AssertionError("there is one partition")
+
+    async def home(self, topic: str, key: bytes) -> int:
+        return 0
+
+    def rounds(self) -> list[Round]:
+        return [Round.model_validate_json(r.value or b"") for r in self.records if r.topic == ROUNDS.name]
+
+    def invitations(self) -> list[Invitation]:
+        return [Invitation.model_validate_json(r.value or b"") for r in self.records if r.topic == INVITATIONS.name]
+
+
+class Process:
+    """One life of a matcher: its tables are what the log says when it starts."""
+
+    def __init__(self, log: Log, policy: Policy) -> None:
+        self.log = log
+        self.register, self.cases = RegisterTable(), CaseTable(MODEL, anywhere=True)
+        self.dialogues, self.rounds, self.members = DialogueTable(), RoundTable(), MembershipTable()
+        self._applied = 0
+        self.matcher = Matcher(
+            model=MODEL, key=DEMO_RECIPIENT_KEY, limits=Limits(outside=True), policies={"*": policy},
+            kafka=KafkaSettings(), group="matcher", output=log, register=self.register, cases=self.cases,
+            dialogues=self.dialogues, rounds=self.rounds, members=self.members, tables_read=self.read,
+            clock=ManualClock(NOW),
+        )  # fmt: skip
+
+    async def read(self) -> None:
+        tables = {
+            CASES.name: self.cases.apply,
+            DIALOGUES.name: self.dialogues.apply,
+            COMPANIES.name: self.register.apply,
+            ROUNDS.name: self.rounds.apply,
+            INVITATIONS.name: self.members.apply,
+        }
+        for record in self.log.records[self._applied :]:
+            await tables[record.topic]([record])
+        self._applied = len(self.log.records)
+
+    async def rematch(self) -> None:
+        await self.read()
+        await self.matcher.rematch(frozenset({0}))
+
+
+class Town:
+    """What happens, one thing after the other, and a matcher that lives through it."""
+
+    def __init__(self, policy: Policy = "auto") -> None:
+        self.log = Log()
+        self.policy: Policy = policy
+        self.process = Process(self.log, policy)
+        self.version = 0
+        self.imports = 0
+        self.decided: list[Decision] = []
+        self.last = Happening()
+
+    async def do(self, happening: "Happening") -> None:
+        """Something happens. A matcher that is killed at it starts again, and reads it again."""
+        record = self.written(happening)
+        try:
+            await self._read(record)
+        except Transient:
+            self.log.breaks_after = None
+            self.process = Process(self.log, self.policy)
+            await self.process.rematch()
+            await self._read(record)
+
+    async def _read(self, record: Record | None) -> None:
+        if record is None:
+            await self.process.rematch()
+        else:
+            await self.process.matcher.handle([record])
+
+    def written(self, happening: "Happening") -> Record | None:
+        if happening.kind == "import":
+            self._import(happening.names)
+            return None
+        if happening.kind in ("release", "undo"):
+            return self._decide(happening)
+        if happening.kind == "case":
+            self.version += 1
+            self.last = happening
+        return self._write(CASES, self.case(self.last, self.version), CASE_CHANGED, edited=self.last.edited)
+
+    def case(self, happening: "Happening", version: int) -> Case:
+        changes = {
+            "version": version, "named": list(happening.names) or ["nobody"], "title": happening.title,
+            "stage": happening.stage, "state": happening.state, "geometries": [], "respond_by": "2027-01-15",
+            "occurrence": happening.occurrence,
+        }  # fmt: skip
+        return Case.model_validate(content() | changes)
+
+    def _import(self, names: Sequence[str]) -> None:
+        self.imports += 1
+        for name in NAMES:
+            status = "active" if name in names else "closed"
+            row = Company(
+                municipality="0162", workplace_id=name, recipient_id=recipient_id(name, DEMO_RECIPIENT_KEY),
+                name=name, lon=18.03, lat=59.4, status=status, import_number=self.imports,
+            )  # fmt: skip
+            self._write(COMPANIES, row, COMPANY_CHANGED, key=name)
+        marker = ImportCompleted(
+            municipality="0162", import_id=f"i{self.imports}", import_number=self.imports, source="register",
+            partition=0, partitions=1, rows=3, content_hash=f"{self.imports:032x}", completed_at=NOW,
+        )  # fmt: skip
+        self._write(COMPANIES, marker, IMPORT_COMPLETED, key=f"{MARKER_PREFIX}0")
+
+    def _decide(self, happening: "Happening") -> Record | None:
+        asked = [r for r in self.process.rounds.of_case("0162/prov/A") if r.purpose in (Purpose.ASK, Purpose.INFORM)]
+        if not asked:
+            return None
+        newest = max(asked, key=lambda r: (r.basis.order, r.state is not RoundState.CLOSED))
+        self.decided.append(
+            Decision(
+                number=len(self.decided) + 1, kind=happening.kind, round_id=newest.round_id, at=NOW, by="ops",
+                set_hash=newest.set_hash if happening.right else "0" * 32,
+            )
+        )  # fmt: skip
+        dialogue = Dialogue(municipality="0162", source="prov", case_id="A", decisions=self.decided)
+        return self._write(DIALOGUES, dialogue, DIALOGUE_CHANGED)
+
+    def _write(self, topic: Topic, event: Event, kind: str, *, key: str | None = None, edited: bool = False) -> Record:
+        marks = {HELD: "edited"} if edited else {}
+        headers = Envelope(id="x", source="prov", type=kind, time=NOW, extensions=marks).headers()
+        name = key or str(getattr(event, "key", ""))
+        return self.log.append(topic.name, name, event.model_dump_json(exclude_none=True).encode(), headers)
+
+    @property
+    def state(self) -> tuple[dict[str, Round], dict[str, tuple[bool, int, bytes]]]:
+        """What a new process would know: each round, and each member's standing."""
+        rounds, members = RoundTable(), MembershipTable()
+        asyncio.run(rounds.apply([r for r in self.log.records if r.topic == ROUNDS.name]))
+        asyncio.run(members.apply([r for r in self.log.records if r.topic == INVITATIONS.name]))
+        known = {r.round_id: r for r in rounds.of_case("0162/prov/A")}
+        standing = {m.invitation_id: (m.live, m.revision, m.fingerprint) for m in members.of_rounds(known)}
+        return known, standing
+
+    def live(self, round_id: str) -> dict[str, list[str]]:
+        members = self.process.members.of_rounds([round_id])
+        return {m.recipient_id: [w.workplace_id for w in m.invitation.workplaces] for m in members if m.live}
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One thing that happens: a version of the case, the same again, a decision, an import."""
+
+    kind: str = "case"
+    names: tuple[str, ...] = NAMES
+    title: str = "Titel"
+    stage: str = "projektering"
+    occurrence: int = 1
+    state: str = "open"
+    edited: bool = False
+    right: bool = True
+
+
+IMPORT = Happening("import")
+HAPPENINGS = st.builds(
+    Happening,
+    kind=st.sampled_from(["case", "case", "case", "resent", "release", "release", "undo", "import"]),
+    names=st.lists(st.sampled_from(NAMES), unique=True).map(lambda names: tuple(sorted(names))),
+    title=st.sampled_from(["Titel", "Rättad titel"]),
+    stage=st.sampled_from(["projektering", "projektering", "ta_plan"]),
+    occurrence=st.sampled_from([1, 1, 2]),
+    state=st.sampled_from(["open", "open", "open", "withdrawn", "closed"]),
+    edited=st.booleans(),
+    right=st.booleans(),
+)
+LIVES = st.lists(HAPPENINGS, min_size=1, max_size=7)
+POLICIES = st.sampled_from(["auto", "review"])
+
+
+def lived(happenings: Sequence[Happening], policy: Policy = "auto", kill: tuple[int, int] | None = None) -> Town:
+    """A town where all that happened. `kill` says at which happening, after how many records."""
+
+    async def live() -> Town:
+        town = Town(policy)
+        await town.do(IMPORT)
+        for i, happening in enumerate(happenings):
+            town.log.breaks_after = kill[1] if kill and kill[0] == i else None
+            if happening.kind == "resent" and town.version == 0:
+                continue
+            await town.do(happening)
+            town.log.breaks_after = None
+        return town
+
+    return asyncio.run(live())
+
+
+@given(LIVES, POLICIES)
+@settings(max_examples=100, deadline=None)
+def test_step_by_step_ends_where_the_last_state_derived_at_once_ends(lives: list[Happening], policy: Policy) -> None:
+    town = lived(lives, policy)
+    process = town.process
+    case = process.cases.get("0162/prov/A")
+    if case is None:
+        return
+    dialogue = process.dialogues.get(case.key)
+    basis = Basis(case_version=case.version, decision=len(town.decided), import_number=town.imports)
+    decided = Decided(dialogue, policy, process.cases.edited(case))
+    wanted = derive(
+        case, process.register.snapshot(), MODEL, DAY, basis, key=DEMO_RECIPIENT_KEY,
+        limits=Limits(outside=True), decided=decided,
+    )  # fmt: skip
+    found = process.rounds.get(wanted.round.round_id)
+    assert found is not None
+    assert (found.state, found.reason, found.set_hash) == (
+        wanted.round.state, wanted.round.reason, wanted.round.set_hash,
+    )  # fmt: skip
+    if found.state is RoundState.OPEN:
+        expected = {i.recipient_id: [w.workplace_id for w in i.workplaces] for i in wanted.invitations}
+        assert town.live(found.round_id) == expected
+    for other in process.rounds.of_case(case.key):
+        assert other.state is not RoundState.MATCHING
+        if other.state in (RoundState.WITHDRAWN, RoundState.CLOSED) and other.purpose is not Purpose.CHANGE:
+            assert town.live(other.round_id) == {}
+        if other.round_id != found.round_id and other.purpose is not Purpose.CHANGE:
+            assert other.state in (RoundState.WITHDRAWN, RoundState.CLOSED)
+    assert town.log.dead == []
+
+
+@given(LIVES, POLICIES, st.data())
+@settings(max_examples=100, deadline=None)
+def test_killed_anywhere_and_started_again_it_ends_the_same_with_the_same_ids_and_revisions(
+    lives: list[Happening], policy: Policy, data: st.DataObject
+) -> None:
+    whole = lived(lives, policy)
+    at = data.draw(st.integers(0, len(lives) - 1))
+    killed = lived(lives, policy, (at, data.draw(st.integers(0, 8))))
+    assert killed.state == whole.state
+    said = {(i.invitation_id, i.revision): i for i in killed.log.invitations()}
+    assert len(said) == len(killed.log.invitations()), "the same revision was published twice"
+
+
+@given(LIVES, POLICIES)
+@settings(max_examples=50, deadline=None)
+def test_looking_again_changes_nothing_and_nothing_said_goes_backwards(lives: list[Happening], policy: Policy) -> None:
+    town = lived(lives, policy)
+    before = len(town.log.records)
+    asyncio.run(town.process.rematch())
+    town.process = Process(town.log, policy)
+    asyncio.run(town.process.rematch())
+    assert len(town.log.records) == before
+    last: dict[str, Basis] = {}
+    for item in town.log.rounds():
+        assert item.round_id not in last or item.basis.order >= last[item.round_id].order
+        last[item.round_id] = item.basis
+
+
+def story(town: Town, since: int = 0) -> list[str]:
+    """What was published, in order, as words."""
+    rounds, told = {}, []
+    for record in town.log.records[since:]:
+        if record.topic == ROUNDS.name:
+            item = Round.model_validate_json(record.value or b"")
+            rounds[item.round_id] = item
+            told.append(f"{item.change or item.stage} {item.state}" + (f" {item.reason}" if item.reason else ""))
+        elif record.topic == INVITATIONS.name:
+            one = Invitation.model_validate_json(record.value or b"")
+            name = one.workplaces[0].workplace_id
+            told.append(f"{name} {one.state} {one.revision}")
+    return told
+
+
+def then(before: Sequence[Happening], *last: Happening, policy: Policy = "auto") -> list[str]:
+    """What the last happenings led to, after the others."""
+    since = len(lived(before, policy).log.records)
+    return [line for line in story(lived([*before, *last], policy), since) if line]
+
+
+OPENED = [Happening(names=("W1", "W2"))]
+
+
+def test_a_first_round_is_matching_then_its_invitations_then_open() -> None:
+    lines = then([], *OPENED)
+    assert (lines[0], sorted(lines[1:3]), lines[3]) == (
+        "projektering matching", ["W1 issued 1", "W2 issued 1"], "projektering open",
+    )  # fmt: skip
+
+
+def test_a_corrected_title_invites_nobody_anew_and_is_shown() -> None:
+    assert then(OPENED, Happening(names=("W1", "W2"), title="Rättad titel")) == ["projektering open"]
+
+
+def test_only_the_difference_is_said_and_those_removed_are_told_after_it() -> None:
+    assert then(OPENED, Happening(names=("W2", "W3"))) == [
+        "projektering matching", "W3 issued 1", "W1 revoked 2", "projektering open",
+        "not_affected matching", "W1 issued 1", "not_affected open",
+    ]  # fmt: skip
+
+
+def test_who_comes_back_is_issued_again_with_the_next_revision() -> None:
+    assert then([*OPENED, Happening(names=("W2",))], OPENED[0]) == [
+        "projektering matching", "W1 issued 3", "projektering open",
+    ]  # fmt: skip
+
+
+def test_withdrawn_comes_first_then_all_are_told_then_taken_back() -> None:
+    lines = then(OPENED, Happening(names=("W1", "W2"), state="withdrawn"))
+    assert [line for line in lines if not line.startswith("W")] == [
+        "projektering withdrawn withdrawn", "withdrawn matching", "withdrawn open",
+    ]  # fmt: skip
+    assert sorted(lines[2:4]) == ["W1 issued 1", "W2 issued 1"]
+    assert sorted(lines[5:]) == ["W1 revoked 2", "W2 revoked 2"]
+
+
+def test_a_newer_stage_closes_takes_back_and_tells_nobody() -> None:
+    lines = then(OPENED, Happening(names=(), stage="ta_plan"))
+    assert lines[0] == "projektering closed newer_stage"
+    assert sorted(lines[1:3]) == ["W1 revoked 2", "W2 revoked 2"]
+    assert lines[3:] == ["ta_plan matching", "ta_plan open"]
+
+
+def test_a_second_occurrence_is_a_round_of_its_own() -> None:
+    town = lived([*OPENED, Happening(names=("W1",), occurrence=2)])
+    ids = {r.occurrence: r.round_id for r in town.log.rounds()}
+    assert len(set(ids.values())) == 2
+    assert list(town.live(ids[2]).values()) == [["W1"]]
+
+
+def test_undone_tells_once_and_what_is_released_again_tells_nobody_and_ends_the_telling() -> None:
+    undone = [*OPENED, Happening("undo")]
+    lines = then(OPENED, Happening("undo"))
+    assert lines[:2] == ["projektering held undone", "undone matching"]
+    assert sorted(lines[2:4]) == ["W1 issued 1", "W2 issued 1"]
+    assert lines[4:] == ["undone open"]
+    assert then(undone, IMPORT) == ["projektering held undone"]
+    assert then(undone, Happening("release")) == [
+        "projektering matching", "projektering open", "undone closed superseded",
+    ]  # fmt: skip
+
+
+def test_who_was_told_that_it_is_undone_is_not_told_again_that_it_is_withdrawn() -> None:
+    lines = then([*OPENED, Happening("undo")], Happening(names=("W1", "W2"), state="withdrawn"))
+    assert "withdrawn open" not in lines
+    assert sorted(lines[1:]) == ["W1 revoked 2", "W2 revoked 2"]
+
+
+def test_who_was_removed_and_told_is_not_told_again_but_the_others_are() -> None:
+    lines = then([*OPENED, Happening(names=("W2",))], Happening(names=("W2",), state="withdrawn"))
+    assert [line for line in lines if line.endswith("issued 1")] == ["W2 issued 1"]
+
+
+def test_a_round_that_never_opened_tells_nobody() -> None:
+    assert then(OPENED, Happening("undo"), policy="review") == ["projektering held undone"]
+    withdrawn = Happening(names=("W1", "W2"), state="withdrawn")
+    assert then(OPENED, withdrawn, policy="review") == ["projektering withdrawn withdrawn"]
+
+
+def test_a_change_never_asks_goes_the_same_way_and_ends_by_itself() -> None:
+    town = lived([*OPENED, Happening(names=("W1", "W2"), state="withdrawn")])
+    change = next(r for r in town.log.rounds() if r.change and r.state is RoundState.OPEN)
+    asked = next(r for r in town.log.rounds() if r.purpose is Purpose.ASK)
+    assert change.plan is not None
+    assert asked.plan is not None
+    assert (change.plan.asks, change.plan.channel, change.plan.reminder) == (False, asked.plan.channel, None)
+    assert (change.purpose, change.follows, change.number) == (Purpose.CHANGE, asked.round_id, 1)
+    assert (change.respond_by, change.expires_at, change.counts.invitations) == (None, NOW + timedelta(days=14), 2)
+    told = [i for i in town.log.invitations() if i.round_id == change.round_id]
+    assert {i.state for i in told} == {InvitationState.ISSUED}
+    assert {i.purpose for i in told} == {Purpose.CHANGE}
+
+
+def test_a_lower_version_is_ignored_and_the_same_again_leads_to_nothing() -> None:
+    assert then(OPENED, Happening("resent")) == []
+    town = lived([*OPENED, Happening(names=("W2",))])
+
+    async def old() -> list[str]:
+        before = len(town.log.records)
+        record = town._write(CASES, town.case(OPENED[0], 1), CASE_CHANGED)
+        await town.process.matcher.handle([record])
+        return story(town, before)
+
+    assert asyncio.run(old()) == []
