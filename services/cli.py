@@ -34,7 +34,7 @@ app.command("services.ops.lag_command:lag", name="lag", help="Records that each 
 app.command("services.ops.dlq_commands:dlq", name="dlq", help="Dead letters: what could not be handled, and why.")
 app.command("services.notifier.commands:deliveries", name="deliveries", help="What became of messages.")
 app.command("services.notifier.commands:sending", name="sending", help="Pause and resume all sending.")
-app.command("services.ops.commands:doctor", name="doctor", help="Is everything there that Närdialog stands on?")
+app.command("services.doctor:doctor", name="doctor", help="Is everything there that Närdialog stands on?")
 schemas = App(name="schemas", help="The contract of the events.")
 keys = App(name="keys", help="Keys of an installation.")
 app.command(schemas)

@@ -79,6 +79,11 @@ def key_pair() -> tuple[bytes, bytes]:
     return bytes(private), bytes(private.public_key)
 
 
+def public_key(private: bytes) -> bytes:
+    """The public key that belongs to a private one."""
+    return bytes(PrivateKey(private).public_key)
+
+
 def new_key() -> bytes:
     """Thirty-two fresh random bytes."""
     return bytes(random(KEY_BYTES))

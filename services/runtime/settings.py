@@ -159,5 +159,8 @@ def _said(error: ValidationError) -> str:
     lines = []
     for item in error.errors(include_input=False, include_url=False):
         name = PREFIX + "__".join(str(part) for part in item["loc"]).upper()
-        lines.append(f"setting {name}: {item['msg']}")
+        unknown = item["type"] == "extra_forbidden"
+        lines.append(
+            f"setting {name} is unknown: see docs/settings.md" if unknown else f"setting {name}: {item['msg']}"
+        )
     return "; ".join(lines)

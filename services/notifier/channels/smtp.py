@@ -96,6 +96,14 @@ class SmtpChannel:
         """SMTP cannot be asked."""
         return None
 
+    async def greet(self) -> Outcome | None:
+        """Connect, secure, log in and say goodbye. None when the relay would take messages from us."""
+        session = _Session(self._options, self._tls, self._helo_name)
+        refusal = await session.open()
+        if refusal is None:
+            await session.quit()
+        return refusal
+
     async def close(self) -> None:
         """Say goodbye on every idle connection; those at work end with their message."""
         self._closed = True

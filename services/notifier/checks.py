@@ -1,0 +1,73 @@
+"""What the notifier needs, for `nardialog doctor`: keys, its ledger, somebody to hand messages to."""
+
+from typing import Final, Literal
+
+from services.notifier.channels.smtp import SmtpChannel
+from services.notifier.ledger.store import paused
+from services.notifier.ledger.tables import MIGRATIONS, POSITIONS
+from services.notifier.settings import NotifierOptions, NotifierSettings
+from services.runtime.checks import Check, tried
+from services.runtime.errors import Fault
+from services.runtime.store.checks import Ends, Store, check_store
+from services.runtime.store.database import Database
+
+KEYS: Final[tuple[Literal["vault_key", "index_key", "token_key"], ...]] = ("vault_key", "index_key", "token_key")
+SMTP_SECONDS: Final = 10
+
+
+async def checks(settings: NotifierSettings, ends: Ends | None) -> list[Check]:
+    """Nothing is sent and nothing changed."""
+    options = settings.notifier
+    keys = [tried(f"notifier {name}", lambda name=name: options.key(name), "set") for name in KEYS]  # type: ignore[misc]
+    opens = tried("notifier private keys", lambda: _opens(options), f"versions {', '.join(options.private_keys)}")
+    ledger = await check_store(Store("notifier", options.database, MIGRATIONS, POSITIONS), ends)
+    return [*keys, opens, *ledger, *await _sending(options, ledger), *_sender(options), *await _providers(options)]
+
+
+def _opens(options: NotifierOptions) -> None:
+    if not options.openers():
+        raise Fault("set NARDIALOG_NOTIFIER__PRIVATE_KEYS: without one no contact can be opened")
+
+
+async def _sending(options: NotifierOptions, ledger: list[Check]) -> list[Check]:
+    if ledger[0].state != "ok":
+        return []
+    database = Database(options.database)
+    try:
+        async with database.transaction() as connection:
+            reason = await paused(connection)
+    finally:
+        await database.close()
+    if reason is None:
+        return []
+    return [Check("sending", "note", f"is paused: {reason}. `nardialog sending resume` lets messages leave")]
+
+
+def _sender(options: NotifierOptions) -> list[Check]:
+    if options.sender_email != NotifierOptions.model_fields["sender_email"].default:
+        return []
+    return [Check("sender", "note", "NARDIALOG_NOTIFIER__SENDER_EMAIL is not set: no relay takes mail from nowhere")]
+
+
+async def _providers(options: NotifierOptions) -> list[Check]:
+    if not options.smtp.host and options.sms is None:
+        words = "no channel: set NARDIALOG_NOTIFIER__SMTP__HOST, or …__SMS__USERNAME and the rest"
+        return [Check("relay", "failed", words)]
+    sms = "not set: nobody is reached by SMS" if options.sms is None else "set; an SMS provider is not asked"
+    return [await _relay(options), Check("sms", "note" if options.sms is None else "ok", sms)]
+
+
+async def _relay(options: NotifierOptions) -> Check:
+    try:
+        smtp = options.smtp_options()
+        if smtp is None:
+            return Check("relay", "note", "NARDIALOG_NOTIFIER__SMTP__HOST is not set: nobody is reached by e-mail")
+        channel = SmtpChannel(smtp.model_copy(update={"connect_timeout": SMTP_SECONDS}))
+    except (Fault, ValueError) as error:
+        return Check("relay", "failed", f"NARDIALOG_NOTIFIER__SMTP__…: {error}")
+    where = f"{smtp.host}:{smtp.port}"
+    refusal = await channel.greet()
+    if refusal is None:
+        return Check("relay", "ok", f"{where} takes us in ({smtp.tls})")
+    words = f"{where} does not take us in: {refusal.code} {refusal.detail}".rstrip()
+    return Check("relay", "failed", f"{words}. See NARDIALOG_NOTIFIER__SMTP__…")
