@@ -5,7 +5,7 @@ notices       → Notices.handle        → ledger, encrypted
 rounds        → Feeder (RoundFeed)    → ledger
 companies     → Feeder (CompanyFeed)  → ledger
 contacts      → Feeder (ContactFeed)  → ledger, encrypted
-suppressions  → Feeder (…Feed)        → ledger
+suppressions  → Feeder (…Feed)        → ledger; outbox → suppressions, by address
 ledger        → Sender                → channels; outbox → deliveries, suppressions
 """
 
@@ -65,7 +65,7 @@ class NotifierApp:
             kafka.topic(ROUNDS): RoundFeed(),
             kafka.topic(COMPANIES): CompanyFeed(),
             kafka.topic(CONTACTS): ContactFeed(opener, vault, index_key, clock),
-            kafka.topic(SUPPRESSIONS): SuppressionFeed(),
+            kafka.topic(SUPPRESSIONS): SuppressionFeed(self.outbox, index_key),
         }
         self._feeder = Feeder(self.database, POSITIONS, feeds, self._dead_letter(TABLES))
         admission = Admission(self.database, self.outbox, clock, self._dead_letter(GROUP))

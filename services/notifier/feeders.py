@@ -5,7 +5,7 @@ after a newer one: `services.runtime.store.feeding`.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 from sqlalchemy import select, update
@@ -17,6 +17,7 @@ from schemas.round import ROUND_CHANGED, Round
 from schemas.suppression import SUPPRESSION_CHANGED, Suppression
 from schemas.types import Event
 from services.notifier.addresses import normal
+from services.notifier.ledger.events import Outbox
 from services.notifier.ledger.tables import (
     COMPANIES,
     CONTACTS,
@@ -31,8 +32,8 @@ from services.runtime.errors import Rejected
 from services.runtime.parsing import parse
 from services.runtime.records import Record
 from services.runtime.sealing import Opener, Vault, blind_index
-from services.runtime.store.database import micros
-from services.runtime.store.feeding import Row, keyed_event, record_key
+from services.runtime.store.database import micros, moment_of, upsert
+from services.runtime.store.feeding import NEWER, Row, keyed_event, record_key
 
 GROUP: Final = "notifier-tables"
 """Named in dead letters; table readers have no group of their own."""
@@ -135,45 +136,86 @@ class ContactFeed:
 
 
 class SuppressionFeed:
-    """`suppressions`: one that names a message is resolved to that message's address."""
+    """`suppressions`: one that names a message is resolved to that message's address, and said again by the address.
+
+    What is said again has an id of its own, a keyed hash of the address's index and of what is stopped, so that a
+    ledger that never knew the message, and next week's import, meet it. It is lifted with the last page's stop of the
+    same thing.
+    """
 
     table = SUPPRESSIONS
+
+    def __init__(self, outbox: Outbox, index_key: bytes) -> None:
+        self._outbox = outbox
+        self._index_key = index_key
 
     def row(self, record: Record) -> Row | None:
         types: dict[str, type[Event]] = {SUPPRESSION_CHANGED: Suppression}
         event: Suppression | None = keyed_event(record, types, "se.nardialog.suppression.", "suppression_id")
-        if event is None:
-            return None
-        return {
-            "suppression_id": event.suppression_id,
-            "kind": event.kind,
-            "scope": event.scope,
-            "municipality": event.municipality,
-            "address_index": event.address_index,
-            "message_number": event.message_number,
-            "round_id": event.round_id,
-            "case_key": event.case_key,
-            "case_type": event.case_type,
-            "basis": sortable(event.basis) if event.basis else None,
-            "lifted": event.lifted,
-            "at": micros(event.at),
-        }
+        return None if event is None else _suppression_row(event)
 
     async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
         for row in rows:
             if row["message_number"] is not None and row["address_index"] is None:
-                await _resolve(connection, row)
+                await self._resolve(connection, row["suppression_id"], row["message_number"])
             if row["kind"] == "erased" and not row["lifted"]:
                 await _empty(connection, row["suppression_id"])
 
+    async def _resolve(self, connection: AsyncConnection, suppression_id: str, number: int) -> None:
+        index = await connection.scalar(select(MESSAGES.c.address_index).where(MESSAGES.c.number == number))
+        if index is None:
+            return
+        itself = SUPPRESSIONS.c.suppression_id == suppression_id
+        await connection.execute(update(SUPPRESSIONS).where(itself).values(address_index=index))
+        page = (await connection.execute(select(SUPPRESSIONS).where(itself))).one()
+        said = Suppression(
+            municipality=page.municipality,
+            suppression_id=self._id(page),
+            kind=page.kind,
+            scope=page.scope,
+            address_index=index,
+            case_key=page.case_key,
+            case_type=page.case_type,
+            lifted=page.lifted and not await _stands_elsewhere(connection, page),
+            reason="undone at the page" if page.lifted else "stopped at the page",
+            at=moment_of(page.at),
+        )
+        await upsert(connection, SUPPRESSIONS, [_suppression_row(said)], newer=SUPPRESSIONS.info[NEWER])
+        await self._outbox.suppression(connection, said)
 
-async def _resolve(connection: AsyncConnection, row: Row) -> None:
-    found = select(MESSAGES.c.address_index).where(MESSAGES.c.number == row["message_number"])
-    await connection.execute(
-        update(SUPPRESSIONS)
-        .where(SUPPRESSIONS.c.suppression_id == row["suppression_id"])
-        .values(address_index=found.scalar_subquery())
+    def _id(self, page: Any) -> str:
+        about = page.case_key or page.case_type or ""
+        text = f"{page.address_index}:{page.kind}:{page.scope}:{page.municipality}:{about}"
+        return blind_index(self._index_key, "suppression", text)
+
+
+def _suppression_row(event: Suppression) -> Row:
+    return {
+        "suppression_id": event.suppression_id,
+        "kind": event.kind,
+        "scope": event.scope,
+        "municipality": event.municipality,
+        "address_index": event.address_index,
+        "message_number": event.message_number,
+        "round_id": event.round_id,
+        "case_key": event.case_key,
+        "case_type": event.case_type,
+        "basis": sortable(event.basis) if event.basis else None,
+        "lifted": event.lifted,
+        "at": micros(event.at),
+    }
+
+
+async def _stands_elsewhere(connection: AsyncConnection, page: Any) -> bool:
+    """Whether the same thing is stopped at another message to the same address."""
+    same = [
+        SUPPRESSIONS.c[name].is_not_distinct_from(getattr(page, name))
+        for name in ("address_index", "kind", "scope", "municipality", "case_key", "case_type")
+    ]
+    standing = select(SUPPRESSIONS.c.suppression_id).where(
+        *same, SUPPRESSIONS.c.message_number.is_not(None), SUPPRESSIONS.c.lifted.is_(False)
     )
+    return (await connection.execute(standing.limit(1))).one_or_none() is not None
 
 
 async def _empty(connection: AsyncConnection, suppression_id: str) -> None:

@@ -120,7 +120,7 @@ class House:
             "rounds": RoundFeed(),
             "companies": CompanyFeed(),
             "contacts": ContactFeed(Opener({"k1": PRIVATE}), Vault(VAULT), INDEX, self.clock),
-            "suppressions": SuppressionFeed(),
+            "suppressions": SuppressionFeed(self.outbox, INDEX),
         }
         self.feeder = Feeder(self.database, POSITIONS, feeds, self._dead_letter)
         self.admission = Admission(self.database, self.outbox, self.clock, self._dead_letter)
@@ -187,7 +187,15 @@ class House:
         event = Suppression.model_validate(
             {"municipality": "0162", "suppression_id": "s1", "kind": "stop", "scope": "all", "at": MONDAY, **changes}
         )
-        await self.feeder.apply([self.record("suppressions", "s1", event, SUPPRESSION_CHANGED)])
+        await self.feeder.apply([self.record("suppressions", event.suppression_id, event, SUPPRESSION_CHANGED)])
+
+    def suppressions(self) -> list[Suppression]:
+        """What was published for the address."""
+        return [
+            Suppression.model_validate_json(record.value or b"")
+            for record in self.published.records
+            if record.topic == "suppressions"
+        ]
 
     async def reachable(self, recipient: str = "r1", address: str = "anna@exempel.test") -> str:
         """A company with a contact and an invitation."""
@@ -289,6 +297,95 @@ async def test_a_stop_made_at_a_page_stops_the_next_message_to_that_address(hous
     assert len(house.email.accepted) == 1
     assert house.told()[-1].state is DeliveryState.SUPPRESSED
     assert house.told()[-1].invitation_ids == ["i2"]
+
+
+async def written_to(house: House) -> int:
+    """The number of a message that left."""
+    await house.round()
+    await house.reachable()
+    await house.sender.turn()
+    [message] = await house.messages()
+    return int(message.number)
+
+
+async def is_stopped(house: House, round_id: str = "second", **changes: Any) -> bool:
+    """Whether the next round's message to that address is suppressed."""
+    before = len(house.email.accepted)
+    await house.round(round_id=round_id, **changes)
+    await house.invite("r1", "w-r1", round_id=round_id, invitation_id=f"i-{round_id}")
+    await house.sender.turn()
+    assert len(house.email.accepted) - before == (house.told()[-1].state is not DeliveryState.SUPPRESSED)
+    return house.told()[-1].state is DeliveryState.SUPPRESSED
+
+
+async def test_a_stop_made_at_a_page_is_said_again_by_address_so_that_a_new_ledger_meets_it(
+    house: House, tmp_path: Path
+) -> None:
+    await house.stop_all(message_number=await written_to(house))
+    await house.sender.turn()
+    [said] = house.suppressions()
+    assert (said.scope, said.message_number, said.lifted) == ("all", None, False)
+    assert said.suppression_id != "s1"
+    other = House(f"sqlite+aiosqlite:///{tmp_path}/restored.db")
+    await migrate(other.database, MIGRATIONS)
+    await other.stop_all(**said.model_dump(exclude_none=True))
+    await other.company("w-r1", "r1")
+    await other.contact("r1", "Anna@exempel.test", workplace="w-r1")
+    assert await is_stopped(other)
+    await other.database.close()
+
+
+async def test_undoing_a_stop_at_its_page_lifts_what_was_said_by_address(house: House) -> None:
+    number = await written_to(house)
+    later = MONDAY + timedelta(minutes=1)
+    await house.stop_all(message_number=number)
+    await house.stop_all(message_number=number, lifted=True, at=later)
+    await house.sender.turn()
+    assert [said.lifted for said in house.suppressions()] == [False, True]
+    assert len({said.suppression_id for said in house.suppressions()}) == 1
+    for said in house.suppressions():
+        await house.stop_all(**said.model_dump(exclude_none=True))
+    assert not await is_stopped(house)
+
+
+async def test_a_stop_at_another_message_to_the_address_stays_when_one_is_undone(house: House) -> None:
+    first = await written_to(house)
+    assert not await is_stopped(house)
+    [second] = [message.number for message in await house.messages() if message.number != first]
+    await house.stop_all(message_number=first)
+    await house.stop_all(message_number=second, suppression_id="s2")
+    await house.stop_all(message_number=first, lifted=True, at=MONDAY + timedelta(minutes=1))
+    await house.sender.turn()
+    assert [said.lifted for said in house.suppressions()] == [False, False, False]
+    assert await is_stopped(house, "third")
+    await house.stop_all(message_number=second, suppression_id="s2", lifted=True, at=MONDAY + timedelta(minutes=2))
+    await house.sender.turn()
+    assert [said.lifted for said in house.suppressions()][-1]
+    assert not await is_stopped(house, "fourth")
+
+
+async def test_stops_of_two_kinds_at_one_address_do_not_take_each_others_place(house: House) -> None:
+    number = await written_to(house)
+    await house.stop_all(message_number=number, scope="kind", case_type="gatuarbete")
+    await house.stop_all(message_number=number, scope="kind", case_type="detaljplan", suppression_id="s2")
+    undone = {"scope": "kind", "case_type": "gatuarbete", "lifted": True, "at": MONDAY + timedelta(minutes=1)}
+    await house.stop_all(message_number=number, **undone)
+    assert not await is_stopped(house)
+    assert await is_stopped(house, "third", case_type="detaljplan")
+
+
+async def test_undoing_a_stop_does_not_wake_a_dead_address(house: House) -> None:
+    await house.round()
+    await house.reachable()
+    house.email.will(Outcome(State.FAILED, "no_such_address", "550 5.1.1", suppress=True))
+    await house.sender.turn()
+    [bounce] = house.suppressions()
+    await house.stop_all(**bounce.model_dump(exclude_none=True))
+    [message] = await house.messages()
+    await house.stop_all(message_number=message.number)
+    await house.stop_all(message_number=message.number, lifted=True, at=MONDAY + timedelta(minutes=1))
+    assert await is_stopped(house)
+    assert house.told()[-1].code == "bounce"
 
 
 async def test_a_stop_between_composing_and_calling_is_obeyed(house: House) -> None:
@@ -862,8 +959,7 @@ async def test_a_dead_address_is_suppressed_for_all_rounds(house: House) -> None
     house.email.will(Outcome(State.FAILED, "no_such_address", "550 5.1.1", suppress=True))
     await house.sender.turn()
     assert house.states() == ["composed", "failed"]
-    [record] = [record for record in house.published.records if record.topic == "suppressions"]
-    event = Suppression.model_validate_json(record.value or b"")
+    [event] = house.suppressions()
     [message] = await house.messages()
     assert (event.kind, event.scope, event.address_index) == ("bounce", "all", message.address_index)
 

@@ -38,10 +38,11 @@ class Outbox(outbox.Outbox):
         await self.put(connection, [self._delivery(event) for event in events])
 
     async def suppression(self, connection: AsyncConnection, event: Suppression) -> None:
-        """Notes that an address is dead."""
+        """Notes that nothing more may go to an address, or that it may again."""
         key = event.suppression_id
+        identity = derived("event", key, str(event.lifted), event.at.isoformat())
         record = outgoing(
-            self._topics.suppressions, key, event, type=SUPPRESSION_CHANGED, id=key, source=SOURCE, time=event.at
+            self._topics.suppressions, key, event, type=SUPPRESSION_CHANGED, id=identity, source=SOURCE, time=event.at
         )
         await self.put(connection, [record])
 
