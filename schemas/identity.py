@@ -58,6 +58,13 @@ def recipient_id(organisation: str, key: bytes) -> RecipientId:
     return RecipientId(hmac.digest(key, normal_organisation(organisation).encode(), "sha256")[:16].hex())
 
 
+def subscriber_id(address: str, key: bytes) -> RecipientId:
+    """A subscriber, by a keyed hash of its normalised address: whoever subscribes twice is one recipient, and nobody
+    without the key can tell whether an address subscribes.
+    """
+    return RecipientId(hmac.digest(key, f"subscriber:{address}".encode(), "sha256")[:16].hex())
+
+
 def normal_organisation(text: str) -> str:
     """One form of an organisation number: ten digits. `559999-0008`, `165599990008` and `SE559999000801` are one.
 

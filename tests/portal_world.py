@@ -43,9 +43,11 @@ from services.portal.store.tables import MIGRATIONS, OUTBOX, POSITIONS
 from services.runtime.broker import Broker
 from services.runtime.clock import Clock, ManualClock
 from services.runtime.errors import Rejected, Transient
+from services.runtime.installation import InstallationSettings
 from services.runtime.link_tokens import Purpose, mint
 from services.runtime.parsing import outgoing
 from services.runtime.records import Outgoing, Record
+from services.runtime.sealing import Opener, key_pair
 from services.runtime.settings import KafkaSettings
 from services.runtime.store.database import Database, migrate
 from services.runtime.store.feeding import Feeder
@@ -301,7 +303,10 @@ class Offline:
         self._offset = 0
         key = SecretStr(base64.b64encode(TOKEN_KEY).decode())
         words = {"database": f"sqlite+aiosqlite:///{self._file}", "token_keys": (key,)}
-        settings = PortalSettings(portal=PortalOptions.model_validate(words | options))
+        private, public = key_pair()
+        self.opener = Opener({"k1": private})
+        installation = InstallationSettings(seal_public_key=base64.b64encode(public).decode())
+        settings = PortalSettings(portal=PortalOptions.model_validate(words | options), installation=installation)
         self.database = Database(settings.portal.database)
         self.outbox = Outbox(self.database, OUTBOX, self)
         self.portal = Portal(

@@ -1,14 +1,15 @@
 """The matcher, put together. Reads as a table:
 
-| topic         | handler                 | leads to                                           |
-|---------------|-------------------------|----------------------------------------------------|
-| `companies`   | `RegisterTable.apply`   | at each complete import: rounds matched again      |
-| `cases`       | `CaseTable.apply`       | what a rematch needs                               |
-| `dialogues`   | `DialogueTable.apply`   | what was decided                                   |
-| `rounds`      | `RoundTable.apply`      | what was already done                              |
-| `invitations` | `MembershipTable.apply` | who is already invited                             |
-| `cases`       | `Matcher.handle`        | `rounds`, `invitations`; refused: `cases.dlq`      |
-| `dialogues`   | `Matcher.handle`        | the same; refused: `dialogues.dlq`                 |
+| topic           | handler                   | leads to                                      |
+|-----------------|---------------------------|-----------------------------------------------|
+| `companies`     | `RegisterTable.apply`     | at each complete import: rounds matched again |
+| `cases`         | `CaseTable.apply`         | what a rematch needs                          |
+| `dialogues`     | `DialogueTable.apply`     | what was decided                              |
+| `subscriptions` | `SubscriptionTable.apply` | who asked to hear of what                     |
+| `rounds`        | `RoundTable.apply`        | what was already done                         |
+| `invitations`   | `MembershipTable.apply`   | who is already invited                        |
+| `cases`         | `Matcher.handle`          | `rounds`, `invitations`; refused: `cases.dlq` |
+| `dialogues`     | `Matcher.handle`          | the same; refused: `dialogues.dlq`            |
 
 Tables have no group and are read to their ends before the subscriber starts. `cases` and `dialogues` have one
 subscriber with the range assignor, so that who holds a case holds what is decided on it.
@@ -17,11 +18,12 @@ subscriber with the range assignor, so that who holds a case holds what is decid
 import asyncio
 import contextlib
 
-from schemas.topics import CASES, COMPANIES, DIALOGUES, INVITATIONS, ROUNDS
+from schemas.topics import CASES, COMPANIES, DIALOGUES, INVITATIONS, ROUNDS, SUBSCRIPTIONS
 from services.matcher.holds import Limits
 from services.matcher.rematching import Due, Rematching
 from services.matcher.service import Matcher
 from services.matcher.settings import MatcherSettings
+from services.matcher.subscriptions import SubscriptionTable
 from services.matcher.tables import CaseTable, DialogueTable, MembershipTable, RegisterTable, RoundTable
 from services.runtime.broker import Broker
 from services.runtime.clock import Clock
@@ -40,10 +42,11 @@ class MatcherApp:
         self._cases_topic = kafka.topic(CASES)
         self._register = RegisterTable()
         cases, rounds = CaseTable(model, anywhere=limits.outside), RoundTable()
-        dialogues, members = DialogueTable(), MembershipTable()
+        dialogues, members, subscriptions = DialogueTable(), MembershipTable(), SubscriptionTable()
         apply = {
             kafka.topic(CASES): cases.apply,
             kafka.topic(DIALOGUES): dialogues.apply,
+            kafka.topic(SUBSCRIPTIONS): subscriptions.apply,
             kafka.topic(ROUNDS): rounds.apply,
             kafka.topic(INVITATIONS): members.apply,
         }
@@ -63,6 +66,7 @@ class MatcherApp:
             dialogues=dialogues,
             rounds=rounds,
             members=members,
+            subscriptions=subscriptions,
             tables_read=work_reader.caught_up,
             clock=clock,
         )

@@ -1,4 +1,4 @@
-"""A round and its invitations: one pure function of case, decisions, register, model and day.
+"""A round and its invitations: one pure function of case, decisions, register, subscriptions, model and day.
 
 The same input gives the same output, byte by byte, so a record that is read twice, or by two instances, does no harm.
 Refusals come before work: a withdrawn case, a stage that must be silent, a deadline that has passed, a missing
@@ -20,6 +20,7 @@ from services.matcher.dialogue.plan import StagePlan, plan
 from services.matcher.dialogue.working_days import at
 from services.matcher.invitations import invitations
 from services.matcher.release import Decided
+from services.matcher.subscriptions import NOBODY, Subscribers
 from services.matcher.workplaces import Snapshot
 
 
@@ -42,6 +43,7 @@ def derive(
     limits: holds.Limits | None = holds.Limits(),  # noqa: B008 - frozen
     decided: Decided = Decided(),  # noqa: B008 - frozen
     opened_at: datetime | None = None,
+    subscribers: Subscribers = NOBODY,
 ) -> Derivation:
     """What a case and its decisions lead to on `day`. `key` makes recipient ids; without `limits` no guard holds the
     round. The undo time runs from `opened_at`, by default the day's beginning.
@@ -54,7 +56,7 @@ def derive(
     if register is None:
         return Derivation(draft.held(holds.NO_REGISTER))
     applicant = recipient_id(case.applicant, key) if case.applicant else None
-    reached = audience(case, register, model, applicant)
+    reached = audience(case, register, model, applicant, subscribers)
     guard = holds.hold(case, planned, reached, register, limits) if limits else None
     held = decided.hold(draft.round_id, _hash_of(reached), guard)
     if held is not None:

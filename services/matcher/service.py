@@ -24,6 +24,7 @@ from services.matcher.holds import Limits
 from services.matcher.release import Decided, Policy, policy_for
 from services.matcher.rounds import Derivation, derive, round_of
 from services.matcher.steps import ONGOING, STAGES, Standing, is_due, steps
+from services.matcher.subscriptions import SubscriptionTable
 from services.matcher.tables import CaseTable, DialogueTable, MembershipTable, RegisterTable, RoundTable
 from services.matcher.writer import Writer
 from services.runtime import metrics
@@ -73,6 +74,7 @@ class Matcher:
         dialogues: DialogueTable,
         rounds: RoundTable,
         members: MembershipTable,
+        subscriptions: SubscriptionTable,
         tables_read: Callable[[], Awaitable[None]],
         clock: Clock,
     ) -> None:
@@ -88,6 +90,7 @@ class Matcher:
         self._dialogues = dialogues
         self._rounds = rounds
         self._members = members
+        self._subscriptions = subscriptions
         self._tables_read = tables_read
         self._clock = clock
         self._writer = Writer(kafka, output, rounds, members, clock)
@@ -182,6 +185,7 @@ class Matcher:
             case_version=case.version,
             decision=dialogue.number if dialogue else 0,
             import_number=self._register.import_number,
+            subscription=self._subscriptions.snapshot().position,
         )
         known = self._rounds.get(round_of(case, self._model, local_day(self._clock.now())))
         if not is_due(known, basis) or self._is_over(known, basis):
@@ -213,6 +217,7 @@ class Matcher:
             return derive(
                 case, register, self._model, day, basis,
                 key=self._key, limits=self._limits, decided=decided, opened_at=opened_at,
+                subscribers=self._subscriptions.snapshot(),
             )  # fmt: skip
 
     def _moment(self, *happened: datetime | None) -> datetime:

@@ -16,7 +16,6 @@ from schemas.contact import CONTACT_CHANGED, Address, Contact
 from schemas.round import ROUND_CHANGED, Round
 from schemas.suppression import SUPPRESSION_CHANGED, Suppression
 from schemas.types import Event
-from services.notifier.addresses import normal
 from services.notifier.ledger.events import Outbox
 from services.notifier.ledger.tables import (
     COMPANIES,
@@ -27,6 +26,7 @@ from services.notifier.ledger.tables import (
     SUPPRESSIONS,
     sortable,
 )
+from services.runtime.addresses import normal
 from services.runtime.clock import Clock
 from services.runtime.errors import Rejected
 from services.runtime.parsing import parse

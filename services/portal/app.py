@@ -1,10 +1,11 @@
 """The portal, wired: the only place where its parts meet.
 
 cases, rounds, invitations       → Feeder (CaseFeed …)        → store
-companies, deliveries, suppressions, responses → Feeder       → store
+companies, deliveries, suppressions, responses, subscriptions → Feeder → store
 store                            → pages, API                 → a browser, a case system
 an answer                        → store, outbox → Relay      → responses, notices
 a stop                           → suppressions, acknowledged before the page says so; outbox → notices
+a confirmed subscription         → outbox → Relay            → contacts (sealed), subscriptions; a link → notices
 POST /api/v1/…                   → api                        → cases, dialogues
 """
 
@@ -14,13 +15,15 @@ import contextlib
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from schemas.topics import CASES, COMPANIES, DELIVERIES, INVITATIONS, RESPONSES, ROUNDS, SUPPRESSIONS
+from schemas.topics import CASES, COMPANIES, DELIVERIES, INVITATIONS, RESPONSES, ROUNDS, SUBSCRIPTIONS, SUPPRESSIONS
 from services.portal import pages
 from services.portal.api.app import build as build_api
+from services.portal.housekeeping import keep_house
 from services.portal.portal import Portal
 from services.portal.relay import Relay
 from services.portal.settings import PortalSettings
 from services.portal.store.tables import MIGRATIONS, OUTBOX, POSITIONS
+from services.portal.subscribers import Subscribers
 from services.portal.views import (
     GROUP,
     PUT_ASIDE,
@@ -30,6 +33,7 @@ from services.portal.views import (
     InvitationFeed,
     ResponseFeed,
     RoundFeed,
+    SubscriptionFeed,
     SuppressionFeed,
 )
 from services.portal.web import Asgi, Guard, WebServer
@@ -57,6 +61,7 @@ def feeds_of(kafka: KafkaSettings) -> dict[str, Feed]:
         kafka.topic(DELIVERIES): DeliveryFeed(),
         kafka.topic(SUPPRESSIONS): SuppressionFeed(),
         kafka.topic(RESPONSES): ResponseFeed(),
+        kafka.topic(SUBSCRIPTIONS): SubscriptionFeed(),
     }
 
 
@@ -126,12 +131,14 @@ class PortalApp:
 
     async def _serve(self) -> None:
         relaying = asyncio.create_task(self._relay.run(self._stopping), name="outbox")
+        tidying = asyncio.create_task(keep_house(Subscribers(self.portal).forget, self._stopping), name="housekeeping")
         serving = self._server.finished
         if serving is None:
             raise Fault("the portal was not started")
         done, _ = await asyncio.wait({relaying, serving}, return_when=asyncio.FIRST_COMPLETED)
         self._stopping.set()
         await relaying
+        await tidying
         for task in done:
             task.result()
 

@@ -17,6 +17,7 @@ from schemas.delivery import DELIVERY_RECORDED, Delivery, DeliveryState
 from schemas.invitation import INVITATION_CHANGED, Invitation
 from schemas.response import RESPONSE_RECORDED, Response
 from schemas.round import ROUND_CHANGED, Round
+from schemas.subscription import SUBSCRIPTION_CHANGED, Subscription
 from schemas.suppression import SUPPRESSION_CHANGED, Suppression
 from schemas.types import Event
 from services.portal.store.tables import (
@@ -29,6 +30,7 @@ from services.portal.store.tables import (
     OUTCOMES,
     RESPONSES,
     ROUNDS,
+    SUBSCRIPTIONS,
     SUPPRESSIONS,
 )
 from services.runtime.parsing import parse
@@ -257,6 +259,23 @@ class ResponseFeed:
     def row(self, record: Record) -> Row | None:
         event = _event(record, RESPONSE_RECORDED, Response)
         return None if event is None else response_row(event)
+
+    async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
+        return
+
+
+class SubscriptionFeed:
+    """`subscriptions`: what each subscriber follows, for its own list."""
+
+    table = SUBSCRIPTIONS
+
+    def row(self, record: Record) -> Row | None:
+        types: dict[str, type[Event]] = {SUBSCRIPTION_CHANGED: Subscription}
+        event: Subscription | None = keyed_event(record, types, "se.nardialog.subscription.", "subscription_id")
+        if event is None:
+            return None
+        body = event.model_dump_json(exclude_none=True)
+        return {"subscription_id": event.subscription_id, "recipient_id": event.recipient_id, "body": body}
 
     async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
         return

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.notifier.addresses import normal
 from services.notifier.numbers import message_id, new_number
+from services.runtime.addresses import normal
 from services.runtime.errors import Rejected
 
 

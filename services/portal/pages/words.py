@@ -14,6 +14,7 @@ WORDS: Final[Mapping[Lang, Mapping[str, str]]] = {
         "privacy": "Personuppgifter",
         "accessibility": "Tillgänglighet",
         "all_open": "Alla öppna dialoger",
+        "follow": "Bevaka ett område",
         "call": "Ring",
         # start
         "start_title": "Tyck till innan kommunen bestämmer",
@@ -172,6 +173,7 @@ WORDS: Final[Mapping[Lang, Mapping[str, str]]] = {
         "privacy": "Personal data",
         "accessibility": "Accessibility",
         "all_open": "All open dialogues",
+        "follow": "Follow an area",
         "call": "Call",
         "start_title": "Have your say before the municipality decides",
         "start_lead": "These are the matters on which the municipality wants businesses' answers just now.",

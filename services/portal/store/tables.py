@@ -162,3 +162,38 @@ REPEATS: Final = Table(
     Column("at", BigInteger, nullable=False, index=True),
 )
 """What was answered to a request with an Idempotency-Key."""
+SUBSCRIPTIONS: Final = Table(
+    "subscriptions",
+    METADATA,
+    Column("subscription_id", String(80), primary_key=True),
+    Column("recipient_id", String(80), nullable=False, index=True),
+    Column("body", Text, nullable=False),
+)
+LINKS: Final = Table(
+    "links",
+    METADATA,
+    Column("digest", String(64), primary_key=True),
+    Column("purpose", String(20), nullable=False),
+    Column("recipient_id", String(80), nullable=False, index=True),
+    Column("subscription", Text),
+    Column("contact", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("used_at", BigInteger),
+)
+"""Mailed links by the digest of their token; what waits for confirmation lies beside it, the address sealed."""
+SUBSCRIBERS: Final = Table(
+    "subscribers",
+    METADATA,
+    Column("recipient_id", String(80), primary_key=True),
+    Column("contact", Text, nullable=False),
+)
+"""The confirmed contact of each subscriber, sealed: told again when a removal is undone."""
+REMOVED: Final = Table(
+    "removed_subscriptions",
+    METADATA,
+    Column("subscription_id", String(80), primary_key=True),
+    Column("recipient_id", String(80), nullable=False, index=True),
+    Column("body", Text, nullable=False),
+    Column("removed_at", BigInteger, nullable=False),
+)
