@@ -17,9 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.notice import CONFIRM, MAGIC_LINK, NOTICE_REQUESTED, RECEIPT, STOPPED, Notice, SealedNotice
 from schemas.types import Event
-from services.notifier.addresses import normal
 from services.notifier.ledger.tables import MESSAGES, NOTICES
 from services.notifier.numbers import message_id, new_number
+from services.runtime.addresses import normal
 from services.runtime.clock import Clock
 from services.runtime.errors import Rejected
 from services.runtime.metrics import RECORDS

@@ -19,8 +19,8 @@ from schemas.delivery import Delivery
 from schemas.identity import contact_id, recipient_id
 from schemas.suppression import SUPPRESSION_CHANGED, Suppression
 from schemas.topics import CASES, CONTACTS, DELIVERIES, SUPPRESSIONS, Cleanup, Topic
-from services.notifier.addresses import normal
 from services.notifier.channels.sinks import Act
+from services.runtime.addresses import normal
 from services.runtime.clock import SystemClock
 from services.runtime.local_kafka import free_ports
 from services.runtime.parsing import outgoing
