@@ -25,6 +25,7 @@ from services.matcher.holds import Limits
 from services.matcher.release import Decided, Policy
 from services.matcher.rounds import derive
 from services.matcher.service import Matcher
+from services.matcher.subscriptions import SubscriptionTable
 from services.matcher.tables import CaseTable, DialogueTable, MembershipTable, RegisterTable, RoundTable
 from services.runtime.clock import ManualClock
 from services.runtime.errors import Rejected, Transient
@@ -96,7 +97,8 @@ class Process:
         self.matcher = Matcher(
             model=MODEL, key=DEMO_RECIPIENT_KEY, limits=Limits(outside=True), policies={"*": policy},
             kafka=KafkaSettings(), group="matcher", output=log, register=self.register, cases=self.cases,
-            dialogues=self.dialogues, rounds=self.rounds, members=self.members, tables_read=self.read,
+            dialogues=self.dialogues, rounds=self.rounds, members=self.members,
+            subscriptions=SubscriptionTable(), tables_read=self.read,
             clock=ManualClock(NOW),
         )  # fmt: skip
 
