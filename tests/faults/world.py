@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from schemas.invitation import Invitation
 from schemas.topics import ALL_TOPICS, CASES, DELIVERIES, INVITATIONS
 from services.demo.settling import doubled
 from services.runtime.broker import Broker
+from services.runtime.child_process import spawn
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.parsing import outgoing
 from services.runtime.records import Record
@@ -32,7 +34,9 @@ SERVICES = ("matcher", "notifier")
 
 
 class World:
-    """Use as a context manager. `kill` and `revive` take `matcher`, `notifier` or `kafka`."""
+    """Use as a context manager. `kill` and `revive` take `matcher`, `notifier` or `kafka`. Nothing outlives us; the
+    folder stays when an error ended it.
+    """
 
     def __init__(self, *, database: str = "postgresql", delay: float = 0.0, durable: bool = False) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="faults-"))
@@ -85,20 +89,15 @@ class World:
         return {name: value.strip("'\"") for name, _, value in (line.partition("=") for line in lines)}
 
     def _start_sink(self) -> int:
-        command = [
-            sys.executable,
-            "-m",
-            "services.notifier.channels.sinks",
-            "--smtp",
-            "0",
-            "--log",
-            str(self.log),
-        ]
+        said = self.folder / "sink.log"
+        command = [sys.executable, "-m", "services.notifier.channels.sinks", "--smtp", "0", "--log", str(self.log)]
         self.log.touch()
-        sink = subprocess.Popen([*command, "--delay", str(self._delay)], stdout=subprocess.PIPE)
-        self.processes["sink"] = sink
-        assert sink.stdout is not None
-        port: int = json.loads(sink.stdout.readline())["smtp"]
+        self.processes["sink"] = spawn([*command, "--delay", str(self._delay)], log=said)
+        while not (lines := said.read_text().splitlines() if said.exists() else []):
+            if self.processes["sink"].poll() is not None:
+                raise RuntimeError("the mail sink did not start")
+            time.sleep(0.02)
+        port: int = json.loads(lines[0])["smtp"]
         return port
 
     def _settings(self, smtp_port: int, database: str) -> dict[str, str]:
@@ -129,9 +128,8 @@ class World:
 
     def start(self, service: str) -> None:
         """Starts a service as a process of its own."""
-        log = (self.folder / f"{service}.log").open("ab")
         command = [sys.executable, "-m", "services.cli", "run", service]
-        self.processes[service] = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+        self.processes[service] = spawn(command, log=self.folder / f"{service}.log", env=self.environment)
 
     def end(self, service: str) -> None:
         """SIGTERM: what is under way is finished."""
