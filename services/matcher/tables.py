@@ -30,6 +30,8 @@ def _event(record: Record, types: dict[str, type[Event]], family: str) -> Event 
     """The event, or None: a table skips what it cannot read and says so; whoever wrote it has its own door."""
     try:
         parsed = parse(record, types, family)
+        if parsed is not None:
+            _check_key(record, parsed.event)
     except Rejected as error:
         logger().warning(
             "table skips a record", topic=record.topic, partition=record.partition, offset=record.offset,
@@ -37,6 +39,13 @@ def _event(record: Record, types: dict[str, type[Event]], family: str) -> Event 
         )  # fmt: skip
         return None
     return parsed.event if parsed else None
+
+
+def _check_key(record: Record, event: Event) -> None:
+    """A fact under another's key would outlive its own tombstone, and every other reader refuses it."""
+    identity = {Company: "workplace_id", Round: "round_id"}.get(type(event))
+    if identity is not None and record.key != getattr(event, identity).encode():
+        raise Rejected("key_mismatch", f"the record's key is not the event's {identity}", f"/{identity}")
 
 
 class RegisterTable:

@@ -26,7 +26,7 @@ def is_outcome(record: Record) -> bool:
 
 def value(record: Record, error: Rejected) -> bytes | None:
     """The letter's value: the original one, unless it may not be stored."""
-    return b"" if error.drop_value else record.value
+    return b"" if _stands(record, error) == "dropped" else record.value
 
 
 def headers(record: Record, error: Rejected, group: str) -> list[tuple[str, bytes | None]]:
@@ -52,6 +52,6 @@ def headers(record: Record, error: Rejected, group: str) -> list[tuple[str, byte
 
 
 def _stands(record: Record, error: Rejected) -> Literal["kept", "tombstone", "dropped"]:
-    if error.drop_value:
-        return "dropped"
-    return "tombstone" if record.value is None else "kept"
+    if record.value is None:
+        return "tombstone"
+    return "dropped" if error.drop_value else "kept"
