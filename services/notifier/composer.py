@@ -23,11 +23,14 @@ from services.runtime.link_tokens import Purpose, mint
 class RenderingComposer:
     """Mails and SMS for one installation."""
 
-    def __init__(self, *, portal_url: str, sender_name: str, sender_email: str, token_key: bytes) -> None:
+    def __init__(
+        self, *, portal_url: str, sender_name: str, sender_email: str, token_key: bytes, unsubscribe_mailto: str = ""
+    ) -> None:
         self._portal = portal_url
         self._name = sender_name
         self._email = sender_email
         self._key = token_key
+        self._mailto = unsubscribe_mailto
 
     def compose(
         self, draft: Draft, round_: Round, invitations: Sequence[Invitation], companies: Mapping[str, Company]
@@ -44,7 +47,7 @@ class RenderingComposer:
             return text.encode()
         letter = Letter(
             brand=Brand(self._name, self._name, self._email),
-            recipient=next((fact.name for fact in facts.values() if fact.name), "er"),
+            recipient=next((fact.name for fact in facts.values() if fact.name), ""),
             round=round_,
             workplaces=tuple(places.values()),
             facts=facts,
@@ -94,8 +97,14 @@ class RenderingComposer:
             to_address=draft.address,
             list_id=f"dialog.{domain}",
             unsubscribe_url=links.stop_url,
+            unsubscribe_mailto=self._stop_by_mail(links),
             reply_to=(official.email or "") if official else "",
         )
+
+    def _stop_by_mail(self, links: Links) -> str:
+        """The subject holds the link's token, so that whoever reads that mailbox knows what to stop."""
+        token = links.stop_url.rpartition("/")[2]
+        return f"mailto:{self._mailto}?subject=avsluta%20{token}" if self._mailto else ""
 
 
 def composer_for(options: NotifierOptions) -> RenderingComposer:
@@ -105,6 +114,7 @@ def composer_for(options: NotifierOptions) -> RenderingComposer:
         sender_name=options.sender_name,
         sender_email=options.sender_email,
         token_key=options.key("token_key"),
+        unsubscribe_mailto=options.unsubscribe_mailto,
     )
 
 

@@ -55,6 +55,8 @@ class NotifierOptions(Section):
     """Who messages are from: the municipality's name."""
     sender_email: str = Field("nardialog@localhost.localdomain", pattern=r"^[!-;=?-~]+@[!-;=?-~]+$")
     """The address that mails are from; answers to them go there."""
+    unsubscribe_mailto: str = Field("", pattern=r"^([!-;=?-~]+@[!-;=?-~]+)?$")
+    """A mailbox that somebody reads, for mail programs that unsubscribe by mail; empty names none."""
     hold_seconds: int = Field(600, ge=0, le=86_400)
     """From a round's opening to its first message: the time in which an official may undo."""
     windows: Mode = "working_hours"

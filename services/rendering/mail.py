@@ -26,7 +26,7 @@ from services.rendering import changes, dates
 from services.rendering.dates import Lang
 from services.rendering.plaintext import wrap
 from services.rendering.shorten import chop
-from services.rendering.why import Workplace, why_block
+from services.rendering.why import Workplace, is_own_wish, why_block
 from services.rendering.words import ANSWERS, COMING, WORDS
 
 LONGEST_SUBJECT: Final = 65
@@ -62,6 +62,7 @@ class Letter:
 
     brand: Brand
     recipient: str
+    """The company; empty for a reader who has none in the register."""
     round: Round
     workplaces: tuple[InvitedWorkplace, ...]
     facts: Mapping[str, Workplace]
@@ -268,6 +269,8 @@ def _half(letter: Letter, lang: Lang) -> Half:
     else:
         what = (_about(round_, lang), _when(round_, lang), _who(letter, lang), _privacy(letter, lang))
         why = why_block(round_, letter.workplaces, letter.facts, lang, letter.more_workplaces)
+        if not is_own_wish(letter.workplaces):
+            why = [*why, words["wrong"]]
     return Half(
         lang=lang,
         intro=_intro(letter, lang),
@@ -285,7 +288,8 @@ def _half(letter: Letter, lang: Lang) -> Half:
 
 def _intro(letter: Letter, lang: Lang) -> str:
     kind = "invites" if _meeting(letter.round) else "asks" if _asks(letter.round) else "informs"
-    return WORDS[lang][kind].format(municipality=letter.brand.municipality, recipient=letter.recipient)
+    recipient = letter.recipient or WORDS[lang]["you"]
+    return WORDS[lang][kind].format(municipality=letter.brand.municipality, recipient=recipient)
 
 
 def _heading(round_: Round, lang: Lang) -> str:
@@ -392,7 +396,7 @@ def _privacy(letter: Letter, lang: Lang) -> Section:
     if letter.kind != "first":
         return Section("", ())
     words, contact = WORDS[lang], letter.brand.privacy_contact
-    line = words["controller"].format(
+    line = words["controller_own" if is_own_wish(letter.workplaces) else "controller"].format(
         municipality=letter.brand.municipality,
         source=words["made_up"] if letter.round.synthetic else words["register"],
         contact=words["contact"].format(contact=contact) if contact else "",

@@ -33,7 +33,13 @@ def why_block(
     round_: Round, workplaces: Sequence[InvitedWorkplace], facts: Mapping[str, Workplace], lang: Lang, more: int = 0
 ) -> list[str]:
     """The reasons, and last where the facts come from. `more` counts workplaces beyond those that are named."""
-    return [*why_lines(workplaces, facts, round_.texts, lang, more), source_line(round_, lang)]
+    source = _OWN[lang] if is_own_wish(workplaces) else source_line(round_, lang)
+    return [*why_lines(workplaces, facts, round_.texts, lang, more), source]
+
+
+def is_own_wish(workplaces: Sequence[InvitedWorkplace]) -> bool:
+    """Whether nothing but the reader's own subscription leads here: then the register has no part in it."""
+    return all(reason.kind == "subscription" for workplace in workplaces for reason in workplace.reasons)
 
 
 def why_lines(
@@ -175,6 +181,10 @@ _SOURCE: Final[dict[Lang, str]] = {
     "en": "The facts come from Bolagsverket/SCB",
 }
 _FETCHED: Final[dict[Lang, str]] = {"sv": ", hämtade ", "en": ", fetched "}
+_OWN: Final[dict[Lang, str]] = {
+    "sv": "Ni lämnade själva uppgifterna när ni började bevaka.",
+    "en": "You gave the facts yourselves when you began to follow.",
+}
 _SYNTHETIC: Final[dict[Lang, str]] = {
     "sv": "Påhittade uppgifter för demonstration.",
     "en": "Made-up facts for demonstration.",

@@ -19,6 +19,8 @@ WORDS: Final[dict[Lang, dict[str, str]]] = {
         "answer_button": "Svara på frågan",
         "read_button": "Läs mer om ärendet",
         "why": "Varför får ni detta?",
+        "wrong": "Stämmer uppgifterna inte? Hör av er till oss, så rättar vi dem.",
+        "you": "er",
         "about": "Det här gäller",
         "changed": "Det här har hänt",
         "open": "Kan påverkas: {text}",
@@ -41,6 +43,9 @@ WORDS: Final[dict[Lang, dict[str, str]]] = {
         "controller": "{municipality} är personuppgiftsansvarig. Uppgifterna om företaget kommer från {source} och "
         "används för att bjuda in till dialog (uppgift av allmänt intresse). Ni har rätt att få veta vad vi har, "
         "rätta, invända, radera och klaga hos Integritetsskyddsmyndigheten (imy.se).{contact}",
+        "controller_own": "{municipality} är personuppgiftsansvarig. Ni har själva lämnat er adress. Den används "
+        "för att berätta om det ni bevakar, tills ni slutar. Ni har rätt att få veta vad vi har, rätta, invända, "
+        "radera och klaga hos Integritetsskyddsmyndigheten (imy.se).{contact}",
         "contact": " Frågor: {contact}.",
         "register": "Bolagsverket/SCB",
         "made_up": "en påhittad demonstration",
@@ -62,6 +67,8 @@ WORDS: Final[dict[Lang, dict[str, str]]] = {
         "answer_button": "Answer the question",
         "read_button": "Read more about the matter",
         "why": "Why are you receiving this?",
+        "wrong": "Are the facts wrong? Tell us, and we will correct them.",
+        "you": "you",
         "about": "What it is about",
         "changed": "What has happened",
         "open": "Can be influenced: {text}",
@@ -86,6 +93,9 @@ WORDS: Final[dict[Lang, dict[str, str]]] = {
         "used to invite to dialogue (a task in the public interest). You have the right to see what we hold, to have "
         "it corrected or erased, to object, and to complain to the Swedish Authority for Privacy Protection (imy.se)."
         "{contact}",
+        "controller_own": "{municipality} is the data controller. You gave your address yourselves. It is used to "
+        "tell you of what you follow, until you stop. You have the right to see what we hold, to have it corrected "
+        "or erased, to object, and to complain to the Swedish Authority for Privacy Protection (imy.se).{contact}",
         "contact": " Questions: {contact}.",
         "register": "Bolagsverket/SCB",
         "made_up": "a made-up demonstration",

@@ -167,10 +167,20 @@ class House:
         given = {**COMPANY, "workplace_id": workplace, "recipient_id": recipient, **changes}
         await self.feeder.apply([self.record("companies", workplace, Company.model_validate(given), COMPANY_CHANGED)])
 
-    async def contact(self, recipient: str, address: str, channel: str = "email", workplace: str | None = None) -> str:
-        identity = contact_id("register", recipient, workplace, "register", channel)
+    async def contact(
+        self,
+        recipient: str,
+        address: str,
+        channel: str = "email",
+        workplace: str | None = None,
+        *,
+        source: str = "register",
+        role: str = "register",
+    ) -> str:
+        identity = contact_id(source, recipient, workplace, role, channel)
         sealed = Seal("k1", PUBLIC).seal(json.dumps({"address": address}).encode()).model_dump()
         given = {"contact_id": identity, "recipient_id": recipient, "workplace_id": workplace, "channel": channel}
+        given |= {"source": source, "role": role}
         event = Contact.model_validate({**CONTACT, **given, "sealed": sealed})
         await self.feeder.apply([self.record("contacts", identity, event, CONTACT_CHANGED)])
         return identity
@@ -540,6 +550,29 @@ async def test_a_revoked_invitation_is_cancelled_and_an_issued_one_after_it_reop
     await house.invite("r1", "w-r1", revision=3)
     await house.sender.turn()
     assert len(house.email.accepted) == 1
+
+
+async def test_a_subscriber_is_reached_without_a_company_in_the_register_at_the_address_that_the_portal_sealed(
+    house: House,
+) -> None:
+    await house.round()
+    await house.contact("r1", "Inge@exempel.test", source="portal", role="subscriber")
+    places = [{"workplace_id": "subscription-1", "reasons": [{"kind": "subscription", "subscription_id": "s1"}]}]
+    invited = await house.invite("r1", "", workplaces=places)
+    await house.sender.turn()
+    [sent] = house.email.accepted
+    assert (sent.address, json.loads(sent.body)["ids"]) == ("Inge@exempel.test", [invited])
+
+
+async def test_a_subscriber_who_works_where_a_company_is_invited_gets_one_message_with_both(house: House) -> None:
+    await house.round(counts={"invitations": 2})
+    company = await house.reachable("r1", "inge@exempel.test")
+    await house.contact("r2", "Inge@Exempel.test", source="portal", role="subscriber")
+    places = [{"workplace_id": "w-r1", "reasons": [{"kind": "subscription", "subscription_id": "s1"}]}]
+    subscriber = await house.invite("r2", "", workplaces=places)
+    await house.sender.turn()
+    [sent] = house.email.accepted
+    assert set(json.loads(sent.body)["ids"]) == {company, subscriber}
 
 
 async def change(house: House, recipient: str = "r1", **changes: Any) -> str:

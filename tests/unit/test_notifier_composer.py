@@ -41,12 +41,47 @@ def test_a_mail_says_why_and_has_one_link_and_one_click_to_stop() -> None:
     text = " ".join(plain.get_content().split())
     token = mint(7, b"k" * 32, Purpose.ANSWER)
     assert "Ert arbetsställe Stockholmsvägen 40 ligger 12 meter från vägen." in text
+    assert "Stämmer uppgifterna inte? Hör av er till oss, så rättar vi dem." in text
     assert f"https://dialog.example/i/{token}" in text
     assert mail["Message-ID"] == "<m1@dialog.example>"
     stop = mint(7, b"k" * 32, Purpose.STOP)
     assert stop != token
     assert mail["List-Unsubscribe"] == f"<https://dialog.example/avsluta/{stop}>"
     assert mail["To"] == "anna@exempel.test"
+
+
+def test_a_mailbox_to_unsubscribe_at_is_named_beside_the_one_click_link_and_the_link_comes_first() -> None:
+    composer = RenderingComposer(
+        portal_url="https://dialog.example",
+        sender_name="Danderyd",
+        sender_email="d@dialog.example",
+        token_key=b"k" * 32,
+        unsubscribe_mailto="avsluta@dialog.example",
+    )
+    draft = Draft("m1", 7, "email", "sv", "anna@exempel.test", AT)
+    invitation = Invitation.model_validate(INVITATION)
+    mail = message_from_bytes(composer.compose(draft, Round.model_validate(ROUND), [invitation], {}), policy=default)
+    stop = mint(7, b"k" * 32, Purpose.STOP)
+    assert "".join(str(mail["List-Unsubscribe"]).split()) == (
+        f"<https://dialog.example/avsluta/{stop}>,<mailto:avsluta@dialog.example?subject=avsluta%20{stop}>"
+    )
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+def test_a_subscriber_without_a_company_is_addressed_and_told_why_without_one() -> None:
+    reason = {"kind": "subscription", "subscription_id": "s1", "area": "800 m runt Mörby centrum"}
+    invitation = Invitation.model_validate({**INVITATION, "workplaces": [{"workplace_id": "s1", "reasons": [reason]}]})
+    draft = Draft("m1", 7, "email", "sv", "anna@exempel.test", AT)
+    mail = message_from_bytes(COMPOSER.compose(draft, Round.model_validate(ROUND), [invitation], {}), policy=default)
+    plain = mail.get_body(("plain",))
+    assert plain is not None
+    text = " ".join(plain.get_content().split())
+    assert "Danderyd frågar er [In English below]" in text
+    assert "Danderyd asks you" in text
+    assert "Ni bevakar 800 m runt Mörby centrum." in text
+    assert "Ni lämnade själva uppgifterna när ni började bevaka." in text
+    assert "Bolagsverket" not in text
+    assert "Stämmer uppgifterna inte?" not in text
 
 
 def notice(kind: str, path: str | None, about: int | None) -> EmailMessage:
