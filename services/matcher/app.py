@@ -41,13 +41,14 @@ class MatcherApp:
         group = f"{kafka.topic_prefix}matcher"
         self._cases_topic = kafka.topic(CASES)
         self._register = RegisterTable()
-        cases, rounds = CaseTable(model, anywhere=limits.outside), RoundTable()
-        dialogues, members, subscriptions = DialogueTable(), MembershipTable(), SubscriptionTable()
+        self._rounds, self._subscriptions = RoundTable(), SubscriptionTable()
+        cases = CaseTable(model, anywhere=limits.outside)
+        dialogues, members = DialogueTable(), MembershipTable()
         apply = {
             kafka.topic(CASES): cases.apply,
             kafka.topic(DIALOGUES): dialogues.apply,
-            kafka.topic(SUBSCRIPTIONS): subscriptions.apply,
-            kafka.topic(ROUNDS): rounds.apply,
+            kafka.topic(SUBSCRIPTIONS): self._subscriptions.apply,
+            kafka.topic(ROUNDS): self._rounds.apply,
             kafka.topic(INVITATIONS): members.apply,
         }
         work_reader = TableReader(kafka, list(apply), lambda records: apply[records[0].topic](records))
@@ -64,9 +65,9 @@ class MatcherApp:
             register=self._register,
             cases=cases,
             dialogues=dialogues,
-            rounds=rounds,
+            rounds=self._rounds,
             members=members,
-            subscriptions=subscriptions,
+            subscriptions=self._subscriptions,
             tables_read=work_reader.caught_up,
             clock=clock,
         )
@@ -101,7 +102,8 @@ class MatcherApp:
 
     def _due(self) -> Due:
         ours = frozenset(p for topic, p in self._broker.assigned() if topic == self._cases_topic)
-        return self._register.import_number, ours
+        position = self._subscriptions.snapshot().position
+        return Due(self._register.import_number, ours, position, self._rounds.overwrites)
 
 
 def build(settings: MatcherSettings, clock: Clock) -> MatcherApp:

@@ -1,4 +1,5 @@
-"""When held rounds are looked at again: after each complete import, and at each assignment of partitions.
+"""When cases are looked at again: after each complete import, at each assignment of partitions, when somebody
+subscribes or leaves, and when an older state of a round was written over a newer one.
 
 The loop never ends by itself. A broker that is away is asked again, and so is whatever nobody foresaw: were it to end,
 no held round would ever open and nothing would say so. While it fails, the matcher is not ready.
@@ -6,7 +7,8 @@ no held round would ever open and nothing would say so. While it fails, the matc
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeAlias
+from dataclasses import dataclass
+from typing import Final
 
 from services.runtime.backoff import wait_after
 from services.runtime.errors import Transient
@@ -15,8 +17,18 @@ from services.runtime.logs import logger
 LOOK_SECONDS: Final = 0.5
 """How often imports and assignments are looked at."""
 
-Due: TypeAlias = tuple[int, frozenset[int]]
-"""The last complete import, and the partitions of `cases` that are ours."""
+
+@dataclass(frozen=True)
+class Due:
+    """What there is to look at, and why: each is compared with what was last looked at."""
+
+    import_number: int = 0
+    owned: frozenset[int] = frozenset()
+    """Our partitions of `cases`."""
+    subscription: int = 0
+    """The position of `subscriptions`."""
+    overwrites: int = 0
+    """How often rounds were written over."""
 
 
 class Rematching:
@@ -30,11 +42,10 @@ class Rematching:
 
     async def run(self) -> None:
         """Runs until it is cancelled."""
-        done: Due = (0, frozenset())
+        done = Due()
         while True:
             due = self._due()
-            owned = due[1]
-            if owned and due != done and await self._try(owned):
+            if due.owned and due != done and await self._try(due.owned):
                 done = due
             await asyncio.sleep(wait_after(self.failures) if self.failures else LOOK_SECONDS)
 

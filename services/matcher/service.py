@@ -16,7 +16,7 @@ from shapely.errors import GEOSException
 from schemas.case import Case
 from schemas.model import DialogueModel
 from schemas.round import Round, RoundState
-from schemas.topics import CASES, DIALOGUES
+from schemas.topics import CASES, DIALOGUES, ROUNDS
 from schemas.types import Basis
 from services.matcher.dialogue.working_days import local_day
 from services.matcher.door import accept, accept_dialogue, is_edited
@@ -53,6 +53,10 @@ class Output(Publisher, Protocol):
 
     async def home(self, topic: str, key: bytes) -> int:
         """The partition of a topic where a key belongs."""
+        ...
+
+    def assigned(self) -> frozenset[tuple[str, int]]:
+        """The topics' partitions that are this instance's now."""
         ...
 
 
@@ -99,7 +103,7 @@ class Matcher:
     async def handle(self, records: Sequence[Record]) -> None:
         """Takes a batch of `cases` and `dialogues`. Returning means that all it led to is acknowledged."""
         async with self._lock:
-            await self._tables_read()  # a partition may have come from another instance with what it wrote
+            await self._read()
             for record in records:
                 try:
                     if record.value is None:
@@ -114,10 +118,24 @@ class Matcher:
     async def rematch(self, owned: frozenset[int]) -> None:
         """Looks at every case on our partitions again, at an import and at an assignment; what is right is left."""
         async with self._lock:
-            await self._tables_read()
+            await self._read()
             for key in self._cases.known():
                 if await self._output.home(self._kafka.topic(CASES), key.encode()) in owned:
                     await self._again(key)
+
+    async def _read(self) -> None:
+        """A partition may have come from another instance, with what it wrote, and it may not know yet that it went."""
+        await self._tables_read()
+        for round_id, case_key in list(self._rounds.overwritten.items()):
+            known = self._rounds.get(round_id)
+            if known is not None and await self._is_ours(case_key):
+                await self._writer.write((known,))
+                metrics.RECORDS.labels("matcher", self._kafka.topic(ROUNDS), "rewritten").inc()
+
+    async def _is_ours(self, case_key: str) -> bool:
+        """Whether the case's partition is still ours: another instance may work on it while we finish a batch."""
+        topic = self._kafka.topic(CASES)
+        return (topic, await self._output.home(topic, case_key.encode())) in self._output.assigned()
 
     async def _case(self, record: Record) -> None:
         parsed = accept(record, self._model, anywhere=self._limits.outside)
@@ -230,6 +248,8 @@ class Matcher:
         rounds = self._rounds.of_case(case_key)
         standing = Standing(rounds, self._members.of_rounds(item.round_id for item in rounds))
         for batch in steps(standing, derived, self._clock.now()):
+            if not await self._is_ours(case_key):
+                return  # whoever has it now goes on from what is written
             await self._writer.write(batch)
 
 

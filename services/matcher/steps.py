@@ -75,9 +75,20 @@ def _steps(standing: Standing, derived: Derivation | None, now: datetime) -> Ite
         yield from _finish(standing, known, now)
     if derived is None or not is_due(standing.rounds.get(derived.round.round_id), derived.round.basis):
         return
+    if _says_the_same(standing, derived):
+        return
     yield from _close_older(standing, derived.round, now)
     yield from _publish(standing, derived)
     yield from _finish(standing, derived.round, now)
+
+
+def _says_the_same(standing: Standing, derived: Derivation) -> bool:
+    """Whether only other people's subscriptions changed: of each of them every open round would be told anew."""
+    new, known = derived.round, standing.rounds.get(derived.round.round_id)
+    if known is None or known.state is RoundState.MATCHING or new.basis.order[:3] != known.basis.order[:3]:
+        return False
+    same = known.model_copy(update={"basis": new.basis}) == new
+    return same and not difference(derived.invitations, standing.members(new.round_id), new.basis)
 
 
 def _close_older(standing: Standing, new: Round, now: datetime) -> Iterator[Batch]:

@@ -6,6 +6,7 @@ register is never matched. Erasures (tombstones) are the exception and hold at o
 with the higher basis stays; with equal bases `matching` never replaces what ended it.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
@@ -190,11 +191,18 @@ class DialogueTable:
 
 
 class RoundTable:
-    """Every round's state."""
+    """Every round's state, and which of them somebody overwrote with an older one."""
 
     def __init__(self) -> None:
         self._rounds: dict[str, Round] = {}
         self._by_case: dict[str, set[str]] = {}
+        self._ours: Counter[str] = Counter()
+        self.overwritten: dict[str, str] = {}
+        """Round id → case key of those whose last record says less than is known: an instance that had lost its
+        partitions wrote it when they were already ours.
+        """
+        self.overwrites = 0
+        """How often that was seen."""
 
     async def apply(self, records: Sequence[Record]) -> None:
         """Takes a batch of the topic."""
@@ -204,15 +212,34 @@ class RoundTable:
                 continue
             event = _event(record, {ROUND_CHANGED: Round}, "se.nardialog.round.")
             if isinstance(event, Round):
-                self.put(event)
+                self._read(event)
 
-    def put(self, round_: Round) -> None:
-        """Keeps a state unless a later one is known."""
+    def wrote(self, round_: Round) -> None:
+        """Takes a state that we wrote; it will come back when it is read."""
+        self._ours[_said(round_)] += 1
+        self.put(round_)
+
+    def put(self, round_: Round) -> bool:
+        """Keeps a state unless a later one is known; says whether it was kept."""
         known = self._rounds.get(round_.round_id)
         if known is not None and not _replaces(round_, known):
-            return
+            return False
         self._rounds[round_.round_id] = round_
         self._by_case.setdefault(round_.case_key, set()).add(round_.round_id)
+        return True
+
+    def _read(self, round_: Round) -> None:
+        said, kept = _said(round_), self.put(round_)
+        if self._ours[said] > 0:
+            self._ours[said] -= 1
+            kept = True  # an echo: what came of it is in the table, and its record is still to come
+        if not self._ours[said]:
+            del self._ours[said]
+        if kept:
+            self.overwritten.pop(round_.round_id, None)
+        else:
+            self.overwritten[round_.round_id] = round_.case_key
+            self.overwrites += 1
 
     def get(self, round_id: str) -> Round | None:
         """A round's state."""
@@ -259,6 +286,10 @@ class MembershipTable:
         written = next((value for name, value in record.headers if name == "ce_id"), None)
         known = self._members.get((written or b"").partition(b"/")[0].decode(errors="replace"))
         return known is not None and known.body == record.value
+
+
+def _said(round_: Round) -> str:
+    return f"{round_.round_id}/{round_.basis.order}/{round_.state.value}"
 
 
 def _replaces(new: Round, known: Round) -> bool:

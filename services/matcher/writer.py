@@ -45,7 +45,7 @@ class Writer:
                 metrics.INVITATIONS.labels(item.state.value).inc()
 
     def _wrote_round(self, round_: Round) -> None:
-        self._rounds.put(round_)
+        self._rounds.wrote(round_)
         if round_.state is not RoundState.MATCHING:
             metrics.ROUNDS.labels(round_.state.value).inc()
             logger().info(

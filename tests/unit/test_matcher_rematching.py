@@ -9,12 +9,13 @@ from services.runtime.errors import Transient
 
 pytestmark = pytest.mark.anyio
 OURS = frozenset({0, 2})
+FIRST = Due(1, OURS)
 
 
 class Work:
     """What is due, and a rematch that fails as often as told."""
 
-    def __init__(self, *failures: Exception, due: Due = (1, OURS)) -> None:
+    def __init__(self, *failures: Exception, due: Due = FIRST) -> None:
         self.now = due
         self.done: list[frozenset[int]] = []
         self.failures = list(failures)
@@ -33,7 +34,7 @@ class Work:
             while len(self.done) < times and not running.done():
                 await asyncio.sleep(0.01)
                 if len(self.done) == 1:
-                    self.now = (2, OURS)
+                    self.now = Due(2, OURS)
         running.cancel()
 
 
@@ -51,7 +52,7 @@ async def test_the_same_import_and_assignment_are_rematched_once_and_a_new_impor
 
 
 async def test_nothing_is_rematched_while_no_partition_is_ours() -> None:
-    work = Work(due=(1, frozenset()))
+    work = Work(due=Due(1))
     running = asyncio.create_task(work.loop.run())
     await asyncio.sleep(0)
     assert (work.done, running.done()) == ([], False)

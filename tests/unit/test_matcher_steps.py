@@ -18,7 +18,7 @@ from schemas.dialogue import DIALOGUE_CHANGED, Decision, Dialogue
 from schemas.envelope import HELD, Envelope
 from schemas.identity import DEMO_RECIPIENT_KEY, recipient_id
 from schemas.invitation import Invitation, InvitationState
-from schemas.round import Purpose, Round, RoundState
+from schemas.round import ROUND_CHANGED, Purpose, Round, RoundState
 from schemas.topics import CASES, COMPANIES, DIALOGUES, INVITATIONS, ROUNDS, Topic
 from schemas.types import Basis, Event
 from services.matcher.holds import Limits
@@ -78,6 +78,9 @@ class Log:
 
     async def home(self, topic: str, key: bytes) -> int:
         return 0
+
+    def assigned(self) -> frozenset[tuple[str, int]]:
+        return frozenset({(CASES.name, 0)})
 
     def rounds(self) -> list[Round]:
         return [Round.model_validate_json(r.value or b"") for r in self.records if r.topic == ROUNDS.name]
@@ -464,6 +467,11 @@ def test_who_was_removed_and_told_is_not_told_again_but_the_others_are() -> None
     assert [line for line in lines if line.endswith("issued 1")] == ["W2 issued 1"]
 
 
+def test_who_came_back_after_being_told_is_told_when_it_is_withdrawn() -> None:
+    lines = then([*OPENED, Happening(names=("W2",)), OPENED[0]], Happening(names=("W1", "W2"), state="withdrawn"))
+    assert sorted(line for line in lines if line.endswith("issued 1")) == ["W1 issued 1", "W2 issued 1"]
+
+
 def test_a_round_that_never_opened_tells_nobody() -> None:
     assert then(OPENED, Happening("undo"), policy="review") == ["projektering held undone"]
     withdrawn = Happening(names=("W1", "W2"), state="withdrawn")
@@ -495,3 +503,19 @@ def test_a_lower_version_is_ignored_and_the_same_again_leads_to_nothing() -> Non
         return story(town, before)
 
     assert asyncio.run(old()) == []
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_state_that_another_instance_wrote_over_ours_is_written_over_again(version: int) -> None:
+    town = lived([*OPENED, Happening(names=("W1", "W2"), title="Rättad titel")])
+    newest = town.log.rounds()[-1]
+    old = next(r for r in town.log.rounds() if r.basis.case_version == 1)
+    late = old if version == 1 else newest.model_copy(update={"state": RoundState.MATCHING})
+
+    async def overwritten() -> None:
+        town._write(ROUNDS, late, ROUND_CHANGED, key=late.round_id)
+        await town.process.rematch()
+        await town.process.rematch()
+
+    asyncio.run(overwritten())
+    assert town.log.rounds()[-2:] == [late, newest]
