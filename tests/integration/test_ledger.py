@@ -1,19 +1,28 @@
 """The ledger's schema, facts and admission, the same on SQLite and PostgreSQL."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import select
+from sqlalchemy import column, select
+from sqlalchemy import insert as sql_insert
+from sqlalchemy import table as sql_table
 
 from schemas.company import COMPANY_CHANGED, Company
 from schemas.company import EXAMPLE as COMPANY
-from services.notifier.ledger.tables import COMPANIES, CONTACTS, METADATA, MIGRATIONS, POSITIONS
+from schemas.round import EXAMPLE as ROUND
+from schemas.round import Round
+from schemas.types import Basis
+from services.notifier.ledger import store
+from services.notifier.ledger.tables import COMPANIES, CONTACTS, METADATA, MIGRATIONS, POSITIONS, ROUNDS, sortable
 from services.runtime.errors import Transient
 from services.runtime.store.database import Database, micros, migrate, moment_of
-from tests.integration.test_sender import MONDAY, House, house
+from tests.integration.test_sender import MONDAY, ROUND_ID, House, house
 
 pytestmark = pytest.mark.anyio
 __all__ = ["house"]
@@ -30,6 +39,49 @@ def _differences(connection: Any) -> list[Any]:
 
 async def test_migrating_again_changes_nothing(house: House) -> None:
     await migrate(house.database, MIGRATIONS)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_a_ledger_of_before_keeps_its_rounds_and_what_holds_them(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url = request.getfixturevalue("postgres_url") if kind == "postgresql" else f"sqlite+aiosqlite:///{tmp_path}/l.db"
+    old = House(url)
+    body = Round.model_validate({**ROUND, "basis": {"case_version": 1, "decision": 2}}).model_dump_json()
+    kept = {"suppression_id": "s1", "kind": "undone", "scope": "round", "municipality": "0162", "round_id": ROUND_ID}
+    async with old.database.transaction() as connection:
+        await connection.run_sync(_migrate_to, "0001")
+        await connection.execute(_insert("rounds", round_id=ROUND_ID, state="open", body=body))
+        await connection.execute(_insert("suppressions", **kept, lifted=False))
+    await migrate(old.database, MIGRATIONS)
+    async with old.database.transaction() as connection:
+        [row] = (await connection.execute(select(ROUNDS))).all()
+        assert row.basis == sortable(Basis(case_version=1, decision=2))
+        assert await store.undone_rounds(connection, [ROUND_ID]) == {ROUND_ID}
+    await old.stop_all(kind="undone", scope="round", round_id=ROUND_ID, basis=ROUND["basis"], lifted=True)
+    async with old.database.transaction() as connection:
+        assert await store.undone_rounds(connection, [ROUND_ID]) == set()
+    await old.database.close()
+
+
+def _migrate_to(connection: Any, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def _insert(table: str, **values: Any) -> Any:
+    """Into a table as it was then."""
+    return sql_insert(sql_table(table, *(column(name) for name in values))).values(**values)
+
+
+def test_a_basis_as_text_has_the_order_of_the_basis() -> None:
+    parts = [
+        Basis(case_version=a, decision=b, import_number=c) for a in (1, 2, 10) for b in (0, 9, 10) for c in (0, 100)
+    ]
+    assert sorted(parts, key=sortable) == sorted(parts, key=lambda basis: basis.order)
+    assert {len(sortable(basis)) for basis in parts} == {40}
 
 
 async def test_sqlite_writes_ahead_and_fully_synchronised(house: House) -> None:

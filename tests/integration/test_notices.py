@@ -1,8 +1,11 @@
 """Notices: sent at once and once, to an address that no topic shows, by the same ledger as invitations."""
 
+import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +13,29 @@ from sqlalchemy import select
 
 from schemas.delivery import DeliveryState
 from schemas.notice import EXAMPLE, NOTICE_REQUESTED, Notice
+from schemas.topics import ALL_TOPICS
+from services.notifier.app import build
 from services.notifier.channels.port import Outcome, State
 from services.notifier.ledger import store
 from services.notifier.ledger.tables import NOTICES
+from services.runtime.clock import SystemClock
+from services.runtime.local_kafka import LocalKafka
+from services.runtime.parsing import outgoing
+from services.runtime.records import Outgoing, Record
 from services.runtime.sealing import Seal
-from tests.integration.test_sender import MONDAY, PUBLIC, ROUND_ID, Dies, House, house
+from services.runtime.tables import TableReader
+from services.runtime.topic_admin import TopicAdmin
+from tests.integration.test_sender import (
+    MONDAY,
+    PUBLIC,
+    ROUND_ID,
+    Announcing,
+    Dies,
+    House,
+    Plain,
+    _settings,
+    house,
+)
 
 pytestmark = pytest.mark.anyio
 __all__ = ["house"]
@@ -236,3 +257,50 @@ async def test_a_withdrawn_round_does_not_take_a_receipt_with_it(house: House) -
     await receipt(house, message.number)
     await house.sender.turn()
     assert len(house.email.accepted) == 2
+
+
+async def test_the_wired_notifier_sends_a_notice_from_kafka_and_keeps_what_it_cannot_read_sealed_or_not_at_all(
+    kafka: LocalKafka, topic_prefix: str, tmp_path: Path
+) -> None:
+    settings = _settings(kafka, topic_prefix, tmp_path)
+    with TopicAdmin(kafka.bootstrap) as admin:
+        topics = [replace(topic, name=topic_prefix + topic.name) for topic in ALL_TOPICS]
+        admin.create(topics, partitions=2, replication=1)
+    dead: list[Record] = []
+    arrived = asyncio.Event()
+
+    async def see(records: Sequence[Record]) -> None:
+        dead.extend(records)
+        if len(dead) == 2:
+            arrived.set()
+
+    reader = TableReader(settings.kafka, [topic_prefix + "notices.dlq"], see)
+    await reader.start()
+    email = Announcing("email")
+    app = build(settings, SystemClock(), channels=[email], composer=Plain())
+    await app.start()
+    try:
+        await app.broker.publish(_asked(topic_prefix))
+        await asyncio.wait_for(email.took.wait(), 30)
+        await asyncio.wait_for(arrived.wait(), 30)
+    finally:
+        await app.stop()
+        await reader.stop()
+    assert [sent.address for sent in email.accepted] == ["Inge@exempel.test"]
+    reasons = {dict(record.headers)["dlq_reason"]: record.value for record in dead}
+    assert reasons[b"wrong_shape"] == b""
+    assert b"sealed" in (reasons[b"unreadable_seal"] or b"")
+    assert not any(b"nge@" in (record.value or b"") for record in dead)
+
+
+def _asked(prefix: str) -> list[Outgoing]:
+    """Two that cannot be read, and behind them one that can."""
+    now = SystemClock().now()
+    given = {**EXAMPLE, "kind": "confirm", "message_number": None, "at": now, "expires_at": now + timedelta(hours=48)}
+    good = Notice.model_validate({**given, "sealed": sealed()})
+    unreadable = Notice.model_validate({**given, "sealed": {"key_version": "k9", "box": "c2VhbGVk"}})
+    records = [
+        outgoing(f"{prefix}notices", "r", event, type=NOTICE_REQUESTED, id="n", source="/test", time=now)
+        for event in (good, unreadable, good)
+    ]
+    return [replace(records[0], value=b'{"address": "inge@exempel.test"}'), *records[1:]]

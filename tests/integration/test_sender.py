@@ -1054,6 +1054,33 @@ async def test_two_notifiers_on_one_ledger_send_each_message_once(postgres_url: 
     await house.database.close()
 
 
+async def test_revoking_while_a_notifier_composes_is_either_obeyed_or_too_late_never_both(postgres_url: str) -> None:
+    house = House(postgres_url)
+    await migrate(house.database, MIGRATIONS)
+    await house.round(counts={"invitations": 40})
+    for number in range(40):
+        await house.reachable(f"r{number}", f"a{number}@exempel.test")
+    await house.sender.plan()
+
+    async def revoke_all() -> None:
+        for number in range(40):
+            await house.invite(f"r{number}", f"w-r{number}", revision=2, state="revoked")
+
+    await asyncio.gather(house.sender.deliver("email"), revoke_all())
+    for _ in range(2):
+        await house.sender.turn()
+    left = {json.loads(sent.body)["ids"][0] for sent in house.email.accepted}
+    told: dict[str, list[str]] = {}
+    for event in house.told():
+        for identity in event.invitation_ids:
+            told.setdefault(identity, []).append(event.state.value)
+    assert len(told) == 40
+    for identity, states in told.items():
+        assert ("sent" in states) == (identity in left)
+        assert ("cancelled" in states) != (identity in left)
+    await house.database.close()
+
+
 async def test_a_lease_that_another_took_over_is_not_written_over(house: House) -> None:
     await house.round()
     await house.reachable()
