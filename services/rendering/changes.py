@@ -26,12 +26,18 @@ def heading(round_: Round, lang: Lang) -> str:
     return _HEADING[lang].get(round_.change or "", _CHANGED[lang]).format(title=title)
 
 
-def lines(round_: Round, lang: Lang) -> tuple[str, ...]:
-    """What happened, and what becomes of an answer already given."""
+def happened(round_: Round, lang: Lang) -> str:
+    """What happened, in one sentence or two."""
     words = _WORDS[lang]
     kind = f"{round_.change}_meeting" if round_.texts.meeting else f"{round_.change}_event" if round_.event_at else ""
     said = words.get(kind) or words.get(round_.change or "") or words["changed"]
-    return said.format(**_times(round_, lang)), words["kept"]
+    return said.format(**_times(round_, lang))
+
+
+def to_do(round_: Round, lang: Lang) -> tuple[str, ...]:
+    """That nothing need be done, and what becomes of an answer already given."""
+    words = _WORDS[lang]
+    return words["nothing"], words["kept_moved" if round_.change == "moved" else "kept"]
 
 
 def why(told_at: datetime | None, lang: Lang) -> str:
@@ -90,7 +96,10 @@ _WORDS: Final[dict[Lang, dict[str, str]]] = {
         "cancelled_meeting": "Mötet {day} är inställt.",
         "cancelled": "Det vi skrev om är inställt.",
         "changed": "Något i ärendet är ändrat. Vad det är står på ärendets sida.",
-        "kept": "Har ni redan svarat finns svaret kvar hos kommunen. Ni behöver inte svara igen.",
+        "nothing": "Nej, ni behöver inte svara på det här.",
+        "kept": "Har ni redan svarat på vår fråga finns svaret kvar hos kommunen.",
+        "kept_moved": "Har ni redan svarat gäller svaret den nya tiden också. Passar den inte kan ni ändra svaret "
+        "genom länken i vårt första meddelande.",
         "why": "Vi skrev till er om ärendet den {day}.",
         "why_earlier": "Vi har skrivit till er om ärendet tidigare.",
     },
@@ -104,7 +113,10 @@ _WORDS: Final[dict[Lang, dict[str, str]]] = {
         "cancelled_meeting": "The meeting on {day} is cancelled.",
         "cancelled": "What we wrote about is cancelled.",
         "changed": "Something in the matter has changed. The matter's page says what.",
-        "kept": "If you have already replied, the municipality keeps your reply. You need not reply again.",
+        "nothing": "No, you need not reply to this.",
+        "kept": "If you have already replied to our question, the municipality keeps your reply.",
+        "kept_moved": "If you have already replied, your reply holds for the new time too. If it does not suit "
+        "you, change your reply by the link in our first message.",
         "why": "We wrote to you about the matter on {day}.",
         "why_earlier": "We have written to you about the matter before.",
     },

@@ -256,7 +256,7 @@ _NEWS: Final = {
 
 def _preheader(round_: Round, half: Half) -> str:
     if _is_change(round_):
-        return chop(" ".join(half.sections[0].lines), _PREHEADER, "…")
+        return chop(half.deadline, _PREHEADER, "…")
     by = f"Svara senast {dates.short(round_.respond_by, 'sv')}. " if _asks(round_) and round_.respond_by else ""
     return chop(by + " ".join(half.why.lines), _PREHEADER, "…")
 
@@ -264,7 +264,7 @@ def _preheader(round_: Round, half: Half) -> str:
 def _half(letter: Letter, lang: Lang) -> Half:
     round_, words = letter.round, WORDS[lang]
     if _is_change(round_):
-        what: tuple[Section, ...] = (Section(words["changed"], changes.lines(round_, lang)), _who(letter, lang))
+        what: tuple[Section, ...] = (Section(words["to_do"], changes.to_do(round_, lang)), _who(letter, lang))
         why: Sequence[str] = (changes.why(letter.told_at, lang),)
     else:
         what = (_about(round_, lang), _when(round_, lang), _who(letter, lang), _privacy(letter, lang))
@@ -308,6 +308,9 @@ def _question(round_: Round, lang: Lang) -> str:
 
 
 def _deadline(round_: Round, lang: Lang) -> str:
+    """The line below the heading: the last day, or, of a change, what happened."""
+    if _is_change(round_):
+        return changes.happened(round_, lang)
     if not _asks(round_):
         return WORDS[lang]["just_information"]
     by = round_.respond_by
