@@ -22,9 +22,11 @@ from schemas.types import (
     Metres,
     Moment,
     OpenId,
+    Question,
     Text,
     Title,
     Value,
+    Whole,
 )
 
 CASE_CHANGED: Final = "se.nardialog.case.changed.v1"
@@ -60,7 +62,7 @@ class Meeting(Value):
     place: Line
     start: Moment
     end: Moment | None = None
-    seats: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    seats: Annotated[int, Field(ge=1, le=10_000), Whole] | None = None
 
     @model_validator(mode="after")
     def _ends_after_start(self) -> "Meeting":
@@ -106,7 +108,7 @@ class Case(Event):
 
     case_id: Key
     source: Key
-    version: Annotated[int, Field(ge=1, le=2_000_000_000)]
+    version: Annotated[int, Field(ge=1, le=2_000_000_000), Whole]
     state: CaseState = CaseState.OPEN
     diary_number: Line = ""
     unit: Line = ""
@@ -116,7 +118,7 @@ class Case(Event):
     summary_en: Text = ""
     case_type: OpenId
     stage: OpenId
-    occurrence: Annotated[int, Field(ge=1, le=1000)] = 1
+    occurrence: Annotated[int, Field(ge=1, le=1000), Whole] = 1
     procedure: OpenId | None = None
     influence: Literal["none", "inform", "consult", "involve", "collaborate"] | None = None
     open_questions: Statements = []
@@ -134,8 +136,8 @@ class Case(Event):
     event_at: Moment | None = None
     meeting: Meeting | None = None
     decision_at: Day | None = None
-    question: Annotated[Line, Field(max_length=300)] = ""
-    question_en: Annotated[Line, Field(max_length=300)] = ""
+    question: Question = ""
+    question_en: Question = ""
     form: OpenId | None = None
     deviation_reason: Line = ""
     official: Official | None = None

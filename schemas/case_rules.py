@@ -51,7 +51,8 @@ def judge(value: bytes, model: DialogueModel, *, anywhere: bool = False, most_by
         found = of_shape(error, value)
         if says_confidential(found, value):
             return Verdict(None, (CONFIDENTIAL,))
-        return Verdict(None, (*found, *_of_the_rest(value, found, model, anywhere=anywhere))[:MOST])
+        told = dict.fromkeys([*found, *_of_the_rest(value, found, model, anywhere=anywhere)])
+        return Verdict(None, tuple(told)[:MOST])
     found = list(complaints(case, model, anywhere=anywhere))[:MOST]
     return Verdict(None if found else case, tuple(found))
 

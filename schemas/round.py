@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from schemas.case import Document, Meeting, Official
-from schemas.types import Basis, Count, Day, Event, Hash, Key, Line, Moment, OpenId, OurId, Text, Title, Value
+from schemas.types import Basis, Count, Day, Event, Hash, Key, Line, Moment, OpenId, OurId, Question, Text, Title, Value
 
 ROUND_CHANGED: Final = "se.nardialog.round.changed.v1"
 
@@ -71,8 +71,8 @@ class Texts(Value):
     title_en: Line = ""
     summary: Text = ""
     summary_en: Text = ""
-    question: Annotated[Line, Field(max_length=300)] = ""
-    question_en: Annotated[Line, Field(max_length=300)] = ""
+    question: Question = ""
+    question_en: Question = ""
     case_type: Line = ""
     case_type_en: Line = ""
     stage: Line = ""

@@ -39,6 +39,10 @@ def _lines(value: Any) -> Any:
     return _CONTROLS.sub("", unicodedata.normalize("NFC", value).replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def is_personal_number(text: str) -> bool:
     """Whether a text reads as a Swedish personal or co-ordination number, in any of its written forms."""
     digits = text.strip().removeprefix("SE")
@@ -73,6 +77,8 @@ OurId = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"
 """An id that we derived: letters, digits and `._~-` only."""
 Line = Annotated[str, BeforeValidator(_one_line), StringConstraints(max_length=200)]
 """One line of text."""
+Question = Annotated[str, BeforeValidator(_one_line), StringConstraints(max_length=300)]
+"""The one question that is asked: one line, at most 300 characters."""
 Title = Annotated[str, BeforeValidator(_one_line), StringConstraints(min_length=1, max_length=160)]
 """A case's title: one line, at most 160 characters."""
 Text = Annotated[str, BeforeValidator(_lines), StringConstraints(max_length=4000)]
@@ -80,6 +86,8 @@ Text = Annotated[str, BeforeValidator(_lines), StringConstraints(max_length=4000
 Municipality = Annotated[str, StringConstraints(pattern=r"^\d{4}$")]
 """SCB's four-digit municipality code, such as 0162."""
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
+Whole = BeforeValidator(_whole)
+"""Stands last beside a whole number: `1.0` is one too (JSON Schema 2020-12, 4.2.3), where types are not converted."""
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16,64}$")]
 Day = Annotated[date, AfterValidator(_plausible)]
 """A plausible calendar day."""

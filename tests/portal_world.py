@@ -36,6 +36,7 @@ from schemas.topics import (
     Topic,
 )
 from schemas.types import Event
+from services.portal.api_keys import ApiKey, Scope, new_secret, secret_hash, written
 from services.portal.app import PortalApp, build, feeds_of, web
 from services.portal.portal import Portal
 from services.portal.settings import PortalOptions, PortalSettings
@@ -183,6 +184,21 @@ def delivery(number: int, *carried: Invitation, **changes: Any) -> Delivery:
         "at": NOW,
     }
     return Delivery.model_validate(words | changes)
+
+
+def api_key(**changes: Any) -> tuple[str, ApiKey]:
+    """A case system's key, as it is written and as it is kept."""
+    key_id, secret = new_secret()
+    words: dict[str, Any] = {
+        "key_id": key_id,
+        "label": "prov",
+        "secret_hash": secret_hash(secret),
+        "scopes": frozenset(scope.value for scope in Scope),
+        "sources": frozenset({"prov"}),
+        "municipalities": frozenset({"0162"}),
+        "created_at": NOW,
+    }
+    return written(key_id, secret), ApiKey(**(words | changes))
 
 
 def answer_path(number: int) -> str:

@@ -10,8 +10,9 @@ from typing import Any, Final
 from granian.constants import Interfaces
 from granian.server.embed import Server
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
+from services.portal.api import problems
 from services.runtime.errors import Fault
 
 Scope = MutableMapping[str, Any]
@@ -104,8 +105,7 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 def _too_large(path: str) -> Response:
     said = f"At most {BODY_BYTES} bytes may be sent at once."
     if path.startswith("/api/"):
-        problem = {"type": "about:blank", "title": "Content Too Large", "status": 413, "detail": said}
-        return JSONResponse(problem, 413, media_type="application/problem+json")
+        return problems.answer(problems.too_large(said))
     return PlainTextResponse(f"Det som skickades är för stort. {said}\n", 413)
 
 

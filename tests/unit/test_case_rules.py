@@ -106,6 +106,19 @@ def test_the_doors_for_writers_are_strict_about_types() -> None:
     }
 
 
+def test_a_question_may_have_as_many_letters_as_the_schema_says() -> None:
+    assert judged(question="å" * 300, question_en="a" * 300).case is not None
+    assert {item.pointer for item in judged(question="å" * 301).complaints} == {"/question"}
+
+
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    verdict = judged(version=2.0, occurrence=1.0)
+    assert verdict.case is not None
+    assert verdict.case.version == 2
+    assert places(judged(version=2.5)) == {("wrong_shape", "/version")}
+    assert places(judged(version=True)) == {("wrong_shape", "/version")}
+
+
 def test_a_complaint_says_what_to_do_with_the_limits_of_the_schema() -> None:
     said = {item.pointer: item.detail for item in judged(title="x" * 161, state="paused", occurrence=0).complaints}
     assert said["/title"] == "too_long: too long; use at most 160"

@@ -7,6 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from schemas.case import Case
+from schemas.types import MAX_VERTICES
 from services.portal.api import problems
 from services.portal.api.problems import ProblemDocument
 from services.portal.api.routes import router
@@ -31,24 +32,33 @@ def build(portal: Portal) -> ASGIApp:
 
     def openapi() -> dict[str, Any]:
         if not described:
-            described.update(_described(api))
+            described.update(_described(api, portal.settings.portal.case_vertices))
         return described
 
     api.openapi = openapi  # type: ignore[method-assign]
     return _Contained(api)
 
 
-def _described(api: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the contract's own schema of a case."""
+def _described(api: FastAPI, most_vertices: int) -> dict[str, Any]:
+    """The OpenAPI document, with the contract's own schema of a case and this door's own limit on vertices."""
     document = get_openapi(title=api.title, version=api.version, description=api.description, routes=api.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for model in (Case, ProblemDocument):
         schema = model.model_json_schema(ref_template=_COMPONENT)
         schemas |= schema.pop("$defs", {})
         schemas[model.__name__] = schema
+    _narrow(schemas, MAX_VERTICES, most_vertices)
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     return document
+
+
+def _narrow(schema: Any, limit: int, narrower: int) -> None:
+    """Writes a narrower limit wherever lists had this one."""
+    for part in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        _narrow(part, limit, narrower)
+    if isinstance(schema, dict) and schema.get("maxItems") == limit:
+        schema["maxItems"] = narrower
 
 
 class _Contained:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from starlette.requests import Request
 
 from schemas.complaints import BROKEN_JSON, Complaint
-from services.portal.api.problems import problem
+from services.portal.api.problems import problem, too_large
 
 JSON: Final = "application/json"
 
@@ -43,11 +43,6 @@ def decoded(body: bytes) -> Any:
 def count_vertices(content: Any) -> int:
     """How many positions the geometries of a case have, whatever else is wrong with it."""
     return sum(_positions(content.get("geometries"))) if isinstance(content, dict) else 0
-
-
-def too_large(detail: str) -> Exception:
-    """What is too large."""
-    return problem(413, "too-large", "Too large", f"{detail} Make it smaller; simplify the geometries.")
 
 
 def broken() -> Exception:

@@ -11,6 +11,7 @@ from fastapi_problem.handler import ExceptionHandler, add_exception_handler, new
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from schemas.complaints import Complaint
 from services.runtime.errors import Transient
@@ -65,6 +66,23 @@ def problem(
     return Problem(title, kind, detail, status, dict(headers or {}), **extras)
 
 
+def answer(what: Problem) -> Response:
+    """A problem as an answer, where it cannot be raised: outside of the API's own routes."""
+    return JSONResponse(what.marshal(uri=TYPES), what.status, what.headers, MEDIA_TYPE)
+
+
+def plain(status: int, headers: Mapping[str, str] | None = None) -> Problem:
+    """A problem that its status says."""
+    title = HTTPStatus(status).phrase
+    kind = title.lower().replace(" ", "-")
+    return problem(status, kind, title, "See the OpenAPI document for what there is.", headers=headers)
+
+
+def too_large(detail: str) -> Problem:
+    """What is too large."""
+    return problem(413, "too-large", "Too large", f"{detail} Make it smaller; simplify the geometries.")
+
+
 def handle(api: FastAPI) -> None:
     """Every answer of this API that is not a success is a problem document."""
     handler = new_exception_handler(
@@ -91,10 +109,7 @@ def _away(_: ExceptionHandler, __: Request, ___: Exception) -> Problem:
 def _plain(_: ExceptionHandler, __: Request, error: Exception) -> Problem:
     if not isinstance(error, HTTPException):
         return Unforeseen()
-    title = HTTPStatus(error.status_code).phrase
-    kind = title.lower().replace(" ", "-")
-    detail = "See the OpenAPI document for what there is."
-    return problem(error.status_code, kind, title, detail, headers=error.headers)
+    return plain(error.status_code, error.headers)
 
 
 def _parameters(_: ExceptionHandler, __: Request, error: Exception) -> Problem:

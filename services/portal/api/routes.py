@@ -8,7 +8,7 @@ it is new (409). Of a confidential case nothing is stored or logged, not even a 
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from pydantic import BaseModel, Field
 
 from schemas.case import EXAMPLE, Case
@@ -17,7 +17,7 @@ from schemas.complaints import BROKEN_JSON
 from schemas.model import DialogueModel
 from services.portal.api import bodies
 from services.portal.api.callers import caller, model_of, portal_of
-from services.portal.api.problems import MEDIA_TYPE, problem
+from services.portal.api.problems import MEDIA_TYPE, problem, too_large
 from services.portal.api.standing import CaseStanding, standing_of
 from services.portal.api.submissions import Receipt, Repeatable, Submissions
 from services.portal.api_keys import ApiKey, Scope
@@ -100,6 +100,7 @@ async def submit_case(
         Header(
             min_length=1,
             max_length=255,
+            alias="Idempotency-Key",
             pattern=r"^[\x21-\x7e]+$",
             description="The same key with the same body is answered the same; with another body it is refused.",
         ),
@@ -147,7 +148,7 @@ async def _only_posted() -> None:
 
 @router.get("/{case:path}", responses=_problems(401, 403, 404, 422, 503))
 async def case_status(
-    case: str,
+    case: Annotated[str, Path(max_length=210, description="municipality/source/case id, or an id that is your only.")],
     portal: Annotated[Portal, Depends(portal_of)],
     key: Annotated[ApiKey, Depends(caller(Scope.READ))],
 ) -> CaseStanding:
@@ -169,7 +170,7 @@ def _taken(portal: Portal, model: DialogueModel, body: bytes) -> Case:
         raise problem(403, "confidential", "Confidential", verdict.complaints[0].detail, faults=verdict.complaints)
     vertices, most = bodies.count_vertices(bodies.decoded(body)), settings.portal.case_vertices
     if vertices > most:
-        raise bodies.too_large(f"The geometries have {vertices} vertices; at most {most} are taken.")
+        raise too_large(f"The geometries have {vertices} vertices; at most {most} are taken.")
     if verdict.case is None:
         raise _refused(verdict)
     return verdict.case

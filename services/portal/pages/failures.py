@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.portal.api import problems
 from services.portal.pages.render import page
 from services.portal.portal import Portal
 from services.runtime.errors import Transient
@@ -20,6 +21,8 @@ def failures(portal: Portal) -> dict[Any, Handler]:
 
     async def http(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
+        if request.url.path.startswith("/api/"):
+            return problems.answer(problems.plain(status))
         if status == 404:
             return page(portal, request, "not_found.html", status=404)
         return page(portal, request, "wrong_way.html", status=status, headers=getattr(error, "headers", None))
