@@ -233,4 +233,5 @@ def _things_to_try(console: "Console", world: "World") -> None:
     console.print(f"  1. read the mail to Exempelbageriet, and why it came: {url}/mail/{mail.number if mail else 1}")
     console.print(f"  2. see the dead letter and its reason: {url}")
     there = f"NARDIALOG_KAFKA__BOOTSTRAP='[\"{bootstrap}\"]'"
-    console.print(f"  3. in another terminal: {there} nardialog dlq list", markup=False)
+    console.print(f"  3. mend it in another terminal: {there} nardialog dlq list", markup=False)
+    console.print("     then nardialog dlq edit ADDRESS, and nardialog case release DA-7", markup=False)

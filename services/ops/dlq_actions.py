@@ -150,6 +150,7 @@ def _do(asked: Asked, done: "Done", by: str | None, because: str) -> int:
     from services.ops.dead_letters import BadAddress
     from services.ops.letterbox import Letterbox, addresses, topics
     from services.ops.outcomes import BadAccount
+    from services.runtime.clock import SystemClock
 
     kafka = kafka_settings()
     if wrong := asked.wrong():
@@ -162,7 +163,7 @@ def _do(asked: Asked, done: "Done", by: str | None, because: str) -> int:
         said = said_by(done, by, because)
     except (BadAddress, BadAccount) as error:
         return usage(str(error))
-    with Letterbox(kafka) as box:
+    with Letterbox(kafka, SystemClock()) as box:
         chosen = places or _of_reason(box, wanted, asked)
         ready = _ready(box, chosen, done)
         if asked.dry_run:
@@ -190,13 +191,11 @@ def _ready(box: "Letterbox", places: "Sequence[Address]", done: "Done") -> list[
     from services.ops.outcomes import Done
     from services.runtime.errors import Permanent
 
-    outcomes = box.outcomes(places)
+    found = box.find(places)
     ready = []
     for place in places:
         try:
-            letter = box.letter(place)
-            if (outcome := outcomes.get(place)) is not None:
-                raise Permanent(f"{place}: {outcome.told()}; nothing more is done with it")
+            letter = box.open_letter(place, found)
             ready.append(Step(letter, letter.replay() if done is Done.REPLAYED else None))
         except Permanent as error:
             say(f"error: {error}")
@@ -224,7 +223,7 @@ def _carry_out(box: "Letterbox", ready: Sequence[Step], said: "Account", *, as_j
     done: list[tuple[object, ...]] = []
     try:
         for step in ready:
-            done.append((str(step.letter.address), str(said.done), box.close(step.letter, said, step.posting)))
+            done.append((str(step.letter.address), str(said.done), box.settle(step.letter, said, step.posting)))
     finally:
         show(("address", "done", "sent_as"), done, as_json=as_json)
 

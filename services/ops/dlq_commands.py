@@ -55,11 +55,12 @@ def list_(
     """
     kafka = kafka_settings()
     from services.ops.letterbox import Letterbox, topics
+    from services.runtime.clock import SystemClock
 
     wanted = topics(kafka, topic)
     if not wanted:
         return usage(f"no topic is called '{topic}': see `nardialog topics check`")
-    with Letterbox(kafka) as box:
+    with Letterbox(kafka, SystemClock()) as box:
         found = [item for item in box.filed(wanted, reason) if all_ or item.outcome is None]
     if by is not None:
         counts = Counter((item.letter.record.topic, item.letter.reason) for item in found)
@@ -86,19 +87,18 @@ def show_(address: str, /, *, json_: Json = False) -> int:
     """
     from services.ops.dead_letters import Address, BadAddress
     from services.ops.letterbox import Letterbox
-    from services.runtime.errors import Permanent
+    from services.runtime.clock import SystemClock
 
     try:
         place = Address.parse(address)
     except BadAddress as error:
         return usage(str(error))
     kafka = kafka_settings()
-    with Letterbox(kafka) as box:
-        try:
-            letter = box.letter(place)
-        except Permanent as error:
-            return failed(str(error))
-        outcome = box.outcomes([place])[place]
+    with Letterbox(kafka, SystemClock()) as box:
+        found = box.find([place]).get(place)
+        if found is None:
+            return failed(str(box.none_at(place)))
+    letter, outcome = found.letter, found.outcome
     how, value = letter.shown_value(kafka.topic_prefix)
     headers = letter.shown_headers(kafka.topic_prefix)
     key = letter.shown_key(kafka.topic_prefix)

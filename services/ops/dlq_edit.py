@@ -80,12 +80,13 @@ def edit(
     from services.ops.editing import BadChange
     from services.ops.letterbox import Letterbox
     from services.ops.outcomes import BadAccount, Done
+    from services.runtime.clock import SystemClock
     from services.runtime.settings import load
 
     settings = load(EditSettings)
     try:
         place, said = Address.parse(address), said_by(Done.EDITED, by, because)
-        with Letterbox(settings.kafka) as box:
+        with Letterbox(settings.kafka, SystemClock()) as box:
             desk = _Desk(settings, box, place)
             found = desk.by_hand() if by_hand else desk.changed(file, set_, remove)
             if not found.changes:
@@ -97,7 +98,7 @@ def edit(
                 return OK
             if not (yes or agreed(f"Send it to {found.posting.topic}?")):
                 return failed("nothing was sent")
-            sent = box.close(found.letter, said, found.posting)
+            sent = box.settle(found.letter, said, found.posting)
     except (BadAddress, BadChange, BadAccount) as error:
         return usage(str(error))
     except Permanent as error:
@@ -116,9 +117,7 @@ class _Desk:
         self._box = box
         self._model: DialogueModel = settings.model.load()
         self._anywhere = settings.matcher.allow_outside_sweden
-        self._letter: Letter = box.letter(place)
-        if (outcome := box.outcomes([place]).get(place)) is not None:
-            raise Permanent(f"{place}: {outcome.told()}; nothing more is done with it")
+        self._letter: Letter = box.open_letter(place, box.find([place]))
         may_edit(self._letter, settings.kafka.topic_prefix)
 
     def changed(self, file: str | None, sets: tuple[str, ...], removes: tuple[str, ...]) -> "Plan":

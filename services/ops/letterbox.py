@@ -4,14 +4,14 @@ What is sent is sent first and written down then (`outcomes`): a crash in betwee
 id, and never leaves a letter marked that did not go.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Self
 
 from schemas.topics import TOPICS
 from services.ops.dead_letters import Address, Letter, Posting
 from services.ops.kafka_log import KafkaLog
-from services.ops.outcomes import Account, Filed, Outcome, file, outcome
-from services.runtime.clock import Clock, SystemClock
+from services.ops.outcomes import Account, Filed, file, outcome
+from services.runtime.clock import Clock
 from services.runtime.dead_letters import is_outcome
 from services.runtime.errors import Permanent
 from services.runtime.records import Record
@@ -21,9 +21,8 @@ from services.runtime.settings import KafkaSettings
 class Letterbox:
     """Open for reading and writing: `with Letterbox(settings) as box: ...`."""
 
-    def __init__(self, kafka: KafkaSettings, clock: Clock | None = None) -> None:
-        self._kafka = kafka
-        self._clock = clock or SystemClock()
+    def __init__(self, kafka: KafkaSettings, clock: Clock) -> None:
+        self._clock = clock
         self._log = KafkaLog(kafka)
 
     def __enter__(self) -> Self:
@@ -37,24 +36,32 @@ class Letterbox:
         """The letters of these topics without their values, with what was done with each."""
         return [item for item in file(self._log.records(topics)) if reason is None or item.letter.reason == reason]
 
-    def outcomes(self, places: Iterable[Address]) -> dict[Address, Outcome | None]:
-        """What was done with the letters of the topics of these addresses."""
-        return {item.letter.address: item.outcome for item in self.filed({place.topic for place in places})}
+    def find(self, places: Collection[Address]) -> dict[Address, Filed]:
+        """The whole letters at these addresses, in one reading of their topics; without those where none stands."""
+        wanted = frozenset(places)
+        found = file(self._log.records({place.topic for place in wanted}), whole=wanted)
+        return {item.letter.address: item for item in found if item.letter.address in wanted}
 
-    def letter(self, place: Address) -> Letter:
-        """The whole letter. Raises `Permanent` where none stands."""
+    def none_at(self, place: Address) -> Permanent:
+        """Why no letter stands there."""
         record = self._log.at(place.topic, place.partition, place.offset)
-        if record is None:
-            raise Permanent(f"{place}: no letter is there (any more); see `nardialog dlq list`")
-        if is_outcome(record):
-            raise Permanent(f"{place}: is no letter, but tells what was done with one; see `nardialog dlq list --all`")
-        return Letter(record)
+        if record is not None and is_outcome(record):
+            return Permanent(f"{place}: is no letter, but tells what was done with one; see `nardialog dlq list --all`")
+        return Permanent(f"{place}: no letter is there (any more); see `nardialog dlq list`")
+
+    def open_letter(self, place: Address, found: Mapping[Address, Filed]) -> Letter:
+        """The letter among those found. Raises `Permanent` where none stands or something was done with it."""
+        if place not in found:
+            raise self.none_at(place)
+        if (outcome := found[place].outcome) is not None:
+            raise Permanent(f"{place}: {outcome.told()}; nothing more is done with it")
+        return found[place].letter
 
     def records(self, topic: str) -> Iterator[Record]:
         """Every record of a topic as it stands now."""
         return self._log.records([topic])
 
-    def close(self, letter: Letter, said: Account, posting: Posting | None) -> str | None:
+    def settle(self, letter: Letter, said: Account, posting: Posting | None) -> str | None:
         """Sends what there is to send, then writes down what was done; returns where the record stands now."""
         sent = None
         if posting is not None:

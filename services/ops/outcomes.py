@@ -7,7 +7,7 @@ and sending it again is harmless because every reader knows its id; the other wa
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -101,19 +101,22 @@ def outcome(letter: Letter, said: Account, at: datetime, sent_as: str | None) ->
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """A letter, without its value, and what was done with it; None while it is open."""
+    """A letter, and what was done with it; None while it is open."""
 
     letter: Letter
     outcome: Outcome | None
 
 
-def file(records: Iterable[Record]) -> list[Filed]:
-    """The letters among the records of dead-letter topics, each with its outcome. Values are let go: there are many."""
+def file(records: Iterable[Record], whole: Container[Address] = ()) -> list[Filed]:
+    """The letters among the records of dead-letter topics, each with its outcome. Only the letters at the addresses of
+    `whole` keep their values: there are many.
+    """
     letters: list[Letter] = []
     outcomes: dict[Address, Outcome] = {}
     for record in records:
         if not is_outcome(record):
-            letters.append(Letter(replace(record, value=None)))
+            letter = Letter(record)
+            letters.append(letter if letter.address in whole else Letter(replace(record, value=None)))
         elif (found := read(record)) is not None:
             outcomes.setdefault(Address(record.topic, record.partition, found.letter), found)
     return [Filed(letter, outcomes.get(letter.address)) for letter in letters]

@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
+from schemas.topics import SUBSCRIPTIONS
 from services.runtime.broker import Broker
 from services.runtime.errors import Rejected
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.records import Record
 from services.runtime.settings import KafkaSettings
+from services.runtime.topic_admin import TopicAdmin
 from tests.integration.conftest import Run
 from tests.integration.letters import HEADERS, bury, everything
 
@@ -120,6 +123,21 @@ def test_what_is_discarded_is_sent_nowhere_and_keeps_its_letter(
     assert (letter.value, letter.partition) == (b'{"sealed": "c2VjcmV0"}', mark.partition)
     assert b"c2VjcmV0" not in mark.value
     assert mark.key == b"letter/0/0"
+
+
+def test_what_could_not_be_sent_is_not_marked_as_done(
+    kafka: LocalKafka, topic_prefix: str, run: Run, names: dict[str, str]
+) -> None:
+    alone = replace(SUBSCRIPTIONS, name=f"{topic_prefix}subscriptions")
+    with TopicAdmin([kafka.bootstrap]) as admin:
+        admin.create([alone.dead_letters], partitions=2, replication=1)
+    address = bury(kafka, alone.name, b"{}")
+    sent = bury(kafka, names["cases"], b"{}")
+    code, out, err = run("dlq", "replay", "--yes", sent, address)
+    assert code in (1, 5)
+    assert f"{sent}\treplayed\t" in out  # who is cut off is told how far it came
+    assert err.startswith("error: Kafka at")
+    assert [line.split("\t")[0] for line in run("dlq", "list")[1].splitlines()] == [address]
 
 
 def test_a_mark_is_no_letter(kafka: LocalKafka, names: dict[str, str], run: Run) -> None:

@@ -72,3 +72,16 @@ def test_the_first_reason_is_kept_through_later_deaths() -> None:
 def test_a_letter_that_does_not_say_its_partition_goes_where_its_key_goes() -> None:
     assert letter().replay().partition is None
     assert letter(partition=b"4").replay().partition == 4
+
+
+def test_a_replay_bears_the_events_own_headers_without_its_first_attempts_trace() -> None:
+    sent_with = (("content-type", b"application/json"), ("ce_id", b"1"), ("ce_traceparent", b"00-1"), ("b3", b"1"))
+    found = Letter(replace(letter().record, headers=sent_with))
+    assert [name for name, _ in found.kept_headers] == ["content-type", "ce_id"]
+    assert found.dropped_headers == ("ce_traceparent", "b3")
+
+
+@pytest.mark.parametrize(("topic", "shown"), [("cases.dlq", "anna"), ("contacts.dlq", "(withheld)")])
+def test_headers_of_sealed_topics_are_withheld_but_for_those_that_name_nobody(topic: str, shown: str) -> None:
+    found = Letter(replace(letter(topic).record, headers=(("ce_id", b"1"), ("ce_subject", b"anna"))))
+    assert found.shown_headers() == {"ce_id": "1", "ce_subject": shown}

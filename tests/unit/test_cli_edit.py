@@ -118,6 +118,8 @@ def test_the_known_version_is_that_of_what_was_taken_not_of_what_died() -> None:
     died = record(stage="nosuch")
     others = [record(1, version=2), record(2, version=5, stage="nosuch"), record(3, key=b"0162/prov/B", version=9)]
     assert known_version(dead, KEY, [died], default()) == 0
+    whole = record(version=4)
+    assert known_version(letter(whole, reason="not_matched"), KEY, [whole], default()) == 0
     assert known_version(dead, KEY, [died, *others], default()) == 2
 
 
@@ -141,7 +143,7 @@ def test_members_are_set_and_removed_by_json_pointer(sets: list[str], removes: l
 
 @pytest.mark.parametrize(
     ("sets", "removes"),
-    [(["a=1"], []), (["/a"], []), (["/x/y=1"], []), (["/b/1=1"], []), (["/b/01=1"], []), ([], ["/x"]), ([], ["/b/-"])],
+    [(["a=1"], []), (["/a"], []), (["/x/y=1"], []), (["/b/1=1"], []), (["/b/00=1"], []), ([], ["/x"]), ([], ["/b/-"])],
 )
 def test_a_place_that_is_not_there_is_refused(sets: list[str], removes: list[str]) -> None:
     with pytest.raises(BadChange):

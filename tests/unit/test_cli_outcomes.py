@@ -27,10 +27,10 @@ def mark(of: Record, offset: int, done: Done = Done.REPLAYED, by: str = "berit")
 
 
 def test_a_letter_is_open_until_a_mark_in_its_own_partition_names_its_offset() -> None:
-    first, second, elsewhere = letter(0), letter(1), letter(0, partition=1)
+    first, second, elsewhere = letter(0, partition=1), letter(1, partition=1), letter(0)
     filed = file([first, second, mark(first, 2), elsewhere])
     assert [(str(item.letter.address), item.outcome and item.outcome.done) for item in filed] == [
-        ("cases.dlq/0/0", "replayed"), ("cases.dlq/0/1", None), ("cases.dlq/1/0", None),
+        ("cases.dlq/1/0", "replayed"), ("cases.dlq/1/1", None), ("cases.dlq/0/0", None),
     ]  # fmt: skip
 
 
