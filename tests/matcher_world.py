@@ -12,7 +12,7 @@ from schemas.dialogue import DIALOGUE_CHANGED, Decision, Dialogue
 from schemas.identity import DEMO_RECIPIENT_KEY, recipient_id
 from schemas.invitation import Invitation
 from schemas.round import Round, RoundState
-from schemas.topics import CASES, COMPANIES, DIALOGUES, INVITATIONS, ROUNDS, Topic
+from schemas.topics import CASES, COMPANIES, DIALOGUES, INVITATIONS, ROUNDS, SUBSCRIPTIONS, Topic
 from services.matcher.settings import MatcherOptions, MatcherSettings
 from services.matcher.workplaces import content_hash
 from services.runtime.broker import Broker
@@ -62,7 +62,7 @@ def decisions(item: Case, *made: dict[str, Any]) -> Dialogue:
 def made_settings(kafka: LocalKafka, prefix: str, options: MatcherOptions | None = None) -> MatcherSettings:
     """A matcher's settings, and its topics."""
     made = KafkaSettings(bootstrap=(kafka.bootstrap,), topic_prefix=prefix, session_timeout_ms=6000)
-    sources = (CASES, DIALOGUES, COMPANIES, ROUNDS, INVITATIONS)
+    sources = (CASES, DIALOGUES, COMPANIES, SUBSCRIPTIONS, ROUNDS, INVITATIONS)
     topics = [Topic(made.topic(t), t.key, t.cleanup) for t in sources]
     with TopicAdmin(kafka.bootstrap) as admin:
         admin.create([*topics, *(t.dead_letters for t in topics[:2])], partitions=PARTITIONS, replication=1)

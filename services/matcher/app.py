@@ -17,6 +17,7 @@ subscriber with the range assignor, so that who holds a case holds what is decid
 
 import asyncio
 import contextlib
+from collections import Counter
 
 from schemas.topics import CASES, COMPANIES, DIALOGUES, INVITATIONS, ROUNDS, SUBSCRIPTIONS
 from services.matcher.holds import Limits
@@ -27,6 +28,7 @@ from services.matcher.subscriptions import SubscriptionTable
 from services.matcher.tables import CaseTable, DialogueTable, MembershipTable, RegisterTable, RoundTable
 from services.runtime.broker import Broker
 from services.runtime.clock import Clock
+from services.runtime.errors import Fault
 from services.runtime.health import HealthServer
 from services.runtime.tables import TableReader
 
@@ -51,8 +53,8 @@ class MatcherApp:
             kafka.topic(ROUNDS): self._rounds.apply,
             kafka.topic(INVITATIONS): members.apply,
         }
-        work_reader = TableReader(kafka, list(apply), lambda records: apply[records[0].topic](records))
-        self._readers = (TableReader(kafka, [kafka.topic(COMPANIES)], self._register.apply), work_reader)
+        self._work_reader = TableReader(kafka, list(apply), lambda records: apply[records[0].topic](records))
+        self._readers = (TableReader(kafka, [kafka.topic(COMPANIES)], self._register.apply), self._work_reader)
         self._broker = Broker(kafka, service="matcher")
         self.matcher = Matcher(
             model=model,
@@ -68,11 +70,11 @@ class MatcherApp:
             rounds=self._rounds,
             members=members,
             subscriptions=self._subscriptions,
-            tables_read=work_reader.caught_up,
+            tables_read=self._work_reader.caught_up,
             clock=clock,
         )
-        work = [self._cases_topic, kafka.topic(DIALOGUES)]
-        self._broker.subscribe(work, group=group, handle=self.matcher.handle)
+        self._work = (self._cases_topic, kafka.topic(DIALOGUES))
+        self._broker.subscribe(self._work, group=group, handle=self.matcher.handle)
         self._rematching = Rematching(self._due, self.matcher.rematch)
         self._watching: asyncio.Task[None] | None = None
 
@@ -85,10 +87,20 @@ class MatcherApp:
         """Reads the tables to their ends, then takes work."""
         for reader in self._readers:
             await reader.start()
+        self._check_pairs()
         for reader in self._readers:
             await reader.caught_up()
         await self._broker.start()
         self._watching = asyncio.create_task(self._rematching.run(), name="matcher rematch")
+
+    def _check_pairs(self) -> None:
+        """The range assignor gives a case and its decisions to one instance only where their topics are alike."""
+        counts = Counter(topic for topic, _ in self._work_reader.positions)
+        cases, dialogues = (counts[topic] for topic in self._work)
+        if cases != dialogues:
+            raise Fault(
+                f"topics {' and '.join(self._work)} have {cases} and {dialogues} partitions: give both the same number"
+            )
 
     async def stop(self) -> None:
         """Finishes the batch in flight and leaves."""

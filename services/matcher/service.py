@@ -122,6 +122,7 @@ class Matcher:
             for key in self._cases.known():
                 if await self._output.home(self._kafka.topic(CASES), key.encode()) in owned:
                     await self._again(key)
+                    await asyncio.sleep(0)  # many cases that need nothing must not keep heartbeats waiting
 
     async def _read(self) -> None:
         """A partition may have come from another instance, with what it wrote, and it may not know yet that it went."""

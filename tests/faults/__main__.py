@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.identity import DEMO_RECIPIENT_KEY, invitation_id, recipient_id, round_id
+from tests.faults import several
 from tests.faults.world import Books, World, balance
 
 PATIENCE = 60.0
@@ -84,6 +85,18 @@ def _expected(keys: list[str], recipients: int, key: str | None) -> set[str]:
 
 
 KINDS = ("matcher", "notifier", "kafka")
+SEVERAL = "matchers"
+"""Two of each, see `several`."""
+
+
+async def scenario(kind: str, *, seed: int, recipients: int, cases: int) -> dict[str, Any]:
+    """The scenario of a kind; `several` makes as many invitations of its own waves of cases."""
+    if kind != SEVERAL:
+        return await run(kind, seed=seed, recipients=recipients, cases=cases)
+    per_wave = 12
+    return await several.run(
+        seed=seed, recipients=max(1, recipients * cases // (per_wave * len(several.TURNS))), per_wave=per_wave
+    )
 
 
 def main() -> int:
@@ -91,24 +104,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=main.__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--kind", choices=KINDS, action="append")
+    parser.add_argument("--kind", choices=(*KINDS, SEVERAL), action="append")
     parser.add_argument("--recipients", type=int, default=1000)
     parser.add_argument("--cases", type=int, default=5, help="each reaches every recipient")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     rows = [
-        asyncio.run(run(kind, seed=given.seed + n, recipients=given.recipients, cases=given.cases))
+        asyncio.run(scenario(kind, seed=given.seed + n, recipients=given.recipients, cases=given.cases))
         for n in range(given.rounds)
-        for kind in given.kind or KINDS
+        for kind in given.kind or (*KINDS, SEVERAL)
     ]
     if given.json:
         print(json.dumps({"seed": given.seed, "faults": rows}))
     else:
-        table = Table(*rows[0])
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        table = Table(*columns)
         for row in rows:
-            table.add_row(*(str(value) for value in row.values()))
+            table.add_row(*(str(row.get(name, "")) for name in columns))
         Console().print(table)
-    return int(any(row["lost"] or row["doubled"] or row["stuck"] for row in rows))
+    wrong = ("lost", "doubled", "stuck", "contradicted", "not_open")
+    return int(any(row.get(name) for row in rows for name in wrong))
 
 
 if __name__ == "__main__":

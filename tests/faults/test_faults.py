@@ -6,6 +6,7 @@ Here with 1,000 invitations a kind, two kills each, so that it fits into every t
 
 import pytest
 
+from tests.faults import several
 from tests.faults.__main__ import KINDS, run
 
 pytestmark = pytest.mark.anyio
@@ -18,3 +19,11 @@ async def test_a_killed_process_loses_nothing_and_doubles_nothing(kind: str) -> 
     assert result["injected"] == 2
     assert 0 < min(result["killed_at"]) < result["invitations"], "no kill came in the middle of the work"
     assert (result["lost"], result["doubled"], result["stuck"], result["unexpected"]) == (0, 0, 0, 0), result
+
+
+async def test_two_of_each_killed_in_turn_while_partitions_move_lose_nothing_and_double_nothing() -> None:
+    result = await several.run(seed=1, recipients=20)
+    print(result)
+    assert result["injected"] == 4
+    found = {name: result[name] for name in ("lost", "doubled", "stuck", "unexpected", "contradicted", "not_open")}
+    assert found == dict.fromkeys(found, 0), result

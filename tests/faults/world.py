@@ -127,8 +127,8 @@ class World:
         return done.stdout.decode()
 
     def start(self, service: str) -> None:
-        """Starts a service as a process of its own."""
-        command = [sys.executable, "-m", "services.cli", "run", service]
+        """Starts a service as a process of its own. `matcher-2` is another matcher."""
+        command = [sys.executable, "-m", "services.cli", "run", service.partition("-")[0]]
         self.processes[service] = spawn(command, log=self.folder / f"{service}.log", env=self.environment)
 
     def end(self, service: str) -> None:

@@ -430,6 +430,10 @@ def test_withdrawn_comes_first_then_all_are_told_then_taken_back() -> None:
     assert sorted(lines[5:]) == ["W1 revoked 2", "W2 revoked 2"]
 
 
+def test_what_has_ended_is_not_told_of_again_at_an_import() -> None:
+    assert then([*OPENED, Happening(names=("W1",), state="withdrawn")], IMPORT) == []
+
+
 def test_a_newer_stage_closes_takes_back_and_tells_nobody() -> None:
     lines = then(OPENED, Happening(names=(), stage="ta_plan"))
     assert lines[0] == "projektering closed newer_stage"
