@@ -4,11 +4,13 @@ SQLite runs in WAL with synchronous=FULL: NORMAL can lose the last commits on po
 message sent twice. Each transaction begins with BEGIN IMMEDIATE, which does there what SKIP LOCKED does on PostgreSQL.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Table, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
@@ -20,6 +22,8 @@ from services.runtime.errors import Transient
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LOCK: Final = 0x6E617264  # an advisory lock of our own, so that two instances starting at once migrate once
+
+_MIGRATING: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]] = WeakKeyDictionary()
 
 
 class Database:
@@ -43,8 +47,13 @@ class Database:
 
 
 async def migrate(database: Database, migrations: Path) -> None:
-    """Brings the schema to the newest revision in the folder `migrations` (Alembic)."""
-    async with database.transaction() as connection:
+    """Brings the schema to the newest revision in the folder `migrations` (Alembic).
+
+    One at a time in a process: Alembic keeps what it works on in a module, and two services that share an event loop
+    would write into each other's database.
+    """
+    one_at_a_time = _MIGRATING.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    async with one_at_a_time, database.transaction() as connection:
         if connection.dialect.name == "postgresql":
             await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         await connection.run_sync(_upgrade, migrations)
