@@ -16,7 +16,9 @@ from typing import Any, Final, TypeVar
 
 from schemas.delivery import DELIVERY_RECORDED, FINAL, Delivery, DeliveryState
 from schemas.invitation import INVITATION_CHANGED, Invitation
+from schemas.response import RESPONSE_RECORDED, Response
 from schemas.round import ROUND_CHANGED, Round
+from schemas.suppression import SUPPRESSION_CHANGED, Suppression
 from schemas.types import Event
 from services.notifier.channels.sinks import AcceptedMail, AcceptedSms
 from services.runtime.clock import Clock
@@ -43,6 +45,8 @@ class DeadLetter:
     reason: str
     detail: str
     pointer: str
+    address: str = ""
+    """Where it lies now, as `nardialog dlq` is told."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,9 @@ class Board:
     speed: float = 60
     clock: Clock | None = None
     phase: str = "starting"
-    """`starting`, `running` or `settled`."""
+    """`starting`, `running`, `answering` or `settled`."""
+    portal: str = ""
+    """Where the links in the mails lead."""
     steps: dict[str, Step] = field(default_factory=dict)
     published: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """Case key → the case as it was published."""
@@ -103,6 +109,10 @@ class Board:
     message_rounds: dict[str, str] = field(default_factory=dict)
     message_states: dict[str, DeliveryState] = field(default_factory=dict)
     resent_unknown: set[str] = field(default_factory=set)
+    responses: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Invitation id → its round and its last answer."""
+    stops: set[int] = field(default_factory=set)
+    """Numbers of the messages by which somebody wants no more."""
     dead_letters: list[DeadLetter] = field(default_factory=list)
     mails: list[Mail] = field(default_factory=list)
     texts: list[Sms] = field(default_factory=list)
@@ -149,6 +159,10 @@ class Board:
             self.invitations[invitation.invitation_id] = invitation.round_id
         elif (delivery := _read(record, DELIVERY_RECORDED, Delivery)) is not None:
             self._delivery(delivery)
+        elif (response := _read(record, RESPONSE_RECORDED, Response)) is not None:
+            self.responses[response.invitation_id] = (response.round_id, response.answer)
+        elif (stop := _read(record, SUPPRESSION_CHANGED, Suppression)) is not None and stop.message_number is not None:
+            (self.stops.discard if stop.lifted else self.stops.add)(stop.message_number)
 
     def _delivery(self, delivery: Delivery) -> None:
         for invitation_id in delivery.invitation_ids:
@@ -176,6 +190,8 @@ class Board:
             "rounds": len(self.rounds),
             "invitations": len(self.invitations),
             "messages": {"email": len(self.mails), "sms": len(self.texts)},
+            "responses": len(self.responses),
+            "stops": len(self.stops),
             "dead_letters": len(self.dead_letters),
             "lag": dict(sorted(self.lag.items())),
         }
@@ -192,6 +208,7 @@ class Board:
         invited = Counter(self.invitations.values())
         mails = Counter(self.message_rounds.get(mail.message_id, "") for mail in self.mails)
         texts = Counter(self.message_rounds.get(sms.message_id, "") for sms in self.texts)
+        answers = Counter(round_id for round_id, _ in self.responses.values())
         dead = {letter.key: letter for letter in self.dead_letters}
         rows = []
         for key, case in self.published.items():
@@ -200,7 +217,7 @@ class Board:
             rows.append(
                 {
                     "case": case, "round": found, "dead": dead.get(key), "invited": invited[id_], "mails": mails[id_],
-                    "sms": texts[id_],
+                    "sms": texts[id_], "answers": answers[id_],
                 }
             )  # fmt: skip
         return rows
@@ -227,4 +244,5 @@ def _dead_letter(record: Record) -> DeadLetter:
         reason=said.get("dlq_reason", ""),
         detail=said.get("dlq_detail", ""),
         pointer=said.get("dlq_pointer", ""),
+        address=f"{record.topic}/{record.partition}/{record.offset}",
     )

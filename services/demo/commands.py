@@ -202,6 +202,8 @@ class _Run:
             "rounds": len(world.board.rounds),
             "invitations": len(world.board.invitations),
             "messages": {"email": len(world.board.mails), "sms": len(world.board.texts)},
+            "responses": len(world.board.responses),
+            "stops": len(world.board.stops),
             "dead_letters": len(world.board.dead_letters),
             "lost": verdict.lost,
             "doubled": verdict.doubled,
@@ -216,7 +218,8 @@ class _Run:
         messages = figures["messages"]
         self._console.print(
             f"settled after {seconds:.1f} s: {figures['cases']} cases, {figures['invitations']} invitations, "
-            f"{messages['email']} mails, {messages['sms']} SMS, {figures['dead_letters']} dead letters, "  # type: ignore[index]
+            f"{messages['email']} mails, {messages['sms']} SMS, {figures['responses']} answers, "  # type: ignore[index]
+            f"{figures['stops']} stopped, {figures['dead_letters']} dead letters, "
             f"lost {verdict.lost}, doubled {verdict.doubled}"
         )
 
@@ -227,11 +230,11 @@ def _case_lines(world: "World") -> list[str]:
 
 
 def _things_to_try(console: "Console", world: "World") -> None:
-    url, bootstrap = world.inbox.url, world.kafka.bootstrap
+    url = world.inbox.url
     mail = world.board.first_to_read()
     console.print("Three things to try:")
-    console.print(f"  1. read the mail to Exempelbageriet, and why it came: {url}/mail/{mail.number if mail else 1}")
-    console.print(f"  2. see the dead letter and its reason: {url}")
-    there = f"NARDIALOG_KAFKA__BOOTSTRAP='[\"{bootstrap}\"]'"
-    console.print(f"  3. mend it in another terminal: {there} nardialog dlq list", markup=False)
-    console.print("     then nardialog dlq edit ADDRESS, and nardialog case release DA-7", markup=False)
+    console.print(f"  1. open the mail to Exempelbageriet, and answer it: {url}/mail/{mail.number if mail else 1}")
+    console.print(f"  2. follow an area; the mail to confirm comes into the inbox: {world.board.portal}/prenumerera")
+    console.print("  3. mend the dead letter, in another terminal:")
+    for line in world.mending():
+        console.print(f"       {line}", markup=False)

@@ -80,10 +80,6 @@ def application(board: Board) -> web.Application:
     app.router.add_get(r"/mail/{n:\d{1,9}}/html", _mail_html)
     app.router.add_get(r"/mail/{n:\d{1,9}}/source.eml", _mail_source)
     app.router.add_get(r"/sms/{n:\d{1,9}}", _sms)
-    app.router.add_get("/i/{token}", _later("later_answer"))
-    app.router.add_get("/avsluta/{token}", _later("later_stop"))
-    app.router.add_post("/avsluta/{token}", _later("later_stop", status=501))
-    app.router.add_get("/mina", _later("later_answer"))
     app.router.add_get("/inbox.css", _css)
     return app
 
@@ -172,7 +168,7 @@ async def _list(request: web.Request) -> web.Response:
     rows = _rows(board)
     pages = max(1, -(-len(rows) // PER_PAGE))
     page = min(pages, _number(request.query.get("page", "1")))
-    paused = "paused" in request.query or board.phase == "settled" or page > 1
+    paused = "paused" in request.query or page > 1
     return _page(
         request,
         "list.html.j2",
@@ -240,13 +236,6 @@ async def _mail_source(request: web.Request) -> web.Response:
 
 async def _sms(request: web.Request) -> web.Response:
     return _page(request, "sms.html.j2", sms=_found_sms(request))
-
-
-def _later(word: str, status: int = 200) -> Callable[[web.Request], Any]:
-    async def handler(request: web.Request) -> web.Response:
-        return _page(request, "later.html.j2", status=status, word=word)
-
-    return handler
 
 
 async def _css(_request: web.Request) -> web.Response:

@@ -412,6 +412,8 @@ _TILLSYN: Final[Mapping[str, Any]] = {
     "industries": _sni("10", "471", "472", "56"),
     "official": _official("Eva", "livsmedelsinspektör"),
 }
+MENDED: Final = [[[18.034, 59.397], [18.039, 59.397], [18.039, 59.4], [18.034, 59.4], [18.034, 59.397]]]
+"""The broken case's polygon as it was meant."""
 _BROKEN: Final[Mapping[str, Any]] = {
     "title": "Ogiltig polygon (trasigt med flit)",
     "title_en": "Invalid polygon (broken on purpose)",

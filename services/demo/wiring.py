@@ -34,6 +34,9 @@ from services.notifier.app import build as build_notifier
 from services.notifier.channels.elks46 import Elks46Options
 from services.notifier.ledger.tables import MESSAGES, OUTBOX
 from services.notifier.settings import NotifierOptions, NotifierSettings, SmtpSettings
+from services.portal.app import PortalApp
+from services.portal.app import build as build_portal
+from services.portal.settings import PortalOptions, PortalSettings
 from services.runtime.clock import Clock
 from services.runtime.installation import InstallationSettings
 from services.runtime.sealing import new_key
@@ -67,11 +70,24 @@ class DemoNotifierSettings(_Isolated, NotifierSettings):
     """The notifier's settings, from here only."""
 
 
+class DemoPortalSettings(_Isolated, PortalSettings):
+    """The portal's settings, from here only."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of one run: what is sealed to whom, and what links are signed with."""
+
+    private: bytes
+    public: bytes
+    token: bytes
+
+
 @dataclass(frozen=True)
 class Ends:
     """Where messages go and where their links lead."""
 
-    page: str
+    portal: str
     smtp_host: str
     smtp_port: int
     sms: str
@@ -90,16 +106,16 @@ def matcher(kafka: KafkaSettings, clock: Clock) -> MatcherApp:
     return build_matcher(DemoMatcherSettings(kafka=kafka), clock)
 
 
-def notifier(kafka: KafkaSettings, clock: Clock, ends: Ends, ledger: Path, private_key: bytes) -> NotifierApp:
+def notifier(kafka: KafkaSettings, clock: Clock, ends: Ends, ledger: Path, keys: Keys) -> NotifierApp:
     """The notifier between our own sinks, on a ledger of its own."""
-    vault, index, token = (SecretStr(_base64(new_key())) for _ in range(3))
+    vault, index = (SecretStr(_base64(new_key())) for _ in range(2))
     options = NotifierOptions(
         database=f"sqlite+aiosqlite:///{ledger}",
         vault_key=vault,
         index_key=index,
-        token_key=token,
-        private_keys={"k1": SecretStr(_base64(private_key))},
-        portal_url=ends.page,
+        token_key=SecretStr(_base64(keys.token)),
+        private_keys={"k1": SecretStr(_base64(keys.private))},
+        portal_url=ends.portal,
         sender_name="Danderyd",
         sender_email="demo@danderyd.example",
         hold_seconds=HOLD_SECONDS,
@@ -110,10 +126,23 @@ def notifier(kafka: KafkaSettings, clock: Clock, ends: Ends, ledger: Path, priva
             username="demo",
             password=SecretStr("demo"),
             sender="Danderyd",
-            receipt_base=f"{ends.page}/kvitto",
+            receipt_base=f"{ends.portal}/kvitto",
         ),
     )
     return build_notifier(DemoNotifierSettings(kafka=kafka, notifier=options), clock)
+
+
+def portal(kafka: KafkaSettings, clock: Clock, url: str, port: int, store: Path, keys: Keys) -> PortalApp:
+    """The portal on loopback, on a store of its own."""
+    options = PortalOptions(
+        database=f"sqlite+aiosqlite:///{store}",
+        token_keys=(SecretStr(_base64(keys.token)),),
+        port=port,
+        base_url=url,
+        contact_phone="08-000 00 00",
+    )
+    installation = InstallationSettings(seal_public_key=_base64(keys.public))
+    return build_portal(DemoPortalSettings(kafka=kafka, portal=options, installation=installation), clock)
 
 
 async def unsent(app: NotifierApp) -> int:

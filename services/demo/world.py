@@ -19,19 +19,19 @@ from zoneinfo import ZoneInfo
 from schemas.case import CASE_CHANGED
 from schemas.envelope import Envelope
 from schemas.identity import case_key
-from schemas.topics import ALL_TOPICS, CASES, DELIVERIES, INVITATIONS, ROUNDS, TOPICS
-from services.demo import synthetic
+from schemas.topics import ALL_TOPICS, CASES, DELIVERIES, INVITATIONS, RESPONSES, ROUNDS, SUPPRESSIONS, TOPICS
+from services.demo import synthetic, visitors
 from services.demo.board import Board
-from services.demo.inbox import InboxServer
+from services.demo.inbox import HOST, InboxServer
 from services.demo.settling import Expected, Verdict, judge, settled
 from services.notifier.channels.sinks import SmsSink, SmtpSink
 from services.runtime.broker import Broker
 from services.runtime.clock import AcceleratedClock
 from services.runtime.errors import Fault, ServiceError
 from services.runtime.kafka_jars import Progress, fetch
-from services.runtime.local_kafka import LocalKafka
+from services.runtime.local_kafka import LocalKafka, free_ports
 from services.runtime.records import Outgoing
-from services.runtime.sealing import key_pair
+from services.runtime.sealing import key_pair, new_key
 from services.runtime.settings import KafkaSettings
 from services.runtime.tables import TableReader
 from services.runtime.topic_admin import TopicAdmin
@@ -39,12 +39,15 @@ from services.runtime.topic_admin import TopicAdmin
 if TYPE_CHECKING:  # imported while Kafka starts: they take as long
     from services.matcher.app import MatcherApp
     from services.notifier.app import NotifierApp
+    from services.portal.app import PortalApp
 
 START: Final = datetime(2025, 11, 10, 8, tzinfo=ZoneInfo("Europe/Stockholm"))
 """A Monday morning: the same on every day of the week."""
 SPEED: Final = 60.0
 PARTITIONS: Final = 3
 LAG_SECONDS: Final = 2.0
+ANSWER_SECONDS: Final = 60.0
+"""In which the answers, and the mails that say so, must have arrived."""
 PROVIDERS: Final = ("NARDIALOG_NOTIFIER__SMTP", "NARDIALOG_NOTIFIER__SMS")
 
 
@@ -90,7 +93,7 @@ class World:
 
     async def start_inbox(self) -> None:
         """The page first: it shows how the rest comes up."""
-        for name in ("inbox", "broker", "topics", "sinks", "register", "matcher", "notifier"):
+        for name in ("inbox", "broker", "topics", "sinks", "register", "matcher", "notifier", "portal"):
             self.board.step(name, False)
         await self.inbox.start()
         self._undo.append(self.inbox.stop)
@@ -105,11 +108,14 @@ class World:
         self.clock = AcceleratedClock(START, self.options.speed)
         self.board.clock = self.clock
         await self._start_sinks()
-        private, public = key_pair()
+        self._keys = self._wiring.Keys(*key_pair(), new_key())
+        (port,) = free_ports(1)
+        self.board.portal = f"http://{HOST}:{port}"
         await asyncio.gather(
             self._watch_topics(),
-            self._start_matcher(self._wiring, public),
-            self._start_notifier(self._wiring, private),
+            self._start_matcher(self._wiring),
+            self._start_notifier(self._wiring),
+            self._start_portal(self._wiring, port),
         )
         await self._start_lag()
         self.board.phase = "running"
@@ -144,8 +150,22 @@ class World:
         except TimeoutError:
             waiting = len(self.board.invitations.keys() - self.board.ended.keys())
             raise Fault(f"not settled after {patience:.0f} s: {waiting} invitations have not ended") from None
+        await self._let_some_answer()
         self.board.phase = "settled"
         return judge(self.board, self.expected)
+
+    async def _let_some_answer(self) -> None:
+        """Returns when their answers stand in the topic and their receipts are in the inbox."""
+        self.board.phase = "answering"
+        before = len(self.board.mails)
+        await visitors.visit(self.board)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            while not (self.board.stops and len(self.board.responses) >= visitors.ANSWERS) or (
+                len(self.board.mails) - before < visitors.ANSWERS
+            ):
+                self.board.changed.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.board.changed.wait(), 0.5)
 
     async def stop(self) -> None:
         """Ends everything in the opposite order; what fails to end does not keep the rest."""
@@ -157,6 +177,18 @@ class World:
             with contextlib.suppress(Exception):
                 await undo()
         await asyncio.to_thread(self.kafka.stop)
+
+    def mending(self) -> list[str]:
+        """The commands that mend the broken case and release it."""
+        polygon = json.dumps(synthetic.MENDED, separators=(",", ":"))
+        return [
+            f"export NARDIALOG_KAFKA__BOOTSTRAP={self.kafka.bootstrap}",
+            *(
+                f"uv run nardialog dlq edit {letter.address} --set '{letter.pointer}={polygon}' --yes"
+                for letter in self.board.dead_letters[:1]
+            ),
+            "uv run nardialog case release DA-7 --yes",
+        ]
 
     def write_mails(self) -> None:
         """Each mail as a file, for `--keep`."""
@@ -198,26 +230,34 @@ class World:
         self.board.step("sinks", True, f"SMTP {self._smtp.port}, SMS {self._sms.port}")
 
     async def _watch_topics(self) -> None:
-        names = [topic.name for topic in (ROUNDS, INVITATIONS, DELIVERIES, *(t.dead_letters for t in TOPICS))]
+        read = (ROUNDS, INVITATIONS, DELIVERIES, RESPONSES, SUPPRESSIONS, *(topic.dead_letters for topic in TOPICS))
+        names = [topic.name for topic in read]
         reader = TableReader(self._kafka_settings, names, self.board.apply)
         await reader.start()
         self._undo.append(reader.stop)
 
-    async def _start_matcher(self, wiring: ModuleType, public: bytes) -> None:
-        rows = await wiring.import_register(self.register_file, self._kafka_settings, public, self.clock)
+    async def _start_matcher(self, wiring: ModuleType) -> None:
+        rows = await wiring.import_register(self.register_file, self._kafka_settings, self._keys.public, self.clock)
         self.board.step("register", True, str(rows))
         matcher: MatcherApp = wiring.matcher(self._kafka_settings, self.clock)
         self._undo.append(matcher.stop)
         await matcher.start()
         self.board.step("matcher", True)
 
-    async def _start_notifier(self, wiring: ModuleType, private: bytes) -> None:
-        ends = wiring.Ends(self.inbox.url, self._smtp.host, self._smtp.port, self._sms.url)
+    async def _start_notifier(self, wiring: ModuleType) -> None:
+        ends = wiring.Ends(self.board.portal, self._smtp.host, self._smtp.port, self._sms.url)
         ledger = self.options.folder / "ledger.db"
-        self._notifier = wiring.notifier(self._kafka_settings, self.clock, ends, ledger, private)
+        self._notifier = wiring.notifier(self._kafka_settings, self.clock, ends, ledger, self._keys)
         self._undo.append(self._notifier.stop)
         await self._notifier.start()
         self.board.step("notifier", True)
+
+    async def _start_portal(self, wiring: ModuleType, port: int) -> None:
+        store = self.options.folder / "portal.db"
+        portal: PortalApp = wiring.portal(self._kafka_settings, self.clock, self.board.portal, port, store, self._keys)
+        self._undo.append(portal.stop)
+        await portal.start()
+        self.board.step("portal", True, self.board.portal)
 
     async def _start_lag(self) -> None:
         task = asyncio.create_task(self._watch_lag(), name="demo lag")

@@ -33,7 +33,7 @@ from services.runtime.sealing import Seal
 from services.runtime.store.database import micros, moment_of, upsert
 
 CONFIRM_LIVES: Final = timedelta(hours=48)
-LIST_LIVES: Final = timedelta(hours=1)
+LIST_LIVES: Final = timedelta(hours=24)
 AGAIN_AFTER: Final = timedelta(seconds=60)
 A_DAY: Final = timedelta(days=1)
 MOST_A_DAY: Final = 5

@@ -89,10 +89,11 @@ def test_once_ends_with_figures_that_show_nothing_lost_and_nothing_doubled_and_l
     assert figures["cases"] == 7
     assert figures["messages"]["email"] >= 50
     assert figures["messages"]["sms"] >= 1
+    assert (figures["responses"], figures["stops"]) == (12, 1)
     assert "Traceback" not in said
 
 
-def test_a_browser_reads_why_the_bakery_was_invited_and_ctrl_c_leaves_nothing() -> None:
+def test_a_browser_reads_why_the_bakery_was_invited_answers_stops_and_ctrl_c_leaves_nothing() -> None:
     from playwright.sync_api import expect, sync_playwright
 
     browser_file, port = browser_path(), free_port()
@@ -110,10 +111,22 @@ def test_a_browser_reads_why_the_bakery_was_invited_and_ctrl_c_leaves_nothing() 
             mail = page.frame_locator("iframe.mail")
             expect(mail.get_by_role("heading", name="Varför får ni detta?")).to_be_visible()
             expect(mail.get_by_role("listitem").filter(has_text="Stockholmsvägen 40").first).to_be_visible()
+            why = mail.get_by_role("listitem").first.inner_text()
             mail.get_by_role("link", name="Svara").first.click()
-            expect(page.get_by_role("heading", level=1)).to_contain_text("0.2")
+            expect(page.get_by_role("listitem").filter(has_text=why).first).to_be_visible()
+            page.get_by_role("radio").first.check(force=True)
+            page.get_by_role("button", name="Granska").click()
+            page.get_by_role("button", name="Skicka").click()
+            expect(page.get_by_text("Referens").first).to_be_visible()
+            page.goto(f"http://127.0.0.1:{port}/")
+            expect(page.locator("#count-responses")).to_have_text("13")
+            page.get_by_role("link", name="Öppna mejlet till Exempelbageriet").click()
+            mail.get_by_role("link", name="Sluta få").first.click()
+            page.get_by_role("button").first.click()
+            page.goto(f"http://127.0.0.1:{port}/")
+            expect(page.locator("#count-stops")).to_have_text("2")
             browser.close()
-        assert all(url.startswith((f"http://127.0.0.1:{port}/", "data:")) for url in asked)
+        assert all(url.startswith(("http://127.0.0.1:", "data:")) for url in asked)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130, (folder / "stderr").read_text()
         assert list((folder / "tmp").glob("nardialog*")) == []

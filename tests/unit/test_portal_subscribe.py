@@ -181,7 +181,7 @@ async def test_a_link_is_for_its_own_purpose_and_for_a_time(house: Offline) -> N
         listed = await own_list(house, client)
         assert (await client.get(confirmed.replace("/bekrafta/", "/mina/"))).status_code == 404
         assert (await client.get(listed.replace("/mina/", "/bekrafta/"))).status_code == 404
-        house.clock.moment += timedelta(minutes=61)
+        house.clock.moment += timedelta(hours=25)
         assert (await client.get(listed)).status_code == 404
         house.clock.moment += timedelta(hours=48)
         assert (await client.get(confirmed)).status_code == 404
