@@ -7,6 +7,7 @@ file's run on a broker with the compose file's settings, the units' on one that 
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,8 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +40,8 @@ from tests.deployment import DEPLOY, Program, composed, environment_file, grant,
 from tests.other_user import Nardialog, nardialog
 from tests.postgres_server import AS_NOBODY, PostgresServer
 
-PATIENCE: Final = 60
+PATIENCE: Final = 180
+LINK: Final = re.compile(r"/i/[\w-]{22}")
 USERS: Final = ("admin", "matcher", "notifier", "portal", "register", "cases", "ops")
 REGISTER: Final = (
     "workplace_id,organisation,name,lon,lat,sni,sni_version,status,municipality,email\n"
@@ -121,7 +125,7 @@ class Installation:
         self.relay = relay
         self.folder = folder
         self._databases = databases
-        self._users = users
+        self.users = users
         (self.web_port,) = free_ports(1)
         self._keys = environment_file(self.command("keys", "new", environment={}))
         self.running: dict[str, tuple[subprocess.Popen[bytes], int, Program]] = {}
@@ -150,7 +154,7 @@ class Installation:
             "NARDIALOG_NOTIFIER__WINDOWS": "always",
             "NARDIALOG_NOTIFIER__HOLD_SECONDS": "0",
         }
-        if not self._users:
+        if not self.users:
             return found
         login = {"PROTOCOL": "SASL_PLAINTEXT", "MECHANISM": "PLAIN", "USERNAME": user, "PASSWORD": password(user)}
         return found | {f"NARDIALOG_KAFKA__{name}": value for name, value in login.items()}
@@ -166,7 +170,7 @@ class Installation:
             timeout=PATIENCE,
             **AS_NOBODY,
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def start(self, name: str, program: Program) -> None:
@@ -208,7 +212,7 @@ class Installation:
         home = self.folder / name
         if not home.exists():
             home.mkdir()
-            if AS_NOBODY:
+            if AS_NOBODY and self.users:  # systemd's StateDirectory; a container's is read-only
                 shutil.chown(home, AS_NOBODY["user"])
         return home
 
@@ -301,24 +305,29 @@ async def installed(
 
 
 async def a_case_becomes_a_mail(installation: Installation, programs: Mapping[str, Program]) -> None:
-    """Topics, services, register, case, mail, SIGTERM."""
-    topics = Program(("topics", "create"), {}, PATIENCE)
+    """Topics, services, doctor, register, case, mail, its link, SIGTERM."""
+    topics = programs.get("topics", Program(("topics", "create"), {}, PATIENCE))
     installation.command(*topics.arguments, environment=installation.environment(topics, "ops"))
     for name in PREPARE:
         installation.start(name, programs[name])
     await installation.ready()
+    everybody = Program((), {}, PATIENCE, ("matcher.env", "notifier.env", "portal.env"))
+    installation.command("doctor", environment=installation.environment(everybody, "ops"))
     file = installation.folder / "register.csv"
     file.write_text(REGISTER)
     register = Program((), {}, PATIENCE, ("matcher.env",))
     imported = ("companies", "import", str(file), "--json")
     installation.command(*imported, environment=installation.environment(register, "register"))
     kafka = installation.kafka
-    await publish_case(login_as("cases", kafka) if installation._users else KafkaSettings(bootstrap=(kafka.bootstrap,)))
+    await publish_case(login_as("cases", kafka) if installation.users else KafkaSettings(bootstrap=(kafka.bootstrap,)))
     await until(lambda: bool(installation.relay.accepted) or any(ended(p) for p, _, _ in installation.running.values()))
     assert [mail.recipients for mail in installation.relay.accepted] == [("info@bageri.example",)], [
         installation.said(name) for name in PREPARE
     ]
-    assert answers(installation.web_port, "/") == 200
+    text = message_from_bytes(installation.relay.accepted[0].raw, policy=default).get_body(("plain",))
+    link = LINK.search(text.get_content() if text else "")
+    assert link
+    await until(lambda: answers(installation.web_port, link[0]) == 200)
     assert await installation.stop() == dict.fromkeys(PREPARE, 0)
     for name in PREPARE:
         assert "Traceback" not in installation.said(name)
