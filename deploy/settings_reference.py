@@ -171,7 +171,7 @@ def _kind(field: FieldInfo) -> str:
     if isclass(origin) and issubclass(origin, Mapping):
         return "JSON object" + (", secret" if _has(annotation, SecretStr) else "")
     if origin in (tuple, list, frozenset):
-        return "list"
+        return "list" + (", secret" if _has(annotation, SecretStr) else "")
     names = {bool: "true | false", int: "integer", float: "number", Path: "path", SecretStr: "secret", str: "text"}
     return names.get(annotation, getattr(annotation, "__name__", str(annotation))) + _bounds(field)
 

@@ -57,7 +57,10 @@ async def _everything(services: tuple[Service, ...]) -> "list[Check]":
     found = [*settings.checks, *broker]
     for service in services:
         if service in settings.read:
-            found += await _service(service, settings.of(service), ends)
+            try:
+                found += await _service(service, settings.of(service), ends)
+            except ModuleNotFoundError as error:
+                found.append(_not_installed(service, error))
     return [*found, *_together(settings, services)]
 
 
@@ -74,14 +77,20 @@ def _settings(services: tuple[Service, ...]) -> _Settings:
             found.read[service] = load(model)
         except ModuleNotFoundError as error:
             if service in services:
-                words = f"{error.name} is missing: install nardialog[{service}] to have the {service} checked"
-                found.checks.append(Check(f"{service} settings", "note", words))
+                found.checks.append(_not_installed(service, error))
         except Fault as error:
             wrong |= set(str(error).split("; "))
     found.checks += [Check("settings", "failed", words) for words in sorted(wrong)]
     if not wrong:
         found.checks.insert(0, Check("settings", "ok", f"of {', '.join(s for s in services if s in found.read)}"))
     return found
+
+
+def _not_installed(service: str, error: ModuleNotFoundError) -> "Check":
+    from services.runtime.checks import Check
+
+    words = f"{error.name} is not installed: ask where the {service} runs, or install nardialog[{service}]"
+    return Check(service, "note", words)
 
 
 def _broker(settings: _Settings) -> "tuple[list[Check], Ends | None]":

@@ -173,6 +173,10 @@ class Installation:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    async def run(self, *arguments: str, environment: Mapping[str, str]) -> None:
+        """The same, while our loop goes on: the relay is on it."""
+        await asyncio.to_thread(self.command, *arguments, environment=environment)
+
     def start(self, name: str, program: Program) -> None:
         """Starts a service as the other user, in an empty folder that is its own."""
         (port,) = free_ports(1)
@@ -307,17 +311,17 @@ async def installed(
 async def a_case_becomes_a_mail(installation: Installation, programs: Mapping[str, Program]) -> None:
     """Topics, services, doctor, register, case, mail, its link, SIGTERM."""
     topics = programs.get("topics", Program(("topics", "create"), {}, PATIENCE))
-    installation.command(*topics.arguments, environment=installation.environment(topics, "ops"))
+    await installation.run(*topics.arguments, environment=installation.environment(topics, "ops"))
     for name in PREPARE:
         installation.start(name, programs[name])
     await installation.ready()
     everybody = Program((), {}, PATIENCE, ("matcher.env", "notifier.env", "portal.env"))
-    installation.command("doctor", environment=installation.environment(everybody, "ops"))
+    await installation.run("doctor", environment=installation.environment(everybody, "ops"))
     file = installation.folder / "register.csv"
     file.write_text(REGISTER)
     register = Program((), {}, PATIENCE, ("matcher.env",))
     imported = ("companies", "import", str(file), "--json")
-    installation.command(*imported, environment=installation.environment(register, "register"))
+    await installation.run(*imported, environment=installation.environment(register, "register"))
     kafka = installation.kafka
     await publish_case(login_as("cases", kafka) if installation.users else KafkaSettings(bootstrap=(kafka.bootstrap,)))
     await until(lambda: bool(installation.relay.accepted) or any(ended(p) for p, _, _ in installation.running.values()))
