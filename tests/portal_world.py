@@ -60,7 +60,7 @@ from tests.matcher_cases import content
 TOKEN_KEY: Final = b"k" * 32
 NOW: Final = datetime(2026, 11, 25, 8, tzinfo=UTC)
 LAST_DAY: Final = date(2026, 12, 11)
-PATIENCE: Final = 30
+PATIENCE: Final = 60
 TYPES: Final[dict[type[Event], tuple[Topic, str, str]]] = {
     Case: (CASES, CASE_CHANGED, "key"),
     Company: (COMPANIES, COMPANY_CHANGED, "workplace_id"),
