@@ -251,8 +251,10 @@ async def expired(page: Page, made: Offline, lang: str) -> None:
     made.clock.moment = before
 
 
-async def stopped(page: Page, _: Offline, lang: str) -> None:
-    await press(page, stop_path(4), lang, STOP)
+async def stopped(page: Page, made: Offline, lang: str) -> None:
+    await at(stop_path(4))(page, made, lang)
+    if await page.get_by_role("button", name=STOP[lang == "en"]).count():
+        await press(page, stop_path(4), lang, STOP)
 
 
 async def lifted(page: Page, made: Offline, lang: str) -> None:
