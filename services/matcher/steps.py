@@ -21,6 +21,7 @@ from services.matcher.rounds import Derivation
 Batch = tuple[Round | Invitation, ...]
 ONGOING: Final = frozenset({RoundState.HELD, RoundState.MATCHING, RoundState.OPEN})
 ENDED: Final = frozenset({RoundState.CLOSED, RoundState.SILENT, RoundState.WITHDRAWN})
+TIMES: Final = frozenset({"opened_at", "expires_at", "remind_at", "respond_by"})
 STAGES: Final = frozenset({Purpose.ASK, Purpose.INFORM})
 
 
@@ -83,11 +84,14 @@ def _steps(standing: Standing, derived: Derivation | None, now: datetime) -> Ite
 
 
 def _says_the_same(standing: Standing, derived: Derivation) -> bool:
-    """Whether only other people's subscriptions changed: of each of them every open round would be told anew."""
+    """Whether only other people's subscriptions changed: of each of them every round would be told anew. What is held
+    has no day yet.
+    """
     new, known = derived.round, standing.rounds.get(derived.round.round_id)
     if known is None or known.state is RoundState.MATCHING or new.basis.order[:3] != known.basis.order[:3]:
         return False
-    same = known.model_copy(update={"basis": new.basis}) == new
+    moving = {"basis"} if known.state is not RoundState.HELD else {"basis", *TIMES}
+    same = known.model_dump(exclude=moving) == new.model_dump(exclude=moving)
     return same and not difference(derived.invitations, standing.members(new.round_id), new.basis)
 
 

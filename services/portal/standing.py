@@ -35,6 +35,12 @@ NEWER_STAGE: Final = "newer_stage"
 """Why a round is closed while its answers are still taken."""
 
 
+UNDONE: Final = "undone"
+"""Why a round is held that was taken back. One that waits for a look alone (others are affected now, the case was
+edited) sends nothing until an official has released it; who was invited may answer meanwhile.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """How an invitation stands, and the last day to answer, where there is one."""
@@ -62,7 +68,7 @@ def _standing(round_: Round, invitation: Invitation, now: datetime, last_day: da
         return Standing.WITHDRAWN
     if round_.plan is None or not round_.plan.asks:
         return Standing.INFORMATION
-    if round_.state in (RoundState.HELD, RoundState.SILENT):
+    if round_.state is RoundState.SILENT or (round_.state is RoundState.HELD and round_.reason == UNDONE):
         return Standing.UNDONE
     if invitation.state is InvitationState.REVOKED and not moved_on:
         return Standing.NOT_AFFECTED

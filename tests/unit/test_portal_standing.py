@@ -43,7 +43,8 @@ def test_an_invitation_without_a_last_day_ends_when_it_expires() -> None:
     ("changes", "invited", "said"),
     [
         ({"state": RoundState.WITHDRAWN}, {}, Standing.WITHDRAWN),
-        ({"state": RoundState.HELD}, {}, Standing.UNDONE),
+        ({"state": RoundState.HELD, "reason": "undone"}, {}, Standing.UNDONE),
+        ({"state": RoundState.HELD, "reason": "set_changed"}, {}, Standing.OPEN),
         ({"state": RoundState.CLOSED, "reason": "closed"}, {}, Standing.CLOSED),
         ({"state": RoundState.CLOSED, "reason": "newer_stage"}, {}, Standing.OPEN),
         ({"state": RoundState.MATCHING}, {}, Standing.OPEN),
