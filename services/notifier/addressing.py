@@ -83,6 +83,8 @@ class Addressing:
             return  # not published yet, or another notifier is at it
         round_ = Round.model_validate_json(body, extra="ignore")
         in_round = select(func.count()).select_from(INVITATIONS).where(INVITATIONS.c.round_id == round_id)
+        if round_.purpose is not Purpose.CHANGE:  # nobody revokes a change: what is cancelled there was never told
+            in_round = in_round.where(INVITATIONS.c.state != DeliveryState.CANCELLED.value)
         verdict = readiness(round_, now, self._hold, await connection.scalar(in_round) or 0)
         undone = round_id in await store.undone_rounds(connection, [round_id])
         if verdict is Readiness.WAIT or (undone and verdict is not Readiness.CANCEL):

@@ -76,6 +76,7 @@ class RenderingComposer:
             from_name=self._name,
             from_address=self._email,
             to_address=draft.address,
+            reply_to=_mailbox(asked.round_),
         )
         return compose(render_notice(letter), headers)
 
@@ -88,7 +89,6 @@ class RenderingComposer:
 
     def _headers(self, draft: Draft, round_: Round, links: Links) -> MailHeaders:
         domain = self._email.partition("@")[2]
-        official = round_.texts.official
         return MailHeaders(
             message_id=f"{draft.message_id}@{domain}",
             date=draft.at,
@@ -98,7 +98,7 @@ class RenderingComposer:
             list_id=f"dialog.{domain}",
             unsubscribe_url=links.stop_url,
             unsubscribe_mailto=self._stop_by_mail(links),
-            reply_to=(official.email or "") if official else "",
+            reply_to=_mailbox(round_),
         )
 
     def _stop_by_mail(self, links: Links) -> str:
@@ -116,6 +116,12 @@ def composer_for(options: NotifierOptions) -> RenderingComposer:
         token_key=options.key("token_key"),
         unsubscribe_mailto=options.unsubscribe_mailto,
     )
+
+
+def _mailbox(round_: Round | None) -> str:
+    """Where the case is answered for, if it has said so."""
+    official = round_.texts.official if round_ is not None else None
+    return (official.email or "") if official else ""
 
 
 def _facts(company: Company) -> Workplace:

@@ -17,18 +17,24 @@ from schemas.topics import ALL_TOPICS
 from services.notifier.app import build
 from services.notifier.channels.port import Outcome, State
 from services.notifier.ledger import store
-from services.notifier.ledger.tables import NOTICES
+from services.notifier.ledger.tables import MIGRATIONS, NOTICES
+from services.notifier.notices import Notices
+from services.notifier.sender import SenderOptions
 from services.runtime.clock import SystemClock
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.parsing import outgoing
 from services.runtime.records import Outgoing, Record
-from services.runtime.sealing import Seal
+from services.runtime.sealing import Opener, Seal, Vault
+from services.runtime.store.database import Database, migrate
 from services.runtime.tables import TableReader
 from services.runtime.topic_admin import TopicAdmin
 from tests.integration.test_sender import (
+    INDEX,
     MONDAY,
+    PRIVATE,
     PUBLIC,
     ROUND_ID,
+    VAULT,
     Announcing,
     Dies,
     House,
@@ -304,3 +310,25 @@ def _asked(prefix: str) -> list[Outgoing]:
         for event in (good, unreadable, good)
     ]
     return [replace(records[0], value=b'{"address": "inge@exempel.test"}'), *records[1:]]
+
+
+async def test_two_notifiers_on_one_ledger_send_each_notice_once(postgres_url: str) -> None:
+    house = House(postgres_url)
+    await migrate(house.database, MIGRATIONS)
+    other = Database(postgres_url)
+    second = Notices(other, Opener({"k1": PRIVATE}), Vault(VAULT), INDEX, house.clock, house._dead_letter)
+    given = {**EXAMPLE, "kind": "confirm", "message_number": None, "at": MONDAY, "expires_at": EXPIRES}
+    events = [
+        Notice.model_validate({**given, "notice_id": f"n{number}", "sealed": sealed(f"a{number}@exempel.test")})
+        for number in range(30)
+    ]
+    records = [house.record("notices", "r", event, NOTICE_REQUESTED) for event in events]
+    await asyncio.gather(house.notices.handle(records), second.handle(records))  # one died before it committed
+    options = SenderOptions(batch=7)
+    senders = [house.new_sender(options=options), house.new_sender(other, options)]
+    for _ in range(6):
+        await asyncio.gather(*(sender.turn() for sender in senders))
+    assert sorted(sent.address for sent in house.email.accepted) == sorted(f"a{n}@exempel.test" for n in range(30))
+    assert await rows(house) == 0
+    await other.close()
+    await house.database.close()

@@ -264,6 +264,18 @@ async def test_nothing_is_addressed_before_all_of_the_round_is_admitted_or_the_g
     assert len(house.email.accepted) == 1
 
 
+async def test_those_that_were_revoked_are_not_counted_among_those_that_are_waited_for(house: House) -> None:
+    await house.round(opened_at=MONDAY - timedelta(seconds=600), counts={"invitations": 2})
+    await house.reachable("r0", "bo@exempel.test")
+    await house.invite("r0", "w-r0", revision=2, state="revoked")
+    one = await house.reachable("r1")
+    await house.sender.turn()
+    assert not house.email.accepted
+    two = await house.reachable("r2")
+    await house.sender.turn()
+    assert set(json.loads(house.email.accepted[0].body)["ids"]) == {one, two}
+
+
 async def test_nothing_leaves_in_the_hold(house: House) -> None:
     await house.round(opened_at=MONDAY)
     await house.reachable()
@@ -716,6 +728,22 @@ async def test_a_revision_after_the_message_left_sends_and_tells_nothing_again(h
     assert len(house.email.accepted) == 1
     assert house.states() == ["composed", "sent"]
     assert await house.invitation_states() == {"addressed": 1}
+
+
+async def test_a_revision_that_leads_to_another_address_writes_to_that_one_and_not_again_to_the_first(
+    house: House,
+) -> None:
+    await house.round()
+    await house.company("w-r1", "r1")
+    await house.contact("r1", "anna@exempel.test", workplace="w-r1")
+    await house.invite("r1", "w-r1")
+    await house.sender.turn()
+    await house.company("w2", "r1")
+    await house.contact("r1", "bo@exempel.test", workplace="w2")
+    await house.invite("r1", "", revision=2, state="revised", workplaces=places("w-r1", "w2"))
+    await house.sender.turn()
+    assert [sent.address for sent in house.email.accepted] == ["anna@exempel.test", "bo@exempel.test"]
+    assert house.states() == ["composed", "sent", "composed", "sent"]
 
 
 async def test_a_revision_past_its_expiry_of_what_left_is_not_said_to_have_expired(house: House) -> None:

@@ -124,10 +124,11 @@ async def claim(
         MESSAGES.c.round_id.in_(select(ROUNDS.c.round_id).where(ROUNDS.c.state == "open")),
         MESSAGES.c.round_id.not_in(_HELD_ROUNDS),
     )
-    notices = and_(MESSAGES.c.kind == NOTICE, MESSAGES.c.state.in_((*WAITING, "unknown")))
+    notices = MESSAGES.c.kind == NOTICE
     rows = await connection.execute(
         select(MESSAGES)
         .where(MESSAGES.c.channel == channel, MESSAGES.c.due <= at, _unleased(at))
+        .where(MESSAGES.c.state.in_((*WAITING, "unknown")))
         .where(notices if notices_only else or_(may_leave, notices, MESSAGES.c.state == "unknown"))
         .order_by(MESSAGES.c.urgent.desc(), MESSAGES.c.due, MESSAGES.c.message_id)
         .limit(limit)

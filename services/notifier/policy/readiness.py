@@ -23,7 +23,7 @@ class Readiness(StrEnum):
 
 
 def readiness(round_: Round, now: datetime, hold: timedelta, admitted: int) -> Readiness:
-    """`admitted` counts the round's invitations in the ledger."""
+    """`admitted` counts the round's invitations in the ledger, without those that were revoked."""
     if round_.state in (RoundState.WITHDRAWN, RoundState.CLOSED, RoundState.SILENT):
         return Readiness.CANCEL
     if round_.state != RoundState.OPEN or round_.opened_at is None:
