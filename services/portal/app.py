@@ -98,7 +98,7 @@ class PortalApp:
         )
         self.web = web(self.portal)
         self._server = WebServer(self.web, host=options.host, port=options.port)
-        self._health = HealthServer(settings.health, lambda: self.tables.read)
+        self._health = HealthServer(settings.health, lambda: self.tables.read and self._relay.failures == 0)
         self._stopping = asyncio.Event()
         self.finished: asyncio.Task[None] | None = None
 
@@ -132,11 +132,13 @@ class PortalApp:
     async def _serve(self) -> None:
         relaying = asyncio.create_task(self._relay.run(self._stopping), name="outbox")
         tidying = asyncio.create_task(keep_house(Subscribers(self.portal).forget, self._stopping), name="housekeeping")
-        serving = self._server.finished
-        if serving is None:
+        serving, reader = self._server.finished, self.tables.reader
+        if serving is None or reader is None:
             raise Fault("the portal was not started")
-        done, _ = await asyncio.wait({relaying, serving}, return_when=asyncio.FIRST_COMPLETED)
+        reading = asyncio.create_task(reader.ended(), name="views")
+        done, _ = await asyncio.wait({relaying, serving, reading}, return_when=asyncio.FIRST_COMPLETED)
         self._stopping.set()
+        reading.cancel()
         await relaying
         await tidying
         for task in done:

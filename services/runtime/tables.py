@@ -120,6 +120,14 @@ class TableReader:
                 self._task.result()
                 raise Fault("the table reader has stopped")
 
+    async def ended(self) -> None:
+        """Returns only when reading has ended by itself, which it should not; raises what ended it."""
+        if self._task is None:
+            raise Fault("the table reader was not started")
+        await asyncio.wait({self._task})
+        self._task.result()
+        raise Fault("the table reader has stopped")
+
     @property
     def positions(self) -> dict[tuple[str, int], int]:
         """Next offset to apply, per topic and partition."""

@@ -21,7 +21,7 @@ from services.rendering import dates
 from services.rendering.dates import Lang
 from services.rendering.words import WORDS as MAIL_WORDS
 
-MOST_FIELDS: Final = 200
+MOST_FIELDS: Final = 1000
 HERE: Final = Path(__file__).parent
 STATIC: Final = HERE / "static"
 CSS_VERSION: Final = hashlib.blake2b((STATIC / "portal.css").read_bytes(), digest_size=6).hexdigest()

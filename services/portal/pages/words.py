@@ -21,6 +21,7 @@ WORDS: Final[Mapping[Lang, Mapping[str, str]]] = {
         "start_lead": "Här ser ni vilka ärenden som kommunen vill ha företagens svar på just nu.",
         "open_now": "Öppna dialoger",
         "none_open": "Just nu pågår ingen dialog.",
+        "follow_instead": "Bevaka ett område så hör vi av oss.",
         "last_day": "Svara senast",
         "information_only": "Information",
         # answer page
@@ -65,6 +66,7 @@ WORDS: Final[Mapping[Lang, Mapping[str, str]]] = {
         "wrong_company_text": "Har inbjudan kommit fel? Svara «Det här är inte relevant för oss», eller kontakta "
         "kommunen så rättar vi uppgiften.",
         "stop_link": "Sluta få inbjudningar",
+        "manage_link": "Ändra vad ni får",
         "contact": "Kontakt",
         # errors
         "error_prefix": "Fel: ",
@@ -179,6 +181,7 @@ WORDS: Final[Mapping[Lang, Mapping[str, str]]] = {
         "start_lead": "These are the matters on which the municipality wants businesses' answers just now.",
         "open_now": "Open dialogues",
         "none_open": "No dialogue is open just now.",
+        "follow_instead": "Follow an area and we will write to you.",
         "last_day": "Reply by",
         "information_only": "Information",
         "to": "To",
@@ -222,6 +225,7 @@ WORDS: Final[Mapping[Lang, Mapping[str, str]]] = {
         "wrong_company_text": "Did the invitation come to the wrong place? Reply “This is not relevant to us”, or "
         "contact the municipality and we will correct it.",
         "stop_link": "Stop invitations",
+        "manage_link": "Change what you get",
         "contact": "Contact",
         "error_prefix": "Error: ",
         "problem": "There is a problem",
