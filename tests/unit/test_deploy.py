@@ -8,6 +8,9 @@ import pytest
 
 import schemas.topics
 from schemas.topics import ALL_TOPICS, SEALED, Topic
+from services.notifier.admission import GROUP as INVITED
+from services.notifier.notices import GROUP as ASKED
+from services.portal.views import PUT_ASIDE
 from services.processes import PREPARE
 from services.runtime.broker import GRACE
 from tests.deployment import DEPLOY, ROOT, Program, composed, directives, environment_file, rights, units
@@ -78,3 +81,18 @@ def test_a_service_has_rights_on_every_topic_that_it_names(service: str) -> None
     wanted = {topic.name for topic in topics if isinstance(topic, Topic)}
     assert wanted
     assert wanted - {right.name for right in rights() if right.user == service} == set()
+
+
+def test_a_service_may_join_its_groups_and_put_aside_what_it_cannot_read() -> None:
+    def may(user: str, operation: str, kind: str) -> set[str]:
+        return {
+            right.name for right in rights() if (right.user, right.operation, right.kind) == (user, operation, kind)
+        }
+
+    assert may("notifier", "Read", "group") == {INVITED, ASKED}
+    assert may("matcher", "Read", "group") == {"matcher"}
+    for topic in PUT_ASIDE | {"cases", "dialogues", "invitations", "notices", "contacts"}:
+        writers = {user for user in PREPARE if f"{topic}.dlq" in may(user, "Write", "topic")}
+        readers = {user for user in PREPARE if topic in may(user, "Read", "topic")}
+        assert writers
+        assert writers <= readers
