@@ -64,6 +64,7 @@ def _matcher() -> Serve:
     from services.matcher.settings import MatcherSettings
 
     settings = load(MatcherSettings)
+    settings.installation.key()  # never the published one, which the demo may use
     return lambda clock, stop: serve(settings, clock, stop)
 
 
@@ -80,6 +81,7 @@ def _portal() -> Serve:
     from services.portal.settings import PortalSettings
 
     settings = load(PortalSettings)
+    settings.installation.key()
     return lambda clock, stop: serve(settings, clock, stop)
 
 

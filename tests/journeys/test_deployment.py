@@ -136,8 +136,7 @@ class Installation:
             {name: value for name, value in self._keys.items() if section in name}
             for section in ("INSTALLATION", "NOTIFIER", "PORTAL")
         )
-        seal = {name: value for name, value in installation.items() if "SEAL" in name}
-        secrets = {"matcher.env": installation, "notifier.env": notifier, "portal.env": portal | seal}
+        secrets = {"matcher.env": installation, "notifier.env": notifier, "portal.env": portal | installation}
         own = [secrets.get(Path(file).name, {}) for file in program.files]
         found = {**environment_file((DEPLOY / "env.example").read_text()), **program.environment}
         return {**found, **{name: value for part in own for name, value in part.items()}, **self._addresses(user)}

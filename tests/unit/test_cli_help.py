@@ -99,6 +99,15 @@ def test_an_unreachable_broker_is_exit_5(monkeypatch: pytest.MonkeyPatch, capsys
     assert ended("doctor") == 3
 
 
+@pytest.mark.parametrize("service", ["matcher", "portal"])
+def test_no_service_makes_ids_of_people_with_the_published_key(
+    service: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NARDIALOG_KAFKA__BOOTSTRAP", "127.0.0.1:1")
+    assert ended("run", service) == 1
+    assert "NARDIALOG_INSTALLATION__RECIPIENT_KEY" in capsys.readouterr().err
+
+
 def test_new_keys_are_lines_that_the_settings_take(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
