@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # help must not wait for pydantic and Kafka's client
     from schemas.case import Case
     from schemas.case_rules import Verdict
     from schemas.dialogue import Dialogue
-    from schemas.round import Round, RoundState
+    from schemas.round import Purpose, Round, RoundState
     from services.portal.case_files import Piece
     from services.portal.case_orders import Standing, Steps
     from services.portal.case_settings import CaseSettings
@@ -239,10 +239,11 @@ def undo(
 
 
 async def _undo(asked: str, settings: "CaseSettings", round_id: str | None, *, by: str, reason: str, yes: bool) -> int:
+    from schemas.round import Purpose
     from services.portal import case_orders
 
     async with _Desk(settings) as desk:
-        found = desk.one_round(asked, round_id, case_orders.UNDER_WAY, "open")
+        found = desk.one_round(asked, round_id, case_orders.UNDER_WAY, "open", but=Purpose.CHANGE)
         _show_rounds([found])
         question = f"Hold it back? What has left of {found.counts.invitations} invitation(s) stays sent."
         if (refused := _permitted(question, yes)) is not None:
@@ -301,15 +302,26 @@ class _Desk:
         say(f"{done} (decision {decided.number})")
         return OK
 
-    def one_round(self, asked: str, round_id: str | None, states: "frozenset[RoundState]", said: str) -> "Round":
-        """The one round of a case in these states. Raises `Permanent` where there is none, or several."""
+    def one_round(
+        self,
+        asked: str,
+        round_id: str | None,
+        states: "frozenset[RoundState]",
+        said: str,
+        *,
+        but: "Purpose | None" = None,
+    ) -> "Round":
+        """The one round of a case in these states; what is told of a change only where it is named.
+
+        Raises `Permanent` where there is none, or several.
+        """
         from services.runtime.errors import Permanent
 
         key = self.book.key_of(asked)
         found = [
             item
             for item in self.book.of_case(key)
-            if item.state in states and (round_id is None or item.round_id == round_id)
+            if item.state in states and (item.round_id == round_id if round_id else item.purpose is not but)
         ]
         if not found:
             states_now = ", ".join(f"{item.stage}: {item.state.value}" for item in self.book.of_case(key)) or "none"

@@ -158,7 +158,8 @@ def test_what_is_held_is_listed_and_released_and_undone_and_released_again(world
     assert (released.decisions[0].kind, released.decisions[0].set_hash) == ("release", "ab" * 16)
     assert released.decisions[0].reason == "sedd på kartan"
 
-    world.write(round_(basis={"case_version": 1, "decision": 1, "import_number": 4}))
+    basis = {"case_version": 1, "decision": 1, "import_number": 4}
+    world.write(round_(basis=basis), round_(basis=basis, round_id="moved", purpose="change", number=1))
     assert run("case", "release", KEY, "--yes")[0] == 1, "an open round is not held"
     code, _, err = run("case", "undo", KEY, "--yes")
     assert code == 0, err

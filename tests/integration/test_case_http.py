@@ -20,13 +20,14 @@ from schemas.suppression import Suppression
 from schemas.topics import CASES, SUPPRESSIONS
 from services.portal.api_keys import new_secret, written
 from services.portal.app import PortalApp
-from services.portal.case_orders import event_id
+from services.portal.case_orders import content_hash, event_id
 from services.portal.store import keys
-from services.portal.store.tables import API_KEYS, METADATA
+from services.portal.store.tables import API_KEYS, METADATA, SUBMISSIONS
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.settings import KafkaSettings
+from services.runtime.store.database import micros, upsert
 from tests.matcher_cases import content
-from tests.portal_world import NOW, World, api_key, case, company, delivery, invitation, round_of
+from tests.portal_world import NOW, World, api_key, case, company, delivery, free_port, invitation, round_of
 
 pytestmark = pytest.mark.anyio
 URL: Final = "/api/v1/cases"
@@ -316,6 +317,47 @@ async def test_of_two_contents_of_one_version_at_once_one_is_taken(world: World)
             if answer not in taken:
                 problem(answer, 409, "version-conflict")
         assert len(await at.cases()) == 1
+
+
+async def test_two_portals_on_one_postgresql_take_a_version_once(world: World, postgres_url: str) -> None:
+    other = free_port()
+    async with (
+        door(world, database=postgres_url) as one,
+        world.portal(database=postgres_url, port=other) as app,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{other}", timeout=30) as client,
+    ):
+        two = Door(world, app, client, one.token)
+        same = await asyncio.gather(*(at.post(Idempotency_Key="a1") for at in (one, two) * 8))
+        assert {(answer.status_code, answer.text) for answer in same} == {(202, same[0].text)}
+        differing = await asyncio.gather(
+            *(at.post(content(version=2, title=f"Titel {n}")) for n, at in enumerate((one, two) * 5))
+        )
+        assert sorted(answer.status_code for answer in differing) == [202, *[409] * 9]
+        assert [item.version for item in await one.cases()] == [1, 2]
+
+
+async def test_a_claim_that_nobody_finished_is_taken_over_by_the_same_content_and_forgotten_by_others(
+    world: World,
+) -> None:
+    """As a portal leaves it that was killed between the claim and the broker."""
+    async with door(world) as at:
+
+        async def claimed(version: int, minutes_ago: int) -> None:
+            left = NOW - timedelta(minutes=minutes_ago)
+            row = {
+                "case_key": KEY, "version": version, "content_hash": content_hash(case_of(version=version)),
+                "accepted": False, "at": micros(left), "lease_until": micros(left),
+            }  # fmt: skip
+            async with at.app.database.transaction() as connection:
+                await upsert(connection, SUBMISSIONS, [row])
+
+        await claimed(1, 1)
+        problem(await at.get(KEY), 404, "no-such-case")
+        problem(await at.post(content(title="Annan")), 409, "version-conflict")
+        assert (await at.post()).status_code == 202
+        await claimed(2, 10)
+        assert (await at.post(content(version=2, title="Annan"))).status_code == 202
+        assert [(item.version, item.title) for item in await at.cases()] == [(1, "Titel"), (2, "Annan")]
 
 
 async def test_a_case_that_ends_holds_its_unfinished_rounds_first(world: World) -> None:
