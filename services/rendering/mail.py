@@ -269,8 +269,6 @@ def _half(letter: Letter, lang: Lang) -> Half:
     else:
         what = (_about(round_, lang), _when(round_, lang), _who(letter, lang), _privacy(letter, lang))
         why = why_block(round_, letter.workplaces, letter.facts, lang, letter.more_workplaces)
-        if not is_own_wish(letter.workplaces):
-            why = [*why, words["wrong"]]
     return Half(
         lang=lang,
         intro=_intro(letter, lang),

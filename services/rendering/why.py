@@ -32,9 +32,11 @@ class Workplace:
 def why_block(
     round_: Round, workplaces: Sequence[InvitedWorkplace], facts: Mapping[str, Workplace], lang: Lang, more: int = 0
 ) -> list[str]:
-    """The reasons, and last where the facts come from. `more` counts workplaces beyond those that are named."""
-    source = _OWN[lang] if is_own_wish(workplaces) else source_line(round_, lang)
-    return [*why_lines(workplaces, facts, round_.texts, lang, more), source]
+    """The reasons, and last where the facts come from and what to do if they are wrong. `more` counts workplaces beyond
+    those that are named.
+    """
+    source = [_OWN[lang]] if is_own_wish(workplaces) else [source_line(round_, lang), _WRONG[lang]]
+    return [*why_lines(workplaces, facts, round_.texts, lang, more), *source]
 
 
 def is_own_wish(workplaces: Sequence[InvitedWorkplace]) -> bool:
@@ -179,6 +181,10 @@ _PARTICIPANT: Final[dict[Lang, str]] = {
 _SOURCE: Final[dict[Lang, str]] = {
     "sv": "Uppgifterna kommer från Bolagsverket/SCB",
     "en": "The facts come from Bolagsverket/SCB",
+}
+_WRONG: Final[dict[Lang, str]] = {
+    "sv": "Stämmer uppgifterna inte? Hör av er till oss, så rättar vi dem.",
+    "en": "Are the facts wrong? Tell us, and we will correct them.",
 }
 _FETCHED: Final[dict[Lang, str]] = {"sv": ", hämtade ", "en": ", fetched "}
 _OWN: Final[dict[Lang, str]] = {

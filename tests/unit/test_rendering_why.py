@@ -98,9 +98,12 @@ def test_workplaces_at_one_address_are_said_once() -> None:
     ]
 
 
-def test_the_block_ends_with_source_and_date() -> None:
+def test_the_block_ends_with_source_and_date_and_what_to_do_if_it_is_wrong() -> None:
     block = why_block(ROUND, [invited("A", distance(0))], FACTS, "sv")
-    assert block[-1] == "Uppgifterna kommer från Bolagsverket/SCB, hämtade 3 november."
+    assert block[-2:] == [
+        "Uppgifterna kommer från Bolagsverket/SCB, hämtade 3 november.",
+        "Stämmer uppgifterna inte? Hör av er till oss, så rättar vi dem.",
+    ]
     assert source_line(ROUND.model_copy(update={"register_date": None}), "en") == (
         "The facts come from Bolagsverket/SCB."
     )
