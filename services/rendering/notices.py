@@ -204,7 +204,7 @@ _WORDS: Final[dict[Lang, dict[str, dict[str, str]]]] = {
             "public": "Svaret är nu en allmän handling.",
             "until": "Ni kan ändra svaret till och med {day}. Det sista svaret gäller.",
             "button": "Se eller ändra svaret",
-            "foot": "Ni får detta för att någon svarade genom länken i vårt utskick till er. Var det inte ni? Ändra.",
+            "foot": "Ni får detta för att någon svarade genom länken som vi skickade. Var det inte ni? Ändra svaret.",
         },
         STOPPED: {
             "heading": "Ni är avanmälda från företagsdialogen",
