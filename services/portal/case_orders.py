@@ -15,8 +15,8 @@ from typing import Final, Literal
 from schemas.case import CASE_CHANGED, Case, CaseState
 from schemas.complaints import Complaint
 from schemas.dialogue import DIALOGUE_CHANGED, RELEASE, UNDO, Decision, Dialogue
-from schemas.identity import derived
-from schemas.round import Round, RoundState
+from schemas.identity import derived, round_id
+from schemas.round import Purpose, Round, RoundState
 from schemas.suppression import SUPPRESSION_CHANGED, Suppression
 from schemas.topics import CASES, DIALOGUES, SUPPRESSIONS
 from schemas.types import Basis
@@ -47,7 +47,7 @@ Steps = tuple[tuple[Outgoing, ...], ...]
 
 def content_hash(case: Case) -> str:
     """Two equal hashes are the same state of the same case, however it was written."""
-    return derived("content", case.model_dump_json())
+    return derived("content", case.model_dump_json(exclude_defaults=True))  # a later field changes nothing
 
 
 def event_id(case: Case) -> str:
@@ -73,13 +73,25 @@ def refusal(what: Standing, given: int, known: int) -> Complaint:
     )
 
 
-def submission(case: Case, rounds: Iterable[Round], kafka: KafkaSettings, now: datetime) -> Steps:
-    """A case's new state; where it ends the case, its unfinished rounds are held first."""
-    ends = case.state is not CaseState.OPEN
+def submission(case: Case, before: Case | None, rounds: Iterable[Round], kafka: KafkaSettings, now: datetime) -> Steps:
+    """A case's new state; where it ends the case, its unfinished rounds are held first. `before` is its known state."""
+    endangered = _endangered(case, before, tuple(rounds)) if case.state is not CaseState.OPEN else ()
     basis = Basis(case_version=case.version)
-    held = [_hold(item, "withdrawn", basis, "", kafka, now) for item in rounds if ends and item.state in UNFINISHED]
+    held = [_hold(id_, case, case.key, "withdrawn", basis, "", kafka, now) for id_ in endangered]
     record = outgoing(kafka.topic(CASES), case.key, case, type=CASE_CHANGED, id=event_id(case), source=SOURCE, time=now)
     return (tuple(held), (record,))
+
+
+def _endangered(case: Case, before: Case | None, rounds: tuple[Round, ...]) -> list[str]:
+    """The rounds that may still send: those that are not finished, and those that the matcher may be about to open."""
+    unfinished = [item.round_id for item in rounds if item.state in UNFINISHED]
+    known = {item.round_id for item in rounds}
+    coming = {
+        round_id(case.key, state.stage, state.occurrence, purpose.value): None
+        for state in (before or case, case)
+        for purpose in (Purpose.ASK, Purpose.INFORM)
+    }
+    return [*unfinished, *(id_ for id_ in coming if id_ not in known)]
 
 
 def withdrawn(case: Case) -> Case:
@@ -111,7 +123,10 @@ def undo(decided: Dialogue, round_: Round, version: int, kafka: KafkaSettings, n
         import_number=HIGHEST,
         subscription=HIGHEST,
     )
-    return ((_hold(round_, "undone", basis, reason, kafka, now),), (_dialogue(decided, kafka, now),))
+    return (
+        (_hold(round_.round_id, round_, round_.case_key, "undone", basis, reason, kafka, now),),
+        (_dialogue(decided, kafka, now),),
+    )
 
 
 def stands(decided: Dialogue, newest: Dialogue | None) -> bool:
@@ -154,7 +169,9 @@ def _dialogue(decided: Dialogue, kafka: KafkaSettings, now: datetime) -> Outgoin
 
 
 def _hold(
-    round_: Round,
+    held: str,
+    about: Case | Round,
+    case_key: str,
     kind: Literal["undone", "withdrawn"],
     basis: Basis,
     reason: str,
@@ -162,14 +179,14 @@ def _hold(
     now: datetime,
 ) -> Outgoing:
     event = Suppression(
-        municipality=round_.municipality,
-        synthetic=round_.synthetic,
-        suppression_id=derived("suppression", kind, round_.round_id),
+        municipality=about.municipality,
+        synthetic=about.synthetic,
+        suppression_id=derived("suppression", kind, held),
         kind=kind,
         scope="round",
-        round_id=round_.round_id,
-        case_key=round_.case_key,
-        case_type=round_.case_type,
+        round_id=held,
+        case_key=case_key,
+        case_type=about.case_type,
         reason=reason,
         basis=basis,
         at=now,

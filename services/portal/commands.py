@@ -92,7 +92,8 @@ async def _submit(file: str, settings: "CaseSettings", *, dry_run: bool, as_json
                 continue
             if what is Standing.NEW:
                 if not dry_run:
-                    await desk.publish(submission(given, desk.book.of_case(given.key), settings.kafka, desk.now()))
+                    rounds = desk.book.of_case(given.key)
+                    await desk.publish(submission(given, known, rounds, settings.kafka, desk.now()))
                 desk.book.cases[given.key] = given
             _outcome(piece, verdict, "known" if what is Standing.KNOWN else "checked" if dry_run else "sent", as_json)
     return PARTLY if refused else OK
@@ -129,7 +130,7 @@ async def _withdraw(asked: str, settings: "CaseSettings", *, yes: bool) -> int:
         if (refused := _permitted(f"Withdraw {key}, and hold {len(unfinished)} round(s)?", yes)) is not None:
             return refused
         ends = withdrawn(known)
-        await desk.publish(submission(ends, unfinished, settings.kafka, desk.now()))
+        await desk.publish(submission(ends, known, desk.book.of_case(key), settings.kafka, desk.now()))
         say(f"{key} is withdrawn by version {ends.version}; {len(unfinished)} round(s) held. Tell its case system.")
     return OK
 

@@ -133,10 +133,11 @@ def test_a_withdrawal_holds_the_unfinished_rounds_before_it_is_on_the_topic(worl
     code, _, err = run("case", "withdraw", "A", "--yes")
     assert code == 0, err
     order = [record.topic.removeprefix(world.kafka.topic_prefix) for record in world.records(CASES, SUPPRESSIONS)]
-    assert order == ["cases", "suppressions", "suppressions", "cases"]
+    assert order == ["cases", *["suppressions"] * 4, "cases"]
     assert [(case.version, case.state.value) for case in world.cases()] == [(1, "open"), (2, "withdrawn")]
     held = {(item.round_id, item.kind, item.basis.order if item.basis else None) for item in world.suppressions()}
-    assert held == {("r-open", "withdrawn", (2, 0, 0, 0)), ("r-held", "withdrawn", (2, 0, 0, 0))}
+    assert held >= {("r-open", "withdrawn", (2, 0, 0, 0)), ("r-held", "withdrawn", (2, 0, 0, 0))}
+    assert "r-silent" not in {round_id for round_id, _, _ in held}
     assert run("case", "withdraw", KEY, "--yes")[0] == 0
     assert len(world.cases()) == 2
 

@@ -7,6 +7,7 @@ import pytest
 
 from schemas.case import Case
 from schemas.dialogue import Dialogue
+from schemas.identity import round_id
 from schemas.round import EXAMPLE, Round, RoundState
 from schemas.suppression import Suppression
 from schemas.types import Basis
@@ -80,7 +81,9 @@ def test_a_release_names_the_set_that_was_looked_at_and_an_undo_the_reason() -> 
 @pytest.mark.parametrize("state", RoundState)
 def test_a_withdrawal_first_holds_the_rounds_that_are_not_finished(state: RoundState) -> None:
     ends = case_orders.withdrawn(CASE)
-    first, then = submission(ends, [round_(state=state)], KAFKA, NOW)
+    asked, informed = (round_id(CASE.key, CASE.stage, 1, purpose) for purpose in ("ask", "inform"))
+    known = [round_(round_id=asked, state=state), round_(round_id=informed, state="closed")]
+    first, then = submission(ends, CASE, known, KAFKA, NOW)
     assert [record.topic for record in then] == ["t-cases"]
     assert len(first) == (state in {RoundState.OPEN, RoundState.MATCHING, RoundState.HELD})
     for record in first:
@@ -89,8 +92,17 @@ def test_a_withdrawal_first_holds_the_rounds_that_are_not_finished(state: RoundS
         assert not holds(suppression, Basis(case_version=2, import_number=1))
 
 
+def test_a_withdrawal_also_holds_what_the_matcher_may_be_about_to_open() -> None:
+    """The case was sent a moment ago: no round of it is known yet, and the stage has just moved on."""
+    moved = CASE.model_copy(update={"version": 2, "stage": "ta_plan"})
+    first, _ = submission(case_orders.withdrawn(moved), CASE, [], KAFKA, NOW)
+    assert {held_by(record).round_id for record in first} == {
+        round_id(CASE.key, stage, 1, purpose) for stage in ("projektering", "ta_plan") for purpose in ("ask", "inform")
+    }
+
+
 def test_a_case_that_stays_open_holds_nothing() -> None:
-    assert submission(CASE, [round_()], KAFKA, NOW)[0] == ()
+    assert submission(CASE, CASE, [round_()], KAFKA, NOW)[0] == ()
 
 
 def test_a_withdrawal_is_the_next_version_of_the_whole_case() -> None:

@@ -153,19 +153,20 @@ class Submissions:
         return Claim.OURS
 
     async def _publish(self, case: Case) -> None:
-        rounds = await self._rounds(case)
+        before, rounds = await self._known(case)
         try:
-            for group in submission(case, rounds, self._portal.settings.kafka, self._portal.clock.now()):
+            for group in submission(case, before, rounds, self._portal.settings.kafka, self._portal.clock.now()):
                 if group:
                     await self._portal.publish(group)
         except BaseException:
             await self._let_go(case)
             raise
 
-    async def _rounds(self, case: Case) -> Sequence[Round]:
+    async def _known(self, case: Case) -> tuple[Case | None, Sequence[Round]]:
         async with self._portal.database.transaction() as connection:
+            before = await _on_topic(connection, case.key)
             rows = await connection.execute(select(ROUNDS.c.body).where(ROUNDS.c.case_key == case.key))
-            return [Round.model_validate_json(row.body, extra="ignore") for row in rows]
+            return before, [Round.model_validate_json(row.body, extra="ignore") for row in rows]
 
     async def _let_go(self, case: Case) -> None:
         """The same content may be sent again at once."""
@@ -190,10 +191,15 @@ class Submissions:
 
 async def _seen(connection: AsyncConnection, case_key: str) -> tuple[int, str]:
     """The version that stands on the topic, and its content; 0 where none does."""
+    known = await _on_topic(connection, case_key)
+    return (known.version, content_hash(known)) if known else (0, "")
+
+
+async def _on_topic(connection: AsyncConnection, case_key: str) -> Case | None:
     row: Any = (await connection.execute(select(CASES).where(CASES.c.case_key == case_key))).first()
     if row is None or row.state == CONFIDENTIAL:
-        return 0, ""
-    return int(row.version), content_hash(Case.model_validate_json(row.body, extra="ignore"))
+        return None
+    return Case.model_validate_json(row.body, extra="ignore")
 
 
 def _is(case: Case) -> tuple[Any, ...]:
