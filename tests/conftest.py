@@ -4,9 +4,13 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from services.runtime.local_kafka import LocalKafka
 from tests.postgres_server import PostgresServer
+
+settings.register_profile("untimed", deadline=None)  # how fast a machine is, is no property of ours
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
