@@ -8,6 +8,7 @@ with the higher basis stays; with equal bases `matching` never replaces what end
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 
 from schemas.case import Case
@@ -271,11 +272,18 @@ class MembershipTable:
                 self.put(Membership.of(event, record.value))
 
     def put(self, member: Membership) -> None:
-        """Keeps a membership unless that revision, or a later one, is known: the first of a revision is what counts."""
+        """Keeps a membership unless a later revision is known. Where two instances said one revision in different
+        words, nobody knows which of them was heard: the next derivation says it again.
+        """
         known = self._members.get(member.invitation_id)
-        if known is None or known.revision < member.revision:
-            self._members[member.invitation_id] = member
-            self._by_round.setdefault(member.round_id, {})[member.invitation_id] = member
+        if known is not None and known.revision > member.revision:
+            return
+        if known is not None and known.revision == member.revision:
+            if (known.live, known.fingerprint) == (member.live, member.fingerprint):
+                return
+            member = replace(known, live=True, fingerprint=b"")
+        self._members[member.invitation_id] = member
+        self._by_round.setdefault(member.round_id, {})[member.invitation_id] = member
 
     def of_rounds(self, round_ids: Iterable[str]) -> Iterator[Membership]:
         """The members of rounds."""

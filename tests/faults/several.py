@@ -1,8 +1,8 @@
 """Two matchers and two notifiers on six partitions and one PostgreSQL: each is killed in turn, and partitions move.
 
 Every turn has its own wave of cases, so that there is work under way when it comes: kill -9 of one matcher, of the
-other; one that leaves in good order and comes back, which moves partitions twice; a third that joins; kill -9 of each
-notifier, and one that leaves in good order. While partitions move, cases of the first wave are corrected, which may
+other; one that is frozen until the other has its partitions, and then goes on where it was; one that leaves in good
+order and comes back, which moves partitions twice; a third that joins; and the same of the notifiers. While partitions move, cases of the first wave are corrected, which may
 lead to no message at all.
 """
 
@@ -30,13 +30,17 @@ PROCESSES = ("matcher-1", "matcher-2", "notifier-1", "notifier-2")
 TURNS = (
     "kill matcher-1",
     "kill matcher-2",
-    "leave matcher-1",
+    "freeze matcher-1",
+    "leave matcher-2",
     "join matcher-3",
     "kill notifier-1",
     "kill notifier-2",
-    "leave notifier-1",
+    "freeze notifier-1",
+    "leave notifier-2",
 )
 PATIENCE = 90.0
+FROZEN = 8.0
+"""Seconds: longer than the group's session and the sender's lease, three seconds each."""
 
 
 @dataclass
@@ -120,6 +124,10 @@ async def _take(turn: str, world: World, corrected: Sequence[Case]) -> None:
         await asyncio.to_thread(world.end, name)
         await world.publish([case.model_copy(update={"version": 2, "title": "Rättad titel"}) for case in corrected])
         world.start(name)
+    elif what == "freeze":
+        world.freeze(name, True)
+        await asyncio.sleep(FROZEN)
+        world.freeze(name, False)
     else:
         world.kill(name)
         await asyncio.sleep(1)

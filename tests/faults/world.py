@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -145,6 +146,10 @@ class World:
         else:
             self.processes[what].kill()
             self.processes[what].wait()
+
+    def freeze(self, what: str, frozen: bool) -> None:
+        """SIGSTOP or SIGCONT: a machine that hangs for a while, and does not know that it did."""
+        self.processes[what].send_signal(signal.SIGSTOP if frozen else signal.SIGCONT)
 
     def revive(self, what: str) -> None:
         """Starts again what was killed, on the same data."""

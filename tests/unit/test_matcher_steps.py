@@ -17,7 +17,7 @@ from schemas.company import COMPANY_CHANGED, IMPORT_COMPLETED, MARKER_PREFIX, Co
 from schemas.dialogue import DIALOGUE_CHANGED, Decision, Dialogue
 from schemas.envelope import HELD, Envelope
 from schemas.identity import DEMO_RECIPIENT_KEY, recipient_id
-from schemas.invitation import Invitation, InvitationState
+from schemas.invitation import INVITATION_CHANGED, Invitation, InvitationState
 from schemas.round import ROUND_CHANGED, Purpose, Round, RoundState
 from schemas.topics import CASES, COMPANIES, DIALOGUES, INVITATIONS, ROUNDS, Topic
 from schemas.types import Basis, Event
@@ -507,6 +507,22 @@ def test_a_lower_version_is_ignored_and_the_same_again_leads_to_nothing() -> Non
         return story(town, before)
 
     assert asyncio.run(old()) == []
+
+
+def test_a_revision_that_two_instances_said_in_different_words_is_said_again() -> None:
+    town = lived(OPENED)
+    ours = next(i for i in town.log.invitations() if i.workplaces[0].workplace_id == "W1")
+    theirs = ours.model_copy(update={"respond_by": date(2027, 1, 14)})
+
+    async def contradicted() -> list[str]:
+        town._write(INVITATIONS, theirs, INVITATION_CHANGED, key=ours.case_key)
+        before = len(town.log.records)
+        await town.do(IMPORT)
+        await town.do(IMPORT)
+        return story(town, before)
+
+    told = asyncio.run(contradicted())
+    assert told == ["projektering matching", "W1 revised 2", "projektering open", "projektering open"]
 
 
 @pytest.mark.parametrize("version", [1, 2])
