@@ -2,8 +2,8 @@
 
 Every turn has its own wave of cases, so that there is work under way when it comes: kill -9 of one matcher, of the
 other; one that is frozen until the other has its partitions, and then goes on where it was; one that leaves in good
-order and comes back, which moves partitions twice; a third that joins; and the same of the notifiers. While partitions move, cases of the first wave are corrected, which may
-lead to no message at all.
+order and comes back, which moves partitions twice; a third that joins; and the same of the notifiers. While partitions
+move, cases of the first wave are corrected, which may lead to no message at all.
 """
 
 import asyncio

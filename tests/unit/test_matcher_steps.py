@@ -130,6 +130,8 @@ class Town:
         self.policy: Policy = policy
         self.process = Process(self.log, policy)
         self.kills = 0
+        self.at = NOW
+        """What the events say of their time."""
         self.version = 0
         self.imports = 0
         self.decided: list[Decision] = []
@@ -194,7 +196,7 @@ class Town:
         newest = max(asked, key=lambda r: (r.basis.order, r.state is not RoundState.CLOSED))
         self.decided.append(
             Decision(
-                number=len(self.decided) + 1, kind=happening.kind, round_id=newest.round_id, at=NOW, by="ops",
+                number=len(self.decided) + 1, kind=happening.kind, round_id=newest.round_id, at=self.at, by="ops",
                 set_hash=newest.set_hash if happening.right else "0" * 32,
             )
         )  # fmt: skip
@@ -203,7 +205,7 @@ class Town:
 
     def _write(self, topic: Topic, event: Event, kind: str, *, key: str | None = None, edited: bool = False) -> Record:
         marks = {HELD: "edited"} if edited else {}
-        headers = Envelope(id="x", source="prov", type=kind, time=NOW, extensions=marks).headers()
+        headers = Envelope(id="x", source="prov", type=kind, time=self.at, extensions=marks).headers()
         name = key or str(getattr(event, "key", ""))
         return self.log.append(topic.name, name, event.model_dump_json(exclude_none=True).encode(), headers)
 
@@ -507,6 +509,45 @@ def test_a_lower_version_is_ignored_and_the_same_again_leads_to_nothing() -> Non
         return story(town, before)
 
     assert asyncio.run(old()) == []
+
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("happened", "opened"),
+    [
+        (NOW - 2 * HOUR, NOW - 2 * HOUR),
+        (NOW - 24 * HOUR, NOW - 24 * HOUR),
+        (NOW - 25 * HOUR, NOW),  # nobody gets less time for our delay
+        (NOW + HOUR, NOW),  # a producer's clock
+    ],
+)
+def test_a_round_opens_when_it_happened_and_now_where_that_is_long_ago(happened: datetime, opened: datetime) -> None:
+    async def live() -> Town:
+        town = Town()
+        await town.do(IMPORT)
+        town.at = happened
+        await town.do(OPENED[0])
+        town.at = NOW
+        await town.do(Happening(names=("W1", "W2"), title="Rättad titel"))
+        return town
+
+    assert {r.opened_at for r in asyncio.run(live()).log.rounds()} == {opened}
+
+
+def test_a_round_that_was_held_opens_when_it_was_released() -> None:
+    async def live() -> Town:
+        town = Town("review")
+        town.at = NOW - 20 * HOUR
+        await town.do(IMPORT)
+        await town.do(OPENED[0])
+        town.at = NOW - HOUR
+        await town.do(Happening("release"))
+        return town
+
+    last = asyncio.run(live()).log.rounds()[-1]
+    assert (last.state, last.opened_at) == (RoundState.OPEN, NOW - HOUR)
 
 
 def test_a_revision_that_two_instances_said_in_different_words_is_said_again() -> None:
