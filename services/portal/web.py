@@ -34,7 +34,7 @@ ALWAYS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-PUBLIC: Final = ("/static/", "/arenden/", "/personuppgifter", "/tillganglighet")
+PUBLIC: Final = ("/static/", "/arenden/", "/prenumerera", "/personuppgifter", "/tillganglighet")
 """What search engines may show, besides the start page; every other address is somebody's own."""
 
 

@@ -512,6 +512,18 @@ async def test_every_page_is_in_both_languages_and_keeps_to_the_one_chosen(
     assert [link for link in inner if "lang=en" not in link and "lang=sv" not in link] == []
 
 
+async def test_swedish_words_on_an_english_page_are_said_to_be_swedish(
+    portal: Offline, browser: httpx.AsyncClient
+) -> None:
+    await invited(portal)
+    for path in (answer_path(1), "/arenden/EX-2"):
+        english = (await browser.get(path, params={"lang": "en"})).text
+        assert '<ul lang="sv"><li>När arbetet görs' in english
+        assert re.search(r'<p[^>]* lang="sv">Gatan byggs om', english)
+        assert not re.search(r'<h1 lang="sv"', english)  # the title has an English one
+        assert ' lang="sv">Gatan' not in (await browser.get(path)).text
+
+
 async def test_the_style_sheet_is_small_and_kept_for_long(browser: httpx.AsyncClient) -> None:
     style = await browser.get("/static/portal.css")
     assert "immutable" in style.headers["cache-control"]
