@@ -22,13 +22,14 @@ from services.notifier.channels.port import Channel
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.composing import Composer
 from services.notifier.feeders import GROUP as TABLES
-from services.notifier.feeders import CompanyFeed, ContactFeed, RoundFeed, SuppressionFeed
+from services.notifier.feeders import CompanyFeed, ContactFeed, RoundFeed
 from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.tables import MIGRATIONS, POSITIONS
 from services.notifier.notices import GROUP as ASKED
 from services.notifier.notices import Notices
 from services.notifier.sender import Sender, SenderOptions
 from services.notifier.settings import NotifierOptions, NotifierSettings
+from services.notifier.stops import SuppressionFeed
 from services.runtime.broker import Broker
 from services.runtime.clock import Clock
 from services.runtime.errors import Fault, Rejected

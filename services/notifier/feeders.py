@@ -1,29 +1,25 @@
-"""Facts that the sender needs, kept in the ledger: rounds, companies, contacts, suppressions.
+"""Facts that the sender needs, kept in the ledger: rounds, companies, contacts; suppressions in `stops`.
 
 Addresses are opened and at once encrypted again with the ledger's own key. How a record takes effect once, and never
 after a newer one: `services.runtime.store.feeding`.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from pydantic import ValidationError
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.company import COMPANY_CHANGED, IMPORT_COMPLETED, MARKER_PREFIX, Company, ImportCompleted
 from schemas.contact import CONTACT_CHANGED, Address, Contact
 from schemas.round import ROUND_CHANGED, Round
-from schemas.suppression import SUPPRESSION_CHANGED, Suppression
 from schemas.types import Event
-from services.notifier.ledger.events import Outbox
 from services.notifier.ledger.tables import (
     COMPANIES,
     CONTACTS,
     INVITATIONS,
-    MESSAGES,
     ROUNDS,
-    SUPPRESSIONS,
     sortable,
 )
 from services.runtime.addresses import normal
@@ -32,8 +28,8 @@ from services.runtime.errors import Rejected
 from services.runtime.parsing import parse
 from services.runtime.records import Record
 from services.runtime.sealing import Opener, Vault, blind_index
-from services.runtime.store.database import micros, moment_of, upsert
-from services.runtime.store.feeding import NEWER, Row, keyed_event, record_key
+from services.runtime.store.database import micros
+from services.runtime.store.feeding import Row, keyed_event, record_key
 
 GROUP: Final = "notifier-tables"
 """Named in dead letters; table readers have no group of their own."""
@@ -133,97 +129,3 @@ class ContactFeed:
                 .where(INVITATIONS.c.state == "not_reachable", INVITATIONS.c.expires_at > now)
                 .values(state="admitted")
             )
-
-
-class SuppressionFeed:
-    """`suppressions`: one that names a message is resolved to that message's address, and said again by the address.
-
-    What is said again has an id of its own, a keyed hash of the address's index and of what is stopped, so that a
-    ledger that never knew the message, and next week's import, meet it. It is lifted with the last page's stop of the
-    same thing.
-    """
-
-    table = SUPPRESSIONS
-
-    def __init__(self, outbox: Outbox, index_key: bytes) -> None:
-        self._outbox = outbox
-        self._index_key = index_key
-
-    def row(self, record: Record) -> Row | None:
-        types: dict[str, type[Event]] = {SUPPRESSION_CHANGED: Suppression}
-        event: Suppression | None = keyed_event(record, types, "se.nardialog.suppression.", "suppression_id")
-        return None if event is None else _suppression_row(event)
-
-    async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
-        for row in rows:
-            if row["message_number"] is not None and row["address_index"] is None:
-                await self._resolve(connection, row["suppression_id"], row["message_number"])
-            if row["kind"] == "erased" and not row["lifted"]:
-                await _empty(connection, row["suppression_id"])
-
-    async def _resolve(self, connection: AsyncConnection, suppression_id: str, number: int) -> None:
-        index = await connection.scalar(select(MESSAGES.c.address_index).where(MESSAGES.c.number == number))
-        if index is None:
-            return
-        itself = SUPPRESSIONS.c.suppression_id == suppression_id
-        await connection.execute(update(SUPPRESSIONS).where(itself).values(address_index=index))
-        page = (await connection.execute(select(SUPPRESSIONS).where(itself))).one()
-        said = Suppression(
-            municipality=page.municipality,
-            suppression_id=self._id(page),
-            kind=page.kind,
-            scope=page.scope,
-            address_index=index,
-            case_key=page.case_key,
-            case_type=page.case_type,
-            lifted=page.lifted and not await _stands_elsewhere(connection, page),
-            reason="undone at the page" if page.lifted else "stopped at the page",
-            at=moment_of(page.at),
-        )
-        await upsert(connection, SUPPRESSIONS, [_suppression_row(said)], newer=SUPPRESSIONS.info[NEWER])
-        await self._outbox.suppression(connection, said)
-
-    def _id(self, page: Any) -> str:
-        about = page.case_key or page.case_type or ""
-        text = f"{page.address_index}:{page.kind}:{page.scope}:{page.municipality}:{about}"
-        return blind_index(self._index_key, "suppression", text)
-
-
-def _suppression_row(event: Suppression) -> Row:
-    return {
-        "suppression_id": event.suppression_id,
-        "kind": event.kind,
-        "scope": event.scope,
-        "municipality": event.municipality,
-        "address_index": event.address_index,
-        "message_number": event.message_number,
-        "round_id": event.round_id,
-        "case_key": event.case_key,
-        "case_type": event.case_type,
-        "basis": sortable(event.basis) if event.basis else None,
-        "lifted": event.lifted,
-        "at": micros(event.at),
-    }
-
-
-async def _stands_elsewhere(connection: AsyncConnection, page: Any) -> bool:
-    """Whether the same thing is stopped at another message to the same address."""
-    same = [
-        SUPPRESSIONS.c[name].is_not_distinct_from(getattr(page, name))
-        for name in ("address_index", "kind", "scope", "municipality", "case_key", "case_type")
-    ]
-    standing = select(SUPPRESSIONS.c.suppression_id).where(
-        *same, SUPPRESSIONS.c.message_number.is_not(None), SUPPRESSIONS.c.lifted.is_(False)
-    )
-    return (await connection.execute(standing.limit(1))).one_or_none() is not None
-
-
-async def _empty(connection: AsyncConnection, suppression_id: str) -> None:
-    """An erased person's messages keep neither address nor words; those still waiting lose them when they end."""
-    erased = select(SUPPRESSIONS.c.address_index).where(SUPPRESSIONS.c.suppression_id == suppression_id)
-    await connection.execute(
-        update(MESSAGES)
-        .where(MESSAGES.c.address_index.in_(erased))
-        .where(MESSAGES.c.state.not_in(("pending", "retry", "sending", "unknown")))
-        .values(address_encrypted=b"", body_encrypted=None)
-    )

@@ -19,17 +19,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.company import Company
 from schemas.delivery import DeliveryState
-from schemas.round import Round, RoundState
 from schemas.suppression import Suppression
 from services.notifier.addressing import Addressing
 from services.notifier.channels.port import Channel, Outcome, Outgoing, State
 from services.notifier.composing import Asked, Composer, Draft
 from services.notifier.ledger import store
 from services.notifier.ledger.events import Outbox
-from services.notifier.ledger.store import Link, Message, NoticeRow
+from services.notifier.ledger.store import Message, NoticeRow
 from services.notifier.policy.retry import breaker_wait, next_try
-from services.notifier.policy.suppression import UNUSABLE, About, Stop, stopped_by
 from services.notifier.policy.unknown import resolution
+from services.notifier.sifting import Facts, companies_of, look, verdict
 from services.runtime.clock import Clock
 from services.runtime.errors import Transient
 from services.runtime.logs import logger
@@ -80,27 +79,6 @@ class _Breaker:
 
     def healthy(self) -> None:
         self.failures, self.until = 0, None
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """What is known at one look about a batch of messages."""
-
-    links: Mapping[str, list[Link]]
-    rounds: Mapping[str, Round]
-    stops: Mapping[str, list[Stop]]
-    undone: frozenset[str]
-    told: Mapping[str, datetime]
-    """Of a change's messages: when the earlier one left for the same address."""
-    notices: Mapping[str, NoticeRow]
-
-
-@dataclass(frozen=True)
-class _Verdict:
-    """Why a message must not leave now. Without a state it only waits."""
-
-    state: DeliveryState | None
-    code: str
 
 
 @dataclass
@@ -252,16 +230,16 @@ class Sender:
             return None
         return await channel.look_up(self._outgoing(message, message.body_encrypted, message.intent_at))
 
-    async def _intend(self, messages: Sequence[Message]) -> tuple[list[Message], _Facts]:
+    async def _intend(self, messages: Sequence[Message]) -> tuple[list[Message], Facts]:
         """Composes what may leave and commits bytes and intent; the rest ends, or waits, with its reason. Returns also
         what was known then.
         """
         now = self._clock.now()
         async with self._database.transaction() as connection:
             held = await store.still_held(connection, messages, self._owner)
-            facts = await _facts(connection, held)
+            facts = await look(connection, held)
             going = await self._sift(connection, held, facts, now, waiting=store.release)
-            companies = await _companies(connection, going, facts)
+            companies = await companies_of(connection, going, facts)
             composed = []
             for message in going:
                 body = message.body_encrypted or await self._compose(connection, message, facts, companies, now)
@@ -273,25 +251,25 @@ class Sender:
         return told, facts
 
     async def _sift(
-        self, connection: AsyncConnection, held: Sequence[Message], facts: _Facts, now: datetime, *, waiting: _Waiting
+        self, connection: AsyncConnection, held: Sequence[Message], facts: Facts, now: datetime, *, waiting: _Waiting
     ) -> list[Message]:
         """Those that may leave; the others end, or are given to `waiting`, with their reason."""
         going = []
         for message in held:
-            verdict = _verdict(message, facts, now)
-            if verdict is None:
+            why = verdict(message, facts, now)
+            if why is None:
                 going.append(message)
-            elif verdict.state is None:
+            elif why.state is None:
                 await waiting(connection, [message], now + _AGAIN)
             else:
-                await self._end(connection, message, verdict.state, verdict.code)
+                await self._end(connection, message, why.state, why.code)
         return going
 
     async def _compose(
         self,
         connection: AsyncConnection,
         message: Message,
-        facts: _Facts,
+        facts: Facts,
         companies: Mapping[str, Company],
         now: datetime,
     ) -> bytes | None:
@@ -303,20 +281,20 @@ class Sender:
             await self._end(connection, message, DeliveryState.FAILED, "compose_failed")
             return None
 
-    def _written(self, message: Message, facts: _Facts, companies: Mapping[str, Company], now: datetime) -> bytes:
+    def _written(self, message: Message, facts: Facts, companies: Mapping[str, Company], now: datetime) -> bytes:
         address = self._vault.decrypt(message.address_encrypted).decode()
         told_at = facts.told.get(message.message_id)
         draft = Draft(message.message_id, message.number, message.channel, message.language, address, now, told_at)
         if message.is_notice:
             return self._composer.notice(draft, self._asked(facts.notices[message.message_id], message))
-        invitations = [link.invitation() for link in _live(facts, message)]
+        invitations = [link.invitation() for link in facts.live(message)]
         return self._composer.compose(draft, facts.rounds[message.round_id], invitations, companies)
 
     def _asked(self, row: NoticeRow, message: Message) -> Asked:
         path = self._vault.decrypt(row.path_encrypted).decode() if row.path_encrypted is not None else None
         return Asked(row.kind, row.parameters, path, row.about_number, row.round_, message.expires_at)
 
-    async def _announced(self, intended: Sequence[Message], written: _Facts) -> list[Message]:
+    async def _announced(self, intended: Sequence[Message], written: Facts) -> list[Message]:
         """Tells that the messages are composed and looks once more. When that fails, nothing has been called: the
         intent is taken back, so that a broker that is down makes no outcome unknown.
         """
@@ -330,17 +308,17 @@ class Sender:
                 await store.put_back(connection, held, self._clock.now())
             raise
 
-    async def _look_once_more(self, intended: Sequence[Message], written: _Facts) -> list[Message]:
+    async def _look_once_more(self, intended: Sequence[Message], written: Facts) -> list[Message]:
         """What was said while the messages were composed still stops or changes them: nothing has been called."""
         now = self._clock.now()
         async with self._database.transaction() as connection:
             held = await store.still_held(connection, intended, self._owner, state="sending")
-            facts = await _facts(connection, held)
+            facts = await look(connection, held)
             going = await self._sift(connection, held, facts, now, waiting=store.put_back)
             stale = [
                 message
                 for message in going
-                if not message.repeats and _carried(facts, message) != _carried(written, message)
+                if not message.repeats and facts.words_of(message) != written.words_of(message)
             ]
             await store.put_back(connection, stale, now)
             going = [message for message in going if message not in stale]
@@ -487,67 +465,8 @@ class Sender:
         return Outgoing(message.message_id, address, self._vault.decrypt(body), message.message_id, at)
 
 
-async def _facts(connection: AsyncConnection, messages: Sequence[Message]) -> _Facts:
-    ids = {message.round_id for message in messages}
-    rounds = await store.rounds(connection, ids)
-    return _Facts(
-        links=await store.links(connection, messages),
-        rounds=rounds,
-        told=await store.told_before(connection, messages, rounds),
-        notices=await store.notices(connection, messages),
-        stops=await store.stops(connection, {message.address_index for message in messages}),
-        undone=frozenset(await store.undone_rounds(connection, ids)),
-    )
-
-
-async def _companies(connection: AsyncConnection, messages: Sequence[Message], facts: _Facts) -> Mapping[str, Company]:
-    fresh = [message for message in messages if message.body_encrypted is None]
-    invitations = [link.invitation() for message in fresh for link in _live(facts, message)]
-    return await store.companies(connection, {place.workplace_id for i in invitations for place in i.workplaces})
-
-
 def _unwritten(message: Message) -> dict[str, Any]:
     """What was surely not taken has not left: its next bytes are made of what is known then. Where an attempt's outcome
     stayed unknown the bytes stay, for a resend must be the same.
     """
     return {} if message.repeats else {"intent_at": None, "body_encrypted": None}
-
-
-def _live(facts: _Facts, message: Message) -> list[Link]:
-    """The invitations that it is sent for, those too that were revised since the intent and are not addressed anew."""
-    links = facts.links.get(message.message_id, ())
-    return [link for link in links if link.state in ("addressed", "admitted")]
-
-
-def _carried(facts: _Facts, message: Message) -> list[tuple[str, str]]:
-    """What a message's words are made of."""
-    return [(link.invitation_id, link.body) for link in _live(facts, message)]
-
-
-def _verdict(message: Message, facts: _Facts, now: datetime) -> _Verdict | None:
-    """Why this message must not leave at this moment, or None."""
-    if message.is_notice:
-        return _notice_verdict(message, facts, now)
-    round_ = facts.rounds.get(message.round_id)
-    live = _live(facts, message)
-    if not live:
-        return _Verdict(DeliveryState.CANCELLED, "revoked")
-    if round_ is not None and round_.state.value in store.ENDED_ROUNDS:
-        return _Verdict(DeliveryState.CANCELLED, f"round_{round_.state.value}")
-    if now >= message.expires_at:
-        return _Verdict(DeliveryState.EXPIRED, "expired")
-    if round_ is None or round_.state is not RoundState.OPEN or message.round_id in facts.undone:
-        return _Verdict(None, "round_not_open")
-    if message.body_encrypted is None and any(link.invitation().basis.order > round_.basis.order for link in live):
-        return _Verdict(None, "older_round")
-    about = About(round_.municipality, round_.case_key, round_.case_type)
-    stop = stopped_by(facts.stops.get(message.address_index, ()), about)
-    return _Verdict(DeliveryState.SUPPRESSED, stop.kind) if stop else None
-
-
-def _notice_verdict(message: Message, facts: _Facts, now: datetime) -> _Verdict | None:
-    """The reader asked for it: only its expiry and an address that is dead or erased keep it."""
-    if now >= message.expires_at:
-        return _Verdict(DeliveryState.EXPIRED, "expired")
-    stop = next((stop for stop in facts.stops.get(message.address_index, ()) if stop.kind in UNUSABLE), None)
-    return _Verdict(DeliveryState.SUPPRESSED, stop.kind) if stop else None

@@ -33,12 +33,13 @@ from services.notifier.channels.memory import MemoryChannel
 from services.notifier.channels.port import Outcome, State
 from services.notifier.channels.port import Outgoing as Sent
 from services.notifier.composing import Asked, Draft
-from services.notifier.feeders import CompanyFeed, ContactFeed, RoundFeed, SuppressionFeed
+from services.notifier.feeders import CompanyFeed, ContactFeed, RoundFeed
 from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.tables import INVITATIONS, MESSAGES, MIGRATIONS, POSITIONS
 from services.notifier.notices import Notices
 from services.notifier.sender import Sender, SenderOptions
 from services.notifier.settings import NotifierOptions, NotifierSettings
+from services.notifier.stops import SuppressionFeed
 from services.runtime.clock import ManualClock, SystemClock
 from services.runtime.errors import Rejected, Transient
 from services.runtime.local_kafka import LocalKafka
@@ -94,6 +95,7 @@ class Plain:
         places = [place.workplace_id for invitation in invitations for place in invitation.workplaces]
         told_at = draft.told_at.astimezone(MONDAY.tzinfo).isoformat() if draft.told_at else None
         made = {"ids": ids, "at": draft.at.isoformat(), "places": places, "told_at": told_at}
+        made["title"] = round_.texts.title
         return json.dumps(made).encode()
 
     def notice(self, draft: Draft, asked: Asked) -> bytes:
@@ -784,6 +786,20 @@ async def test_a_revision_between_composing_and_calling_is_what_leaves(house: Ho
         await house.sender.turn()
     assert [words(sent) for sent in house.email.accepted] == [["w2"]]
     assert "cancelled" not in house.states()
+
+
+async def test_a_round_that_changed_between_composing_and_calling_is_what_leaves(house: House) -> None:
+    await house.round()
+    await house.reachable()
+
+    async def changed() -> None:
+        texts = {**ROUND["texts"], "title": "Stockholmsvägen byggs inte om"}  # type: ignore[dict-item]
+        await house.round(basis={"case_version": 2}, texts=texts)
+
+    house.tables.at[house.tables.looks + 3] = changed
+    await house.sender.turn()
+    await house.sender.turn()
+    assert [json.loads(sent.body)["title"] for sent in house.email.accepted] == ["Stockholmsvägen byggs inte om"]
 
 
 async def test_one_of_two_revoked_between_composing_and_calling_is_not_on_what_leaves(house: House) -> None:

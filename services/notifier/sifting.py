@@ -1,0 +1,98 @@
+"""What is known about a batch of messages at one look into the ledger, and why one of them must not leave now.
+
+The sender looks twice: before it composes, and once more after *composed* is acknowledged.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.company import Company
+from schemas.delivery import DeliveryState
+from schemas.round import Round, RoundState
+from services.notifier.ledger import store
+from services.notifier.ledger.store import Link, Message, NoticeRow
+from services.notifier.policy.suppression import UNUSABLE, About, Stop, stopped_by
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known at one look."""
+
+    links: Mapping[str, list[Link]]
+    rounds: Mapping[str, Round]
+    stops: Mapping[str, list[Stop]]
+    undone: frozenset[str]
+    told: Mapping[str, datetime]
+    """Of a change's messages: when the earlier one left for the same address."""
+    notices: Mapping[str, NoticeRow]
+
+    def live(self, message: Message) -> list[Link]:
+        """The invitations that it is sent for, those too that were revised since the intent and wait for addressing."""
+        links = self.links.get(message.message_id, ())
+        return [link for link in links if link.state in ("addressed", "admitted")]
+
+    def words_of(self, message: Message) -> object:
+        """What a message's words are made of: while this is the same, they need not be written anew."""
+        round_ = self.rounds.get(message.round_id)
+        return round_ and round_.basis, [(link.invitation_id, link.body) for link in self.live(message)]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Why a message must not leave now. Without a state it only waits."""
+
+    state: DeliveryState | None
+    code: str
+
+
+async def look(connection: AsyncConnection, messages: Sequence[Message]) -> Facts:
+    """Reads what the ledger knows about these messages now."""
+    ids = {message.round_id for message in messages}
+    rounds = await store.rounds(connection, ids)
+    return Facts(
+        links=await store.links(connection, messages),
+        rounds=rounds,
+        told=await store.told_before(connection, messages, rounds),
+        notices=await store.notices(connection, messages),
+        stops=await store.stops(connection, {message.address_index for message in messages}),
+        undone=frozenset(await store.undone_rounds(connection, ids)),
+    )
+
+
+async def companies_of(connection: AsyncConnection, messages: Sequence[Message], facts: Facts) -> Mapping[str, Company]:
+    """The workplaces that the words of those not written yet are about."""
+    fresh = [message for message in messages if message.body_encrypted is None]
+    invitations = [link.invitation() for message in fresh for link in facts.live(message)]
+    return await store.companies(connection, {place.workplace_id for i in invitations for place in i.workplaces})
+
+
+def verdict(message: Message, facts: Facts, now: datetime) -> Verdict | None:
+    """Why this message must not leave at this moment, or None."""
+    if message.is_notice:
+        return _of_notice(message, facts, now)
+    round_ = facts.rounds.get(message.round_id)
+    live = facts.live(message)
+    if not live:
+        return Verdict(DeliveryState.CANCELLED, "revoked")
+    if round_ is not None and round_.state.value in store.ENDED_ROUNDS:
+        return Verdict(DeliveryState.CANCELLED, f"round_{round_.state.value}")
+    if now >= message.expires_at:
+        return Verdict(DeliveryState.EXPIRED, "expired")
+    if round_ is None or round_.state is not RoundState.OPEN or message.round_id in facts.undone:
+        return Verdict(None, "round_not_open")
+    if message.body_encrypted is None and any(link.invitation().basis.order > round_.basis.order for link in live):
+        return Verdict(None, "older_round")
+    about = About(round_.municipality, round_.case_key, round_.case_type)
+    stop = stopped_by(facts.stops.get(message.address_index, ()), about)
+    return Verdict(DeliveryState.SUPPRESSED, stop.kind) if stop else None
+
+
+def _of_notice(message: Message, facts: Facts, now: datetime) -> Verdict | None:
+    """The reader asked for it: only its expiry and an address that is dead or erased keep it."""
+    if now >= message.expires_at:
+        return Verdict(DeliveryState.EXPIRED, "expired")
+    stop = next((stop for stop in facts.stops.get(message.address_index, ()) if stop.kind in UNUSABLE), None)
+    return Verdict(DeliveryState.SUPPRESSED, stop.kind) if stop else None
