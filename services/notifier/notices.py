@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.notice import CONFIRM, MAGIC_LINK, NOTICE_REQUESTED, RECEIPT, STOPPED, Notice, SealedNotice
 from schemas.types import Event
 from services.notifier.ledger.tables import MESSAGES, NOTICES
-from services.notifier.numbers import message_id, new_number
+from services.notifier.numbers import known_number, message_id, new_number
 from services.runtime.addresses import normal
 from services.runtime.clock import Clock
 from services.runtime.errors import Rejected
@@ -78,6 +78,7 @@ class Notices:
         if not isinstance(event, Notice) or event.kind not in KINDS:
             RECORDS.labels("notifier", record.topic, "skipped").inc()
             return None
+        known_number(event.message_number)
         if event.kind in LINKED and event.sealed is None:
             raise Rejected("no_link", f"a notice of kind {event.kind} needs its link, sealed", "/sealed")
         return event

@@ -8,11 +8,19 @@ import secrets
 
 from schemas.identity import derived
 from schemas.types import MessageId
+from services.runtime.errors import Rejected
 
 
 def message_id(round_id: str, address_index: str, kind: str) -> MessageId:
     """One first message, and one reminder, per round and address."""
     return MessageId(derived("message", round_id, address_index, kind))
+
+
+def known_number(number: int | None) -> int | None:
+    """A number that others name, if it can be one of ours. Raises `Rejected`: the databases hold no higher one."""
+    if number is not None and number >= 2**63:
+        raise Rejected("no_such_message", "no message has so high a number", "/message_number")
+    return number
 
 
 def new_number() -> int:

@@ -10,6 +10,8 @@ from schemas.suppression import SUPPRESSION_CHANGED, Suppression
 from schemas.types import Event
 from services.notifier.ledger.events import Outbox
 from services.notifier.ledger.tables import MESSAGES, SUPPRESSIONS, sortable
+from services.notifier.numbers import known_number
+from services.runtime.errors import Rejected
 from services.runtime.records import Record
 from services.runtime.sealing import blind_index
 from services.runtime.store.database import micros, moment_of, upsert
@@ -33,7 +35,12 @@ class SuppressionFeed:
     def row(self, record: Record) -> Row | None:
         types: dict[str, type[Event]] = {SUPPRESSION_CHANGED: Suppression}
         event: Suppression | None = keyed_event(record, types, "se.nardialog.suppression.", "suppression_id")
-        return None if event is None else _suppression_row(event)
+        if event is None:
+            return None
+        known_number(event.message_number)
+        if "\x00" in (event.case_key or ""):  # which PostgreSQL does not hold: it would be tried for ever
+            raise Rejected("wrong_shape", "has a NUL character; remove it", "/case_key")
+        return _suppression_row(event)
 
     async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
         for row in rows:

@@ -144,8 +144,9 @@ async def test_a_receipt_of_an_answer_to_an_sms_is_an_sms(house: House) -> None:
     assert [sent.address for sent in house.sms.accepted] == ["+46700000000", "+46700000000"]
 
 
-async def test_a_number_that_the_ledger_does_not_know_is_a_dead_letter(house: House) -> None:
-    await receipt(house, 4711)
+@pytest.mark.parametrize("number", [4711, 2**63, 2**64 - 1])
+async def test_a_number_that_the_ledger_does_not_know_is_a_dead_letter(house: House, number: int) -> None:
+    await receipt(house, number)
     assert [error.reason for error in house.dead] == ["no_such_message"]
 
 
