@@ -26,6 +26,7 @@ from schemas.types import (
     Text,
     Title,
     Value,
+    WebAddress,
     Whole,
 )
 
@@ -84,7 +85,7 @@ class Document(Value):
     """A public document of the case."""
 
     title: Line
-    url: Annotated[str, Field(max_length=500, pattern=r"^https://\S+$")]
+    url: WebAddress
 
 
 def _statements(value: Any) -> Any:

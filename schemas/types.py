@@ -83,8 +83,17 @@ Title = Annotated[str, BeforeValidator(_one_line), StringConstraints(min_length=
 """A case's title: one line, at most 160 characters."""
 Text = Annotated[str, BeforeValidator(_lines), StringConstraints(max_length=4000)]
 """Some paragraphs of plain text."""
-Municipality = Annotated[str, StringConstraints(pattern=r"^\d{4}$")]
-"""SCB's four-digit municipality code, such as 0162."""
+Municipality = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
+"""SCB's four-digit municipality code, such as 0162. Patterns spell out their letters: digits and blanks by class differ
+from one dialect of regular expressions to the next, and the JSON Schema is read by many.
+"""
+WebAddress = Annotated[
+    str,
+    StringConstraints(
+        max_length=500, pattern=r"^https://[^\u0000-\u0020\u007f-\u00a0\u2000-\u200f\u2028-\u202f\u3000]+$"
+    ),
+]
+"""A public page, by https, without spaces and controls."""
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 Whole = BeforeValidator(_whole)
 """Stands last beside a whole number: `1.0` is one too (JSON Schema 2020-12, 4.2.3), where types are not converted."""

@@ -30,7 +30,7 @@ class PortalOptions(Section):
     """The port that the portal listens on."""
     base_url: str = Field("http://127.0.0.1:8080", pattern=r"^https?://[^/\s]+[^\s]*[^/\s]$")
     """What the portal is called by the public; the notifier's PORTAL_URL."""
-    municipality: str = Field("0162", pattern=r"^\d{4}$")
+    municipality: str = Field("0162", pattern=r"^[0-9]{4}$")
     """SCB's four-digit code of the municipality whose portal this is."""
     municipality_name: str = "Danderyds kommun"
     """The municipality as people call it."""

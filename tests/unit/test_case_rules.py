@@ -111,6 +111,22 @@ def test_a_question_may_have_as_many_letters_as_the_schema_says() -> None:
     assert {item.pointer for item in judged(question="å" * 301).complaints} == {"/question"}
 
 
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"municipality": "٠١٦٢"}, "/municipality"),
+        ({"documents": [{"title": "x", "url": "https://kommun.example/a\u0085b"}]}, "/documents/0/url"),
+        ({"documents": [{"title": "x", "url": "https://kommun.example/a b"}]}, "/documents/0/url"),
+        ({"documents": [{"title": "x", "url": "http://kommun.example/"}]}, "/documents/0/url"),
+        ({"documents": [{"title": "x", "url": "https://kommun.example/ärende?a=1#b"}]}, None),
+    ],
+)
+def test_digits_and_spaces_are_those_that_every_reader_of_the_schema_knows(
+    changes: dict[str, Any], pointer: str | None
+) -> None:
+    assert {item.pointer for item in judged(**changes).complaints} == ({pointer} if pointer else set())
+
+
 def test_a_whole_number_may_be_written_with_a_point() -> None:
     verdict = judged(version=2.0, occurrence=1.0)
     assert verdict.case is not None
