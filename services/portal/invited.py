@@ -6,16 +6,27 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.company import Company
+from schemas.delivery import DeliveryState
+from schemas.identity import invitation_id
 from schemas.invitation import Invitation
 from schemas.response import Response
-from schemas.round import Round
+from schemas.round import Purpose, Round
 from services.portal.standing import Verdict, standing
-from services.portal.store.tables import COMPANIES, INVITATIONS, MESSAGE_INVITATIONS, MESSAGES, RESPONSES, ROUNDS
+from services.portal.store.tables import (
+    COMPANIES,
+    DELIVERIES,
+    INVITATIONS,
+    MESSAGE_INVITATIONS,
+    MESSAGES,
+    RESPONSES,
+    ROUNDS,
+)
 from services.rendering.why import Workplace
+from services.runtime.store.database import moment_of
 
 M = TypeVar("M", bound=BaseModel)
 _PAGE = 500
@@ -43,6 +54,8 @@ class Group:
 
     round: Round
     invited: tuple[Invited, ...]
+    told_at: datetime | None = None
+    """Of a change: when the message that it is about left."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +100,24 @@ async def carried(connection: AsyncConnection, number: int, now: datetime) -> Ca
             verdict = standing(round_, item, now)
             shown = Invited(item, _name(item, facts), verdict, late, answers.get(item.invitation_id))
             groups.setdefault(item.round_id, []).append(shown)
-    return Carried(
-        number,
-        message.municipality,
-        message.channel,
-        tuple(Group(rounds[key], tuple(sorted(members, key=_order))) for key, members in groups.items()),
-        facts,
+    made = [
+        Group(rounds[key], tuple(sorted(members, key=_order)), await _told_at(connection, rounds[key], members))
+        for key, members in groups.items()
+    ]
+    return Carried(number, message.municipality, message.channel, tuple(made), facts)
+
+
+async def _told_at(connection: AsyncConnection, round_: Round, members: Sequence[Invited]) -> datetime | None:
+    """When the first message of the round that a change follows left for these recipients, as the notifier counts."""
+    if round_.purpose is not Purpose.CHANGE or round_.follows is None:
+        return None
+    earlier = {invitation_id(round_.follows, member.invitation.recipient_id) for member in members}
+    numbers = select(MESSAGE_INVITATIONS.c.number).where(MESSAGE_INVITATIONS.c.invitation_id.in_(sorted(earlier)))
+    composed = select(func.min(DELIVERIES.c.at)).where(
+        DELIVERIES.c.message_number.in_(numbers), DELIVERIES.c.state == DeliveryState.COMPOSED.value
     )
+    at = await connection.scalar(composed)
+    return None if at is None else moment_of(at)
 
 
 def _order(invited: Invited) -> tuple[bool, str, str]:

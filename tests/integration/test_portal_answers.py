@@ -220,6 +220,7 @@ class PortalProcess:
         self.world = world
         options = world.settings().portal
         self.environment = os.environ | {
+            "NARDIALOG_INSTALLATION__RECIPIENT_KEY": "a recipient key for tests only",
             "NARDIALOG_KAFKA__BOOTSTRAP": ",".join(world.kafka.bootstrap),
             "NARDIALOG_KAFKA__TOPIC_PREFIX": world.kafka.topic_prefix,
             "NARDIALOG_PORTAL__DATABASE": options.database,

@@ -1,6 +1,7 @@
 """What the pages show and take. Nothing is published here: topics and the store are held together on real Kafka."""
 
 import base64
+import html
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from schemas.suppression import Suppression
 from schemas.topics import NOTICES, RESPONSES, SUPPRESSIONS
 from schemas.types import Event
 from services.portal.store.tables import METADATA
+from services.rendering import changes
 from services.rendering.mail import Brand, Letter, Links, render
 from services.rendering.why import Workplace, why_block
 from services.runtime.link_tokens import Purpose, mint
@@ -510,6 +512,37 @@ async def test_every_page_is_in_both_languages_and_keeps_to_the_one_chosen(
     assert f'href="{path}?lang=en"' in swedish
     inner = re.findall(r'(?:href|action)="(/(?!static)[^"]*)"', english)
     assert [link for link in inner if "lang=en" not in link and "lang=sv" not in link] == []
+
+
+async def test_a_meeting_can_be_put_in_a_calendar_that_does_not_hold_the_link(
+    portal: Offline, browser: httpx.AsyncClient
+) -> None:
+    await invited(portal)
+    assert (await browser.get(answer_path(1) + "/mote.ics")).status_code == 404
+    await invited(portal, 2, case_id="EX-3", meeting={"place": "Kommunhuset", "start": "2026-12-08T17:00:00+01:00"})
+    assert "Lägg mötet i kalendern" in (await browser.get(answer_path(2))).text
+    file = await browser.get(answer_path(2) + "/mote.ics")
+    assert file.headers["content-type"].startswith("text/calendar")
+    assert "DTSTART;TZID=Europe/Stockholm:20261208T170000" in file.text
+    assert "/arenden/EX-3" in file.text
+    assert answer_path(2) not in file.text.replace("\r\n ", "")
+
+
+async def test_a_change_says_what_happened_and_why_in_the_words_of_its_mail(
+    portal: Offline, browser: httpx.AsyncClient
+) -> None:
+    first = await invited(portal)
+    change = round_of(
+        case(), round_id="c" * 32, purpose="change", number=1, change="withdrawn", follows=first.round_id, plan=None
+    )
+    told = invitation(BAKERY, change, invitation_id="i" * 32)
+    await portal.say(change, told, delivery(2, told))
+    for lang in ("sv", "en"):
+        page = (await browser.get(answer_path(2), params={"lang": lang})).text
+        said = [changes.heading(change, lang), changes.happened(change, lang), *changes.to_do(change, lang)]
+        said.append(changes.why(NOW, lang))
+        assert [words for words in said if words not in html.unescape(page)] == []
+        assert "<form" not in page
 
 
 async def test_swedish_words_on_an_english_page_are_said_to_be_swedish(

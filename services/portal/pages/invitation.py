@@ -8,6 +8,7 @@ token in the address is what opens the page, and a page of somebody else's canno
 import re
 import secrets
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -20,6 +21,7 @@ from services.portal.invited import Carried
 from services.portal.pages import shown
 from services.portal.pages.render import fields, language, page, urls
 from services.portal.portal import Portal
+from services.rendering.calendar import calendar
 from services.runtime.link_tokens import Purpose, mint, verify
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{16,64}")
@@ -40,6 +42,7 @@ class InvitationPages:
             Route("/i/{token}/svar", self.answer, methods=["POST"]),
             Route("/i/{token}/svar", self.back),
             Route("/i/{token}/tack", self.thanks),
+            Route("/i/{token}/mote.ics", self.meeting),
         ]
 
     async def invitation(self, request: Request) -> Response:
@@ -102,6 +105,20 @@ class InvitationPages:
             self._portal, request, "thanks.html", carried=carried, told=told, shown=shown,
             token=request.path_params["token"],
         )  # fmt: skip
+
+    async def meeting(self, request: Request) -> Response:
+        """The meetings that a message invites to, as a calendar file."""
+        carried = await self._carried(request)
+        if carried is None:
+            return self._moment(request)
+        rounds = [group.round for group in carried.groups if group.round.texts.meeting is not None]
+        if not rounds:
+            raise HTTPException(404)
+        base = self._portal.settings.portal.base_url
+        pages = [(round_, f"{base}/arenden/{quote(round_.case_id, safe='')}") for round_ in rounds]
+        text = calendar(pages, language(request), self._portal.clock.now())
+        headers = {"Content-Disposition": 'attachment; filename="mote.ics"'}
+        return Response(text, media_type="text/calendar", headers=headers)
 
     async def back(self, request: Request) -> Response:
         """A form's address, opened without its form."""

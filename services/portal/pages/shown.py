@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from schemas.round import Round
+from schemas.round import Purpose, Round
 from services.portal.form import Block
 from services.portal.invited import Carried, Group, Invited
 from services.portal.pages.words import ANSWERS, MEETING_ANSWERS, WORDS
 from services.portal.standing import Standing
-from services.rendering import dates
+from services.rendering import changes, dates
 from services.rendering.dates import Lang
 from services.rendering.why import why_block
 from services.rendering.words import WORDS as MAIL_WORDS
@@ -49,7 +49,9 @@ def question(round_: Round, lang: Lang) -> str:
 
 
 def heading(round_: Round, lang: Lang) -> str:
-    """What is asked."""
+    """What is asked, or what happened."""
+    if round_.purpose is Purpose.CHANGE:
+        return changes.heading(round_, lang)
     if round_.plan is None or not round_.plan.asks:
         return title(round_, lang)
     if round_.texts.meeting is not None:
@@ -68,19 +70,28 @@ def shown(carried: Carried, group: Group, lang: Lang) -> Shown:
         heading=heading(group.round, lang),
         deadline=_deadline(first, lang),
         standing=first.verdict.standing,
-        banner=_banner(first, lang),
-        why=_why(carried, group.round, on_time, lang),
+        banner=_changed(group.round, lang) or _banner(first, lang),
+        why=_why(carried, group, on_time, lang),
         late=tuple(item.name for item in late if item.name)[:LATE_NAMES],
         answers=tuple(item for item in group.invited if item.answer is not None),
     )
 
 
-def _why(carried: Carried, round_: Round, invited: Sequence[Invited], lang: Lang) -> tuple[str, ...]:
+def _changed(round_: Round, lang: Lang) -> str:
+    """Of a change: what happened and what becomes of an answer, as the mail says it."""
+    if round_.purpose is not Purpose.CHANGE:
+        return ""
+    return " ".join([changes.happened(round_, lang), *changes.to_do(round_, lang)])
+
+
+def _why(carried: Carried, group: Group, invited: Sequence[Invited], lang: Lang) -> tuple[str, ...]:
     """As the notifier's composer calls it: all the workplaces together, in the order of the invitations' ids."""
+    if group.round.purpose is Purpose.CHANGE:
+        return (changes.why(group.told_at, lang),)
     ordered = sorted(invited, key=lambda item: item.id)
     places = {place.workplace_id: place for item in ordered for place in item.invitation.workplaces}
     more = sum(item.invitation.more_workplaces for item in ordered)
-    return tuple(why_block(round_, tuple(places.values()), carried.facts, lang, more))
+    return tuple(why_block(group.round, tuple(places.values()), carried.facts, lang, more))
 
 
 def _deadline(item: Invited, lang: Lang) -> str:
