@@ -22,7 +22,7 @@ async def test_a_killed_process_loses_nothing_and_doubles_nothing(kind: str) -> 
 
 
 async def test_two_of_each_killed_in_turn_while_partitions_move_lose_nothing_and_double_nothing() -> None:
-    result = await several.run(seed=1, recipients=20)
+    result = await several.run(seed=1, recipients=20, per_wave=6)
     print(result)
     assert result["injected"] == 4
     found = {name: result[name] for name in ("lost", "doubled", "stuck", "unexpected", "contradicted", "not_open")}
