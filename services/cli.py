@@ -40,7 +40,6 @@ keys = App(name="keys", help="Keys of an installation.")
 app.command(schemas)
 app.command(keys)
 
-LATER = frozenset({"ops"})
 EXTRAS = {
     "match": "matcher", "companies": "matcher", "case": "portal", "api-keys": "portal", "deliveries": "notifier",
     "sending": "notifier", "demo": "all",
@@ -51,9 +50,6 @@ EXTRAS = {
 @app.command
 def run(service: Literal["all", "matcher", "notifier", "portal", "ops"]) -> int:
     """Run one service, or all of them, against the settings' broker and databases."""
-    if service in LATER:
-        print(f"error: {service} comes in a later release; run matcher, notifier, portal or all", file=sys.stderr)
-        return 2
     from services import processes
 
     return processes.run(service)

@@ -85,5 +85,18 @@ def _portal() -> Serve:
     return lambda clock, stop: serve(settings, clock, stop)
 
 
-PREPARE: Final[Mapping[str, Callable[[], Serve]]] = {"matcher": _matcher, "notifier": _notifier, "portal": _portal}
+def _ops() -> Serve:
+    from services.ops.app import serve
+    from services.ops.settings import OpsSettings
+
+    settings = load(OpsSettings)
+    return lambda clock, stop: serve(settings, clock, stop)
+
+
+PREPARE: Final[Mapping[str, Callable[[], Serve]]] = {
+    "matcher": _matcher,
+    "notifier": _notifier,
+    "portal": _portal,
+    "ops": _ops,
+}
 """Loads a service's code and settings, so that a bad setting is told before anything has started."""

@@ -57,12 +57,6 @@ def test_a_wrong_word_is_a_usage_error() -> None:
     assert ended("lag", "--max", "many") == 2
 
 
-@pytest.mark.parametrize("service", ["ops"])
-def test_a_service_that_is_not_there_yet_says_so(service: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ended("run", service) == 2
-    assert "later release" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ("raised", "code", "said"),
     [
