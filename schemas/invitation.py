@@ -9,6 +9,7 @@ from schemas.round import Purpose
 from schemas.types import (
     MAX_WORKPLACES,
     Basis,
+    CaseKey,
     Count,
     Day,
     Event,
@@ -76,7 +77,7 @@ class Invitation(Event):
     revision: Annotated[int, Field(ge=1)] = 1
     state: InvitationState = InvitationState.ISSUED
     round_id: OurId
-    case_key: Annotated[str, Field(max_length=210)]
+    case_key: CaseKey
     case_id: Key
     stage: OpenId
     occurrence: Annotated[int, Field(ge=1, le=1000)]

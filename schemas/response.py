@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from schemas.types import Count, Event, Key, Line, Moment, OpenId, OurId, Text
+from schemas.types import CaseKey, Count, Event, Key, Line, Moment, OpenId, OurId, Text
 
 RESPONSE_RECORDED: Final = "se.nardialog.response.recorded.v1"
 
@@ -19,7 +19,7 @@ class Response(Event):
     response_id: OurId
     kind: OpenId = "answered"
     """`answered`, `participated`, or `registered` by the registrar."""
-    case_key: Annotated[str, Field(max_length=210)]
+    case_key: CaseKey
     case_id: Key
     source: Key
     stage: OpenId

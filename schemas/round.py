@@ -9,7 +9,23 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from schemas.case import Document, Meeting, Official
-from schemas.types import Basis, Count, Day, Event, Hash, Key, Line, Moment, OpenId, OurId, Question, Text, Title, Value
+from schemas.types import (
+    Basis,
+    CaseKey,
+    Count,
+    Day,
+    Event,
+    Hash,
+    Key,
+    Line,
+    Moment,
+    OpenId,
+    OurId,
+    Question,
+    Text,
+    Title,
+    Value,
+)
 
 ROUND_CHANGED: Final = "se.nardialog.round.changed.v1"
 
@@ -103,7 +119,7 @@ class Round(Event):
     """One round in full; each event replaces the last."""
 
     round_id: OurId
-    case_key: Annotated[str, Field(max_length=210)]
+    case_key: CaseKey
     case_id: Key
     source: Key
     case_type: OpenId

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
-from schemas.types import Basis, Event, Line, Moment, OpenId, OurId
+from schemas.types import Basis, CaseKey, Event, Line, Moment, OpenId, OurId
 
 SUPPRESSION_CHANGED: Final = "se.nardialog.suppression.changed.v1"
 
@@ -25,7 +25,7 @@ class Suppression(Event):
     """The address's keyed blind index; the notifier alone can make it."""
     message_number: Annotated[int, Field(ge=0, lt=2**64)] | None = None
     round_id: OurId | None = None
-    case_key: Annotated[str, Field(max_length=210)] | None = None
+    case_key: CaseKey | None = None
     case_type: OpenId | None = None
     lifted: bool = False
     reason: Line = ""

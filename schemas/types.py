@@ -73,6 +73,8 @@ Key = Annotated[
     str, BeforeValidator(_one_line), StringConstraints(min_length=1, max_length=100), AfterValidator(_not_personal)
 ]
 """An id that somebody else gave: case id, workplace id, source. Never a personal number."""
+CaseKey = Annotated[str, StringConstraints(max_length=210, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""municipality/source/case id. Without control characters: PostgreSQL holds no NUL, and would be asked for ever."""
 OurId = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9._~-]+$")]
 """An id that we derived: letters, digits and `._~-` only."""
 Line = Annotated[str, BeforeValidator(_one_line), StringConstraints(max_length=200)]

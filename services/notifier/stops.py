@@ -11,7 +11,6 @@ from schemas.types import Event
 from services.notifier.ledger.events import Outbox
 from services.notifier.ledger.tables import MESSAGES, SUPPRESSIONS, sortable
 from services.notifier.numbers import known_number
-from services.runtime.errors import Rejected
 from services.runtime.records import Record
 from services.runtime.sealing import blind_index
 from services.runtime.store.database import micros, moment_of, upsert
@@ -38,8 +37,6 @@ class SuppressionFeed:
         if event is None:
             return None
         known_number(event.message_number)
-        if "\x00" in (event.case_key or ""):  # which PostgreSQL does not hold: it would be tried for ever
-            raise Rejected("wrong_shape", "has a NUL character; remove it", "/case_key")
         return _suppression_row(event)
 
     async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:

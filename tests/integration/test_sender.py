@@ -398,16 +398,9 @@ async def test_stops_of_two_kinds_at_one_address_do_not_take_each_others_place(h
     assert await is_stopped(house, "third", case_type="detaljplan")
 
 
-@pytest.mark.parametrize(
-    "named",
-    [{"message_number": 2**63}, {"message_number": 1, "scope": "case", "case_key": "0162/x/\x00"}],
-    ids=["high", "nul"],
-)
-async def test_a_stop_that_no_database_can_hold_is_a_dead_letter_and_delays_none_behind_it(
-    house: House, named: dict[str, Any]
-) -> None:
-    await house.stop_all(**named)
-    assert [error.reason for error in house.dead] in (["no_such_message"], ["wrong_shape"])
+async def test_a_stop_that_no_database_can_hold_is_a_dead_letter_and_delays_none_behind_it(house: House) -> None:
+    await house.stop_all(message_number=2**63)
+    assert [error.reason for error in house.dead] == ["no_such_message"]
     await house.stop_all(message_number=await written_to(house))
     assert await is_stopped(house)
 

@@ -4,6 +4,7 @@ import json
 
 import jsonschema
 import pytest
+from pydantic import ValidationError
 
 from schemas.export import EVENTS, FOLDER, schema, written
 from schemas.identity import DEMO_RECIPIENT_KEY, recipient_id
@@ -30,3 +31,10 @@ def test_every_topic_has_dead_letters_that_take_more_than_it() -> None:
 @pytest.mark.parametrize("form", ["559999-0008", "5599990008", "165599990008", "SE559999000801"])
 def test_every_way_to_write_an_organisation_number_is_one_recipient(form: str) -> None:
     assert recipient_id(form, DEMO_RECIPIENT_KEY) == recipient_id("5599990008", DEMO_RECIPIENT_KEY)
+
+
+def test_no_key_that_we_store_holds_what_a_database_cannot() -> None:
+    for _, model, example in EVENTS.values():
+        if "case_key" in example:
+            with pytest.raises(ValidationError, match="case_key"):
+                model.model_validate_json(json.dumps({**example, "case_key": "0162/x/\x00"}))
