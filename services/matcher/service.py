@@ -171,7 +171,7 @@ class Matcher:
         if await self._is_elsewhere(record):
             return
         self._dialogues.put(parsed.event)
-        await self._again(parsed.event.key)
+        await self._again(parsed.event.key, decided=True)
 
     async def _is_elsewhere(self, record: Record) -> bool:
         """Moves a record that lies on another partition than its key's. Where it lands it is at home: no loop."""
@@ -182,12 +182,12 @@ class Matcher:
         _count(record, "moved")
         return True
 
-    async def _again(self, key: str) -> None:
+    async def _again(self, key: str, *, decided: bool = False) -> None:
         """The case as it was last handled. One that is known but not handled yet comes by itself."""
         case = self._cases.get(key)
         try:
             if case is not None and case.version <= self._handled(key):
-                await self._settle(case, None)
+                await self._settle(case, None, decided=decided)
             else:
                 await self._publish(key, None)
         except UNCOMPUTABLE as error:
@@ -198,7 +198,7 @@ class Matcher:
         """The version that was last handled. Rounds say so, not the case table, which reads ahead of us."""
         return max((known.basis.case_version for known in self._rounds.of_case(key)), default=0)
 
-    async def _settle(self, case: Case, happened: datetime | None) -> None:
+    async def _settle(self, case: Case, happened: datetime | None, *, decided: bool = False) -> None:
         dialogue = self._dialogues.get(case.key)
         basis = Basis(
             case_version=case.version,
@@ -207,13 +207,13 @@ class Matcher:
             subscription=self._subscriptions.snapshot().position,
         )
         known = self._rounds.get(round_of(case, self._model, local_day(self._clock.now())))
-        if not is_due(known, basis) or self._is_over(known, basis):
+        if not is_due(known, basis, decided=decided) or self._is_over(known, basis):
             metrics.RECORDS.labels("matcher", self._kafka.topic(CASES), "basis_not_newer").inc()
             await self._publish(case.key, None)
             return
         policy = policy_for(case.source, case.case_type, self._policies)
-        decided = Decided(dialogue, policy, self._cases.edited(case))
-        await self._publish(case.key, self._derive(case, decided, basis, known, happened))
+        decisions = Decided(dialogue, policy, self._cases.edited(case))
+        await self._publish(case.key, self._derive(case, decisions, basis, known, happened))
 
     def _is_over(self, known: Round | None, basis: Basis) -> bool:
         """Whether a round has expired and nobody but the register says something new of it."""

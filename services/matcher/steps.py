@@ -3,7 +3,7 @@
 Each batch is acknowledged before the next is asked for. `matching` comes before the first invitation and `open` after
 the last; `withdrawn` before the change that tells of it, and that before the revokes. What is still to do is read off
 what is there, never off what was meant: whoever finds a case half-way goes on where it stopped. Nobody is told twice of
-the same change. A basis that is not newer is skipped in every state but *matching*.
+the same change.
 """
 
 from collections.abc import Iterable, Iterator
@@ -55,12 +55,15 @@ class Standing:
                 self._members.setdefault(item.round_id, {})[item.invitation_id] = Membership.of(item)
 
 
-def is_due(known: Round | None, basis: Basis) -> bool:
-    """Whether a derivation from this basis says something new. What has ended is reopened by the case alone."""
+def is_due(known: Round | None, basis: Basis, *, decided: bool = False) -> bool:
+    """Whether a derivation from this basis may say something new: one that is not newer is skipped in every state but
+    *matching*. What has ended is reopened by the case alone. With `decided` an equal basis is looked at too: of two
+    decisions that were taken at once, under one number, the last one stands.
+    """
     if known is None or known.state is RoundState.MATCHING:
         return True
     if known.state in ONGOING:
-        return basis.order > known.basis.order
+        return basis.order > known.basis.order or (decided and basis.order == known.basis.order)
     return basis.case_version > known.basis.case_version
 
 
@@ -74,9 +77,7 @@ def steps(standing: Standing, derived: Derivation | None, now: datetime) -> Iter
 def _steps(standing: Standing, derived: Derivation | None, now: datetime) -> Iterator[Batch]:
     for known in standing.stages():
         yield from _finish(standing, known, now)
-    if derived is None or not is_due(standing.rounds.get(derived.round.round_id), derived.round.basis):
-        return
-    if _says_the_same(standing, derived):
+    if derived is None or _says_the_same(standing, derived):
         return
     yield from _close_older(standing, derived.round, now)
     yield from _publish(standing, derived)
@@ -84,8 +85,8 @@ def _steps(standing: Standing, derived: Derivation | None, now: datetime) -> Ite
 
 
 def _says_the_same(standing: Standing, derived: Derivation) -> bool:
-    """Whether only other people's subscriptions changed: of each of them every round would be told anew. What is held
-    has no day yet.
+    """Whether the case, its decisions and the register say what is there already. Of each subscription that concerns
+    others every round would be told anew. What is held has no day yet.
     """
     new, known = derived.round, standing.rounds.get(derived.round.round_id)
     if known is None or known.state is RoundState.MATCHING or new.basis.order[:3] != known.basis.order[:3]:

@@ -511,6 +511,28 @@ def test_a_lower_version_is_ignored_and_the_same_again_leads_to_nothing() -> Non
     assert asyncio.run(old()) == []
 
 
+def test_of_two_decisions_taken_at_once_the_last_one_stands() -> None:
+    async def live() -> tuple[list[str], list[str]]:
+        town = Town("review")
+        await town.do(IMPORT)
+        await town.do(OPENED[0])
+        await town.do(Happening("release"))
+        town.decided.clear()
+        before = len(town.log.records)
+        await town.do(Happening("undo"))  # somebody else's first decision too
+        undone = story(town, before)
+        town.decided.clear()
+        before = len(town.log.records)
+        await town.do(Happening("release"))
+        town.decided.clear()
+        await town.do(Happening("release"))
+        return undone, story(town, before)
+
+    undone, released = asyncio.run(live())
+    assert undone[0] == "projektering held undone"
+    assert released == ["projektering matching", "projektering open", "undone closed superseded"]
+
+
 HOUR = timedelta(hours=1)
 
 
