@@ -12,6 +12,7 @@ from typing import Any, Final
 from services.runtime import logs
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.errors import Fault
+from services.runtime.serving import serve
 from services.runtime.settings import ServiceSettings, load
 
 Serve = Callable[[Clock, asyncio.Event], Coroutine[Any, Any, None]]
@@ -60,37 +61,37 @@ async def together(services: list[Serve], clock: Clock, stop: asyncio.Event) -> 
 
 
 def _matcher() -> Serve:
-    from services.matcher.app import serve
+    from services.matcher.app import build
     from services.matcher.settings import MatcherSettings
 
     settings = load(MatcherSettings)
     settings.installation.key()  # never the published one, which the demo may use
-    return lambda clock, stop: serve(settings, clock, stop)
+    return lambda clock, stop: serve(build(settings, clock), stop)
 
 
 def _notifier() -> Serve:
-    from services.notifier.commands import serve
+    from services.notifier.app import build
     from services.notifier.settings import NotifierSettings
 
     settings = load(NotifierSettings)
-    return lambda clock, stop: serve(settings, clock, stop)
+    return lambda clock, stop: serve(build(settings, clock), stop)
 
 
 def _portal() -> Serve:
-    from services.portal.app import serve
+    from services.portal.app import build
     from services.portal.settings import PortalSettings
 
     settings = load(PortalSettings)
     settings.installation.key()
-    return lambda clock, stop: serve(settings, clock, stop)
+    return lambda clock, stop: serve(build(settings, clock), stop)
 
 
 def _ops() -> Serve:
-    from services.ops.app import serve
+    from services.ops.app import build
     from services.ops.settings import OpsSettings
 
     settings = load(OpsSettings)
-    return lambda clock, stop: serve(settings, clock, stop)
+    return lambda clock, stop: serve(build(settings), stop)
 
 
 PREPARE: Final[Mapping[str, Callable[[], Serve]]] = {

@@ -76,6 +76,7 @@ class MatcherApp:
         self._work = (self._cases_topic, kafka.topic(DIALOGUES))
         self._broker.subscribe(self._work, group=group, handle=self.matcher.handle)
         self._rematching = Rematching(self._due, self.matcher.rematch)
+        self._health = HealthServer(settings.health, lambda: self.ready)
         self._watching: asyncio.Task[None] | None = None
 
     @property
@@ -83,8 +84,14 @@ class MatcherApp:
         """Whether the tables are read, work is taken and held rounds are looked at."""
         return self._watching is not None and not self._watching.done() and self._rematching.failures == 0
 
+    @property
+    def finished(self) -> "asyncio.Task[None] | None":
+        """What looks at cases again; it never ends by itself."""
+        return self._watching
+
     async def start(self) -> None:
         """Reads the tables to their ends, then takes work."""
+        await self._health.start()
         for reader in self._readers:
             await reader.start()
         self._check_pairs()
@@ -111,6 +118,7 @@ class MatcherApp:
         await self._broker.stop()
         for reader in self._readers:
             await reader.stop()
+        await self._health.stop()
 
     def _due(self) -> Due:
         ours = frozenset(p for topic, p in self._broker.assigned() if topic == self._cases_topic)
@@ -121,16 +129,3 @@ class MatcherApp:
 def build(settings: MatcherSettings, clock: Clock) -> MatcherApp:
     """The composition root."""
     return MatcherApp(settings, clock)
-
-
-async def serve(settings: MatcherSettings, clock: Clock, stop: asyncio.Event) -> None:
-    """Runs until `stop` is set."""
-    app = build(settings, clock)
-    health = HealthServer(settings.health, lambda: app.ready)
-    await health.start()
-    try:
-        await app.start()
-        await stop.wait()
-    finally:
-        await app.stop()
-        await health.stop()

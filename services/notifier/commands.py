@@ -1,37 +1,17 @@
 """The notifier on the command line: `run notifier`, `deliveries`, `sending`. Heavy imports wait for a command."""
 
-import asyncio
 import json
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
 if TYPE_CHECKING:
-    from services.notifier.settings import NotifierSettings
-    from services.runtime.clock import Clock
     from services.runtime.store.database import Database
 
 deliveries = App(name="deliveries", help="What became of messages, from the notifier's ledger.")
 sending = App(name="sending", help="Pause and resume all sending.")
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="One JSON object a line.")]
-
-
-async def serve(settings: "NotifierSettings", clock: "Clock", stop: asyncio.Event) -> None:
-    """Runs the notifier until `stop` is set. Raises what ended it."""
-    from services.notifier.app import build
-
-    app = build(settings, clock)
-    stopping = asyncio.ensure_future(stop.wait())
-    try:
-        await app.start()
-        if app.finished is not None:
-            await asyncio.wait({stopping, app.finished}, return_when=asyncio.FIRST_COMPLETED)
-            if app.finished.done():
-                app.finished.result()
-    finally:
-        stopping.cancel()
-        await app.stop()
 
 
 @deliveries.command(name="list")

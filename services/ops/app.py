@@ -13,7 +13,6 @@ from schemas.topics import TOPICS
 from services.ops.lag_command import Meter
 from services.ops.settings import OpsSettings
 from services.ops.watch import LagWatch, OpenLetters
-from services.runtime.clock import Clock
 from services.runtime.health import HealthServer
 from services.runtime.tables import TableReader
 
@@ -27,6 +26,7 @@ class OpsApp:
         self._watch = LagWatch(self._meter.look, settings.ops.look_seconds)
         self.letters = OpenLetters()
         self._reader = TableReader(kafka, [kafka.topic(topic.dead_letters) for topic in TOPICS], self.letters.apply)
+        self._health = HealthServer(settings.health, lambda: self.ready)
         self._watching: asyncio.Task[None] | None = None
 
     @property
@@ -34,8 +34,14 @@ class OpsApp:
         """Whether the dead letters are read and the last look at the lag succeeded."""
         return self._watching is not None and not self._watching.done() and self._watch.seeing
 
+    @property
+    def finished(self) -> "asyncio.Task[None] | None":
+        """What looks; it never ends by itself."""
+        return self._watching
+
     async def start(self) -> None:
         """Reads the dead letters to their ends, then looks."""
+        await self._health.start()
         await self._reader.start()
         await self._reader.caught_up()
         self._watching = asyncio.create_task(self._watch.run(), name="lag watch")
@@ -48,21 +54,9 @@ class OpsApp:
                 await self._watching
         await self._reader.stop()
         await asyncio.to_thread(self._meter.__exit__)
+        await self._health.stop()
 
 
 def build(settings: OpsSettings) -> OpsApp:
     """The composition root."""
     return OpsApp(settings)
-
-
-async def serve(settings: OpsSettings, clock: Clock, stop: asyncio.Event) -> None:
-    """Runs until `stop` is set."""
-    app = build(settings)
-    health = HealthServer(settings.health, lambda: app.ready)
-    await health.start()
-    try:
-        await app.start()
-        await stop.wait()
-    finally:
-        await app.stop()
-        await health.stop()

@@ -174,18 +174,3 @@ class _Readers:
 def build(settings: PortalSettings, clock: Clock) -> PortalApp:
     """The portal for these settings."""
     return PortalApp(settings, clock)
-
-
-async def serve(settings: PortalSettings, clock: Clock, stop: asyncio.Event) -> None:
-    """Runs the portal until `stop` is set. Raises what ended it."""
-    app = build(settings, clock)
-    stopping = asyncio.ensure_future(stop.wait())
-    try:
-        await app.start()
-        if app.finished is not None:
-            await asyncio.wait({stopping, app.finished}, return_when=asyncio.FIRST_COMPLETED)
-            if app.finished.done():
-                app.finished.result()
-    finally:
-        stopping.cancel()
-        await app.stop()

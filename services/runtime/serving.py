@@ -1,0 +1,35 @@
+"""How every service is run: started, watched, stopped. `app.py` of each says what it is made of."""
+
+import asyncio
+from typing import Protocol
+
+
+class App(Protocol):
+    """A service that was put together."""
+
+    @property
+    def finished(self) -> "asyncio.Task[None] | None":
+        """The task that ends by `stop`, or with the fault that ended the service."""
+        ...
+
+    async def start(self) -> None:
+        """Returns when it takes work."""
+        ...
+
+    async def stop(self) -> None:
+        """Lets what is under way finish, however far `start` came."""
+        ...
+
+
+async def serve(app: App, stop: asyncio.Event) -> None:
+    """Runs a service until `stop` is set. Raises what ended it."""
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await app.start()
+        if app.finished is not None:
+            await asyncio.wait({stopping, app.finished}, return_when=asyncio.FIRST_COMPLETED)
+            if app.finished.done():
+                app.finished.result()
+    finally:
+        stopping.cancel()
+        await app.stop()
