@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from services.ops.dead_letters import Address
 from services.ops.lag import History
@@ -44,17 +45,15 @@ def row(committed: int, end: int) -> LagRow:
     return LagRow("matcher", "cases", 0, committed, log_start=0, end=end, members=1)
 
 
-def test_a_reader_that_stands_still_is_told_of_once_and_a_group_that_is_gone_no_more(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_reader_that_stands_still_is_told_of_once_and_a_group_that_is_gone_no_more() -> None:
     watch, history = LagWatch(lambda: ([], {}), 1), History()
-    for _ in range(12):
-        watch.tell(history.readers([row(5, 9)], {("cases", 0, 5): 30.0}))
+    with capture_logs() as said:
+        for _ in range(12):
+            watch.tell(history.readers([row(5, 9)], {("cases", 0, 5): 30.0}))
     labels: dict[str, Any] = {"topic": "cases", "group": "matcher"}
     assert metric("nardialog_lag_records", **labels) == 4
     assert metric("nardialog_lag_seconds", **labels) == 30
     assert metric("nardialog_lag_verdict", **labels) == 5
-    said = capsys.readouterr()
-    assert (said.out + said.err).count("stands still") == 1
+    assert [line["verdict"] for line in said] == ["stands still"]
     watch.tell(history.readers([], {}))
     assert metric("nardialog_lag_records", **labels) is None
