@@ -5,6 +5,7 @@ is skipped: the services have their own dead letters for it.
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -102,6 +103,10 @@ class Board:
     rounds: dict[str, Round] = field(default_factory=dict)
     invitations: dict[str, str] = field(default_factory=dict)
     """Invitation id → round id."""
+    members: dict[str, set[str]] = field(default_factory=dict)
+    """Round id → the workplaces that are invited."""
+    slow_until: float = 0.0
+    """Until then, on `time.monotonic`, the SMS provider is slow."""
     states: dict[str, set[DeliveryState]] = field(default_factory=dict)
     """Invitation id → every state told of it or of a message that carries it."""
     carried: dict[str, set[str]] = field(default_factory=dict)
@@ -157,6 +162,8 @@ class Board:
             self.rounds[round_.round_id] = round_
         elif (invitation := _read(record, INVITATION_CHANGED, Invitation)) is not None:
             self.invitations[invitation.invitation_id] = invitation.round_id
+            places = self.members.setdefault(invitation.round_id, set())
+            places.update(place.workplace_id for place in invitation.workplaces)
         elif (delivery := _read(record, DELIVERY_RECORDED, Delivery)) is not None:
             self._delivery(delivery)
         elif (response := _read(record, RESPONSE_RECORDED, Response)) is not None:
@@ -181,6 +188,16 @@ class Board:
     def ended(self) -> dict[str, set[DeliveryState]]:
         """Invitation id → the final states it has reached."""
         return {key: states & FINAL for key, states in self.states.items() if states & FINAL}
+
+    @property
+    def queued(self) -> int:
+        """Invitations that have not ended yet."""
+        return len(self.invitations.keys() - self.ended.keys())
+
+    @property
+    def slow(self) -> bool:
+        """Whether the SMS provider is slow just now."""
+        return time.monotonic() < self.slow_until
 
     def summary(self) -> dict[str, Any]:
         """The flow's figures."""

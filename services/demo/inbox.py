@@ -17,6 +17,7 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from services.demo.board import Board, Mail, Sms
+from services.demo.sketch import sketch
 from services.demo.words import WORDS
 from services.runtime.errors import Fault
 from services.runtime.local_kafka import free_ports
@@ -180,6 +181,7 @@ async def _list(request: web.Request) -> web.Response:
         bakery=board.first_to_read(),
         now=board.clock.now() if board.clock else None,
         summary=board.summary(),
+        sketch=sketch(board),
         cases=board.cases(),
     )
 

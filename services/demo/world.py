@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +25,7 @@ from services.demo import synthetic, visitors
 from services.demo.board import Board
 from services.demo.inbox import HOST, InboxServer
 from services.demo.settling import Expected, Verdict, judge, settled
-from services.notifier.channels.sinks import SmsSink, SmtpSink
+from services.notifier.channels.sinks import Act, SmsSink, SmtpSink
 from services.runtime.broker import Broker
 from services.runtime.clock import AcceleratedClock
 from services.runtime.errors import Fault, ServiceError
@@ -46,6 +47,7 @@ START: Final = datetime(2025, 11, 10, 8, tzinfo=ZoneInfo("Europe/Stockholm"))
 SPEED: Final = 60.0
 PARTITIONS: Final = 3
 LAG_SECONDS: Final = 2.0
+SLOW_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 60.0
 """In which the answers, and the mails that say so, must have arrived."""
 PROVIDERS: Final = ("NARDIALOG_NOTIFIER__SMTP", "NARDIALOG_NOTIFIER__SMS")
@@ -223,11 +225,19 @@ class World:
 
     async def _start_sinks(self) -> None:
         self._smtp = SmtpSink(on_accept=self.board.take_mail, keep=0, clock=self.clock)
-        self._sms = SmsSink(on_accept=self.board.take_sms, keep=1000, clock=self.clock)
+        self._sms = SmsSink(on_accept=self.board.take_sms, behaviour=self._slow_at_first, keep=1000, clock=self.clock)
         for sink in (self._smtp, self._sms):
             await sink.start()
             self._undo.append(sink.stop)
         self.board.step("sinks", True, f"SMTP {self._smtp.port}, SMS {self._sms.port}")
+
+    def _slow_at_first(self, point: str, _number: int) -> Act | None:
+        """For some seconds from the first text on, the SMS provider answers late: mails do not wait for it."""
+        if point != "sms":
+            return None
+        now = time.monotonic()
+        self.board.slow_until = self.board.slow_until or now + SLOW_SECONDS
+        return Act(delay=self.board.slow_until - now) if self.board.slow else None
 
     async def _watch_topics(self) -> None:
         read = (ROUNDS, INVITATIONS, DELIVERIES, RESPONSES, SUPPRESSIONS, *(topic.dead_letters for topic in TOPICS))
