@@ -13,7 +13,8 @@ from playwright.async_api import Browser, Page, expect
 from schemas.notice import Notice, SealedNotice
 from schemas.topics import NOTICES, SUBSCRIPTIONS
 from services.portal.web import WebServer
-from tests.journeys.test_portal_browser import RULES, Scheme, browser, tab
+from tests.everything import LOOKS, Scheme
+from tests.journeys.test_portal_browser import RULES, browser, tab
 from tests.portal_world import Offline, company, free_port, offline
 
 pytestmark = pytest.mark.anyio
@@ -171,8 +172,7 @@ async def test_an_area_is_followed_seen_removed_and_followed_again(
     assert made.events(SUBSCRIPTIONS)[-1].value is not None
 
 
-@pytest.mark.parametrize("width", [1280, 320])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
 async def test_every_page_is_within_wcag_22_aa_and_never_wider_than_the_screen(
     portal: tuple[Offline, str], browser: Browser, scheme: Scheme, width: int
 ) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
@@ -16,6 +16,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 
 from schemas.topics import NOTICES, RESPONSES, SUPPRESSIONS
 from services.portal.web import WebServer
+from tests.everything import LOOKS, Scheme
 from tests.journeys.test_demo import browser_path
 from tests.portal_world import (
     Offline,
@@ -31,7 +32,6 @@ from tests.portal_world import (
 )
 
 pytestmark = pytest.mark.anyio
-Scheme = Literal["light", "dark"]
 RULES: Final = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 MEETING: Final = {"place": "Kommunhuset, sal A", "start": "2026-12-08T17:00:00+01:00"}
 LATE: Final = datetime(2027, 1, 5, tzinfo=UTC)
@@ -294,8 +294,7 @@ PAGES: Final[dict[str, Reach]] = {
 }
 
 
-@pytest.mark.parametrize("width", [1280, 320])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
 async def test_every_page_is_within_wcag_22_aa_and_never_wider_than_the_screen(
     portal: tuple[Offline, str], browser: Browser, scheme: Scheme, width: int
 ) -> None:
