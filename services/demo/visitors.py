@@ -82,7 +82,8 @@ def forms(html: str) -> list[Form]:
 async def visit(board: Board, answers: int = ANSWERS) -> None:
     """Some answer, and one wants no more."""
     chance = random.Random(SEED)  # noqa: S311 - invented people, not secrets
-    asked = [(mail, link) for mail in board.mails if mail.to != BAKERY and (link := _found(_LINK, mail))]
+    mails = sorted(board.mails, key=lambda mail: (mail.to, mail.subject))  # they come in another order every time
+    asked = [(mail, link) for mail in mails if mail.to != BAKERY and (link := _found(_LINK, mail))]
     async with aiohttp.ClientSession(raise_for_status=True) as session:
         answered = 0
         for _, link in chance.sample(asked, len(asked)):

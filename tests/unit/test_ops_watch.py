@@ -10,8 +10,10 @@ from services.ops.dead_letters import Address
 from services.ops.lag import History
 from services.ops.outcomes import Done, Outcome
 from services.ops.watch import LagWatch, OpenLetters
+from services.runtime import logs
 from services.runtime.clock import SystemClock
 from services.runtime.records import Record
+from services.runtime.settings import LogSettings
 from services.runtime.topic_admin import LagRow
 
 pytestmark = pytest.mark.anyio
@@ -47,6 +49,7 @@ def row(committed: int, end: int) -> LagRow:
 
 def test_a_reader_that_stands_still_is_told_of_once_and_a_group_that_is_gone_no_more() -> None:
     watch, history = LagWatch(lambda: ([], {}), 1), History()
+    logs.configure(LogSettings(level="info"), "ops")  # whatever an earlier test of this process said
     with capture_logs() as said:
         for _ in range(12):
             watch.tell(history.readers([row(5, 9)], {("cases", 0, 5): 30.0}))
