@@ -1,6 +1,6 @@
 """Kill -9 in the middle of the work, of each process in turn: nothing lost, nothing doubled.
 
-Here with 300 invitations a kind (1,000 with TESTS_EVERYTHING), two kills each, so that it fits into every test run. The
+Here with 200 invitations a kind (1,000 with TESTS_EVERYTHING), two kills each, so that it fits into every test run. The
 promise is stated for 5,000, and `python -m tests.faults` kills in the middle of so many; it takes some minutes a kind.
 """
 
@@ -23,7 +23,7 @@ async def test_a_killed_process_loses_nothing_and_doubles_nothing(kind: str) -> 
 
 
 async def test_two_of_each_killed_in_turn_while_partitions_move_lose_nothing_and_double_nothing() -> None:
-    result = await several.run(seed=1, recipients=20, per_wave=6)
+    result = await several.run(seed=1, recipients=12, per_wave=6)
     print(result)
     assert result["injected"] == 4
     found = {name: result[name] for name in ("lost", "doubled", "stuck", "unexpected", "contradicted", "not_open")}

@@ -16,7 +16,7 @@ from tests.portal_world import World, api_key
 
 pytestmark = pytest.mark.anyio
 ROOT: Final = Path(__file__).resolve().parents[2]
-EXAMPLES: Final = 15
+EXAMPLES: Final = 6
 """Of each operation in each mode, besides some hundreds that are enumerated from the schema."""
 CONFIGURATION: Final = """\
 [checks.negative_data_rejection]
