@@ -24,8 +24,14 @@ from services.matcher.holds import Limits
 from services.matcher.rematching import Due, Rematching
 from services.matcher.service import Matcher
 from services.matcher.settings import MatcherSettings
-from services.matcher.subscriptions import SubscriptionTable
-from services.matcher.tables import CaseTable, DialogueTable, MembershipTable, RegisterTable, RoundTable
+from services.matcher.tables import (
+    CaseTable,
+    DialogueTable,
+    MembershipTable,
+    RegisterTable,
+    RoundTable,
+    SubscriptionTable,
+)
 from services.runtime.broker import Broker
 from services.runtime.clock import Clock
 from services.runtime.errors import Fault

@@ -76,7 +76,8 @@ def audience(
 ) -> Audience:
     """Who is affected. `applicant` is the applicant's recipient id: never invited (KL 2:3, they know)."""
     rings = reaches(case, model)
-    found = _reasons(case, register, rings)
+    parts = geometry.parts_of(case.geometries)
+    found = _reasons(case, register, rings, parts)
     excluded: Counter[str] = Counter()
     kept: dict[int, tuple[float | None, list[Reason]]] = {}
     for row, result in found.items():
@@ -87,7 +88,7 @@ def audience(
             kept[row] = result
     excluded["unknown_workplace"] = sum(1 for name in dict.fromkeys(case.named) if register.row(name) is None)
     codes = subscriptions.concerned(ring.codes for ring in rings)
-    followers = subscriptions.invited(subscriptions.asked(case, model, subscribers, codes))
+    followers = subscriptions.invited(subscriptions.asked(case, model, subscribers, codes, parts))
     members = [*_members(kept, register), *(Member(recipient, None, places) for recipient, places in followers.items())]
     return Audience(
         tuple(sorted(members, key=lambda member: member.recipient_id)),
@@ -128,9 +129,10 @@ def _everywhere(ring: Reach) -> Reach:
     return Reach(ring.id, "municipality", None, ring.codes, ring.why) if ring.geometry == "case" else ring
 
 
-def _reasons(case: Case, register: Snapshot, rings: tuple[Reach, ...]) -> dict[int, tuple[float | None, list[Reason]]]:
+def _reasons(
+    case: Case, register: Snapshot, rings: tuple[Reach, ...], parts: tuple[Part, ...]
+) -> dict[int, tuple[float | None, list[Reason]]]:
     """Per row of the register the least distance, where one was measured, and all reasons."""
-    parts = geometry.parts_of(case.geometries)
     found: dict[int, tuple[float | None, list[Reason]]] = {}
     for ring in rings:
         known: dict[tuple[str, ...], tuple[industry.Match, ...]] = {}  # few lists of codes, many workplaces

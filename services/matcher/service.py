@@ -24,8 +24,14 @@ from services.matcher.holds import Limits
 from services.matcher.release import Decided, Policy, policy_for
 from services.matcher.rounds import Derivation, derive, round_of
 from services.matcher.steps import ONGOING, STAGES, Standing, is_due, steps
-from services.matcher.subscriptions import SubscriptionTable
-from services.matcher.tables import CaseTable, DialogueTable, MembershipTable, RegisterTable, RoundTable
+from services.matcher.tables import (
+    CaseTable,
+    DialogueTable,
+    MembershipTable,
+    RegisterTable,
+    RoundTable,
+    SubscriptionTable,
+)
 from services.matcher.writer import Writer
 from services.runtime import metrics
 from services.runtime.clock import Clock

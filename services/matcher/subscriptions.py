@@ -17,14 +17,10 @@ from schemas import industries
 from schemas.case import Case
 from schemas.invitation import InvitedWorkplace, Reason
 from schemas.model import DialogueModel
-from schemas.subscription import SUBSCRIPTION_CHANGED, Subscription
+from schemas.subscription import Subscription
 from schemas.types import MAX_WORKPLACES
 from services.matcher import geometry, industry
-from services.matcher.geometry import Floats, Shape
-from services.runtime.errors import Rejected
-from services.runtime.logs import logger
-from services.runtime.parsing import parse
-from services.runtime.records import Record
+from services.matcher.geometry import Floats, Part, Shape
 
 RING: Final = "subscription"
 Codes: TypeAlias = tuple[industry.CodeSet, ...] | None
@@ -73,9 +69,13 @@ def columns(subscriptions: Iterable[Subscription], position: int = 0) -> Subscri
     )
 
 
-def asked(case: Case, model: DialogueModel, subscribers: Subscribers, codes: Codes) -> tuple[Asked, ...]:
-    """The subscriptions that a case meets. `codes` are the industries that it concerns; None means all."""
-    near = _near(case, subscribers)
+def asked(
+    case: Case, model: DialogueModel, subscribers: Subscribers, codes: Codes, parts: Iterable[Part]
+) -> tuple[Asked, ...]:
+    """The subscriptions that a case meets. `codes` are the industries that it concerns; None means all. `parts` are its
+    geometries in the grid.
+    """
+    near = _near(parts, subscribers)
     everybody = _asks_subscribers(case, model)
     found = []
     for i, row in enumerate(subscribers.all):
@@ -153,12 +153,12 @@ def _known(code: str) -> str | None:
         return None
 
 
-def _near(case: Case, subscribers: Subscribers) -> Mapping[int, float]:
-    """Per row the distance to the nearest part of the case, where it is within the row's own radius."""
+def _near(parts: Iterable[Part], subscribers: Subscribers) -> Mapping[int, float]:
+    """Per row the distance to the nearest part of a case, where it is within the row's own radius."""
     nearest: dict[int, float] = {}
     if not subscribers.circles:
         return nearest
-    for part in geometry.parts_of(case.geometries):
+    for part in parts:
         metres = geometry.distances(part, subscribers.points, subscribers.degrees)
         for place in np.flatnonzero(metres <= subscribers.radii + geometry.SLACK_M).tolist():
             row = subscribers.circles[place]
@@ -169,38 +169,3 @@ def _near(case: Case, subscribers: Subscribers) -> Mapping[int, float]:
 def _asks_subscribers(case: Case, model: DialogueModel) -> bool:
     stage = model.stage(case.case_type, case.stage)
     return any(ring.geometry == RING and ring.delivery == "direct" for ring in (stage.rings if stage else []))
-
-
-class SubscriptionTable:
-    """Every subscription, from `subscriptions`. Its position counts the records read of every partition."""
-
-    def __init__(self) -> None:
-        self._rows: dict[str, Subscription] = {}
-        self._next: dict[int, int] = {}
-        self._columns: Subscribers | None = None
-
-    async def apply(self, records: Sequence[Record]) -> None:
-        """Takes a batch of the topic."""
-        for record in records:
-            self._next[record.partition] = record.offset + 1
-            key = (record.key or b"").decode(errors="replace")
-            if record.value is None:
-                self._rows.pop(key, None)
-                continue
-            try:
-                parsed = parse(record, {SUBSCRIPTION_CHANGED: Subscription}, "se.nardialog.subscription.")
-            except Rejected as error:
-                logger().warning(
-                    "table skips a record", topic=record.topic, partition=record.partition, offset=record.offset,
-                    reason=error.reason, pointer=error.pointer,
-                )  # fmt: skip
-                continue
-            if parsed is not None:
-                self._rows[parsed.event.subscription_id] = parsed.event
-        self._columns = None
-
-    def snapshot(self) -> Subscribers:
-        """The columns as they stand."""
-        if self._columns is None:
-            self._columns = columns(self._rows.values(), sum(self._next.values()))
-        return self._columns

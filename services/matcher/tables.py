@@ -1,5 +1,5 @@
 """What the matcher knows from whole topics: the register at its last complete import, the cases with their decisions,
-the rounds with their members.
+the subscriptions, the rounds with their members.
 
 Rows of an import are staged until its marker has been seen on every partition and are then taken all at once: half a
 register is never matched. Erasures (tombstones) are the exception and hold at once. Of two states of a round the one
@@ -17,10 +17,12 @@ from schemas.dialogue import Dialogue
 from schemas.invitation import INVITATION_CHANGED, Invitation
 from schemas.model import DialogueModel
 from schemas.round import ROUND_CHANGED, Round, RoundState
+from schemas.subscription import SUBSCRIPTION_CHANGED, Subscription
 from schemas.types import Event
 from services.matcher.dialogue.working_days import local_day
 from services.matcher.door import accept, accept_dialogue, is_edited
 from services.matcher.memberships import Membership
+from services.matcher.subscriptions import Subscribers, columns
 from services.matcher.workplaces import Snapshot, snapshot
 from services.runtime.errors import Rejected
 from services.runtime.logs import logger
@@ -45,7 +47,7 @@ def _event(record: Record, types: dict[str, type[Event]], family: str) -> Event 
 
 def _check_key(record: Record, event: Event) -> None:
     """A fact under another's key would outlive its own tombstone, and every other reader refuses it."""
-    identity = {Company: "workplace_id", Round: "round_id"}.get(type(event))
+    identity = {Company: "workplace_id", Round: "round_id", Subscription: "subscription_id"}.get(type(event))
     if identity is not None and record.key != getattr(event, identity).encode():
         raise Rejected("key_mismatch", f"the record's key is not the event's {identity}", f"/{identity}")
 
@@ -189,6 +191,33 @@ class DialogueTable:
     def get(self, key: str) -> Dialogue | None:
         """What was decided on a case."""
         return self._dialogues.get(key)
+
+
+class SubscriptionTable:
+    """Every subscription. Its position counts the records read of every partition."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, Subscription] = {}
+        self._next: dict[int, int] = {}
+        self._columns: Subscribers | None = None
+
+    async def apply(self, records: Sequence[Record]) -> None:
+        """Takes a batch of the topic."""
+        for record in records:
+            self._next[record.partition] = record.offset + 1
+            if record.value is None:
+                self._rows.pop((record.key or b"").decode(errors="replace"), None)
+                continue
+            event = _event(record, {SUBSCRIPTION_CHANGED: Subscription}, "se.nardialog.subscription.")
+            if isinstance(event, Subscription):
+                self._rows[event.subscription_id] = event
+        self._columns = None
+
+    def snapshot(self) -> Subscribers:
+        """The columns as they stand."""
+        if self._columns is None:
+            self._columns = columns(self._rows.values(), sum(self._next.values()))
+        return self._columns
 
 
 class RoundTable:

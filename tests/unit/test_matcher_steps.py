@@ -25,8 +25,14 @@ from services.matcher.holds import Limits
 from services.matcher.release import Decided, Policy
 from services.matcher.rounds import derive
 from services.matcher.service import Matcher
-from services.matcher.subscriptions import SubscriptionTable
-from services.matcher.tables import CaseTable, DialogueTable, MembershipTable, RegisterTable, RoundTable
+from services.matcher.tables import (
+    CaseTable,
+    DialogueTable,
+    MembershipTable,
+    RegisterTable,
+    RoundTable,
+    SubscriptionTable,
+)
 from services.runtime.clock import ManualClock
 from services.runtime.errors import Rejected, Transient
 from services.runtime.records import Outgoing, Record

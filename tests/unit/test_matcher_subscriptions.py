@@ -13,7 +13,8 @@ from schemas.case import Case
 from schemas.subscription import EXAMPLE, SUBSCRIPTION_CHANGED, Subscription
 from services.matcher import geometry
 from services.matcher.audience import audience
-from services.matcher.subscriptions import SubscriptionTable, columns
+from services.matcher.subscriptions import columns
+from services.matcher.tables import SubscriptionTable
 from services.matcher.workplaces import snapshot
 from services.runtime.clock import SystemClock
 from services.runtime.parsing import outgoing
@@ -120,6 +121,8 @@ async def test_a_tombstone_ends_a_subscription_and_the_position_only_grows() -> 
     before = table.snapshot()
     await table.apply([Record("subscriptions", 0, 1, b"s1", None, (), 0)])
     after = table.snapshot()
+    await table.apply([Record("subscriptions", 0, 2, b"another", sent.value, headers, 0)])
+    assert table.snapshot().all == (), "a fact under another's key would outlive its own tombstone"
     assert [item.subscription_id for item in before.all] == ["s1"]
     assert after.all == ()
     assert after.position > before.position
