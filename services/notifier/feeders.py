@@ -29,13 +29,13 @@ from services.runtime.parsing import parse
 from services.runtime.records import Record
 from services.runtime.sealing import Opener, Vault, blind_index
 from services.runtime.store.database import micros
-from services.runtime.store.feeding import Row, keyed_event, record_key
+from services.runtime.store.feeding import Feed, Row, keyed_event, record_key
 
 GROUP: Final = "notifier-tables"
 """Named in dead letters; table readers have no group of their own."""
 
 
-class RoundFeed:
+class RoundFeed(Feed):
     """`rounds`: the newest record of each; one with a lower basis than what is known never takes its place."""
 
     table = ROUNDS
@@ -51,11 +51,8 @@ class RoundFeed:
             "body": event.model_dump_json(),
         }
 
-    async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
-        return
 
-
-class CompanyFeed:
+class CompanyFeed(Feed):
     """`companies`. Import markers are skipped: the notifier needs no complete imports."""
 
     table = COMPANIES
@@ -75,11 +72,8 @@ class CompanyFeed:
             "body": event.model_dump_json(exclude_none=True),
         }
 
-    async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
-        return
 
-
-class ContactFeed:
+class ContactFeed(Feed):
     """`contacts`: opened, checked, encrypted, indexed. A contact that comes before expiry reopens *not reachable*.
 
     What is no contact with a sealed box may be an address in the clear: its dead letter keeps no value.

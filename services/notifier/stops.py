@@ -14,10 +14,10 @@ from services.notifier.numbers import known_number
 from services.runtime.records import Record
 from services.runtime.sealing import blind_index
 from services.runtime.store.database import micros, moment_of, upsert
-from services.runtime.store.feeding import NEWER, Row, keyed_event
+from services.runtime.store.feeding import NEWER, Feed, Row, keyed_event
 
 
-class SuppressionFeed:
+class SuppressionFeed(Feed):
     """`suppressions`: one that names a message is resolved to that message's address, and said again by the address.
 
     What is said again has an id of its own, a keyed hash of the address's index and of what is stopped, so that a

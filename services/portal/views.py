@@ -36,7 +36,7 @@ from services.portal.store.tables import (
 from services.runtime.parsing import parse
 from services.runtime.records import Record
 from services.runtime.store.database import micros, upsert
-from services.runtime.store.feeding import NEWER, Row, keyed_event, record_key
+from services.runtime.store.feeding import NEWER, Feed, Row, keyed_event, record_key
 
 GROUP: Final = "portal-tables"
 """Named in dead letters; table readers have no group of their own."""
@@ -46,7 +46,7 @@ _LAST: Final = 2**62
 """Version of a confidential case that does not say its own: nothing older is shown again."""
 
 
-class CaseFeed:
+class CaseFeed(Feed):
     """`cases`: the newest version of each."""
 
     table = CASES
@@ -68,9 +68,6 @@ class CaseFeed:
             "body": event.model_dump_json(exclude_none=True),
         }
 
-    async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
-        return
-
 
 def _hidden(record: Record) -> Row:
     try:
@@ -90,7 +87,7 @@ def _hidden(record: Record) -> Row:
     }
 
 
-class RoundFeed:
+class RoundFeed(Feed):
     """`rounds`: the newest record of each; its one owner in the matcher orders them by basis."""
 
     table = ROUNDS
@@ -107,11 +104,8 @@ class RoundFeed:
             "body": event.model_dump_json(exclude_none=True),
         }
 
-    async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
-        return
 
-
-class InvitationFeed:
+class InvitationFeed(Feed):
     """`invitations`: the highest revision of each."""
 
     table = INVITATIONS
@@ -129,11 +123,8 @@ class InvitationFeed:
             "body": event.model_dump_json(exclude_none=True),
         }
 
-    async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
-        return
 
-
-class CompanyFeed:
+class CompanyFeed(Feed):
     """`companies`: public register facts. Import markers are skipped."""
 
     table = COMPANIES
@@ -154,11 +145,8 @@ class CompanyFeed:
             "body": event.model_dump_json(exclude_none=True),
         }
 
-    async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
-        return
 
-
-class DeliveryFeed:
+class DeliveryFeed(Feed):
     """`deliveries`: which invitations each message carries, and what became of each invitation."""
 
     table = DELIVERIES
@@ -225,7 +213,7 @@ def _latest(rows: Sequence[Row], key: str) -> list[Row]:
     return list({row[key]: row for row in rows}.values())
 
 
-class SuppressionFeed:
+class SuppressionFeed(Feed):
     """`suppressions`: what is stopped, shown where it was stopped."""
 
     table = SUPPRESSIONS
@@ -247,11 +235,8 @@ class SuppressionFeed:
             "lifted": event.lifted,
         }
 
-    async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
-        return
 
-
-class ResponseFeed:
+class ResponseFeed(Feed):
     """`responses`: answers that another way brought in, and our own, should the store have been lost."""
 
     table = RESPONSES
@@ -260,11 +245,8 @@ class ResponseFeed:
         event = _event(record, RESPONSE_RECORDED, Response)
         return None if event is None else response_row(event)
 
-    async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
-        return
 
-
-class SubscriptionFeed:
+class SubscriptionFeed(Feed):
     """`subscriptions`: what each subscriber follows, for its own list."""
 
     table = SUBSCRIPTIONS
@@ -276,9 +258,6 @@ class SubscriptionFeed:
             return None
         body = event.model_dump_json(exclude_none=True)
         return {"subscription_id": event.subscription_id, "recipient_id": event.recipient_id, "body": body}
-
-    async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
-        return
 
 
 def response_row(event: Response) -> Row:

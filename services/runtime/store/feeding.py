@@ -37,7 +37,7 @@ def positions_table(metadata: MetaData) -> Table:
 
 
 class Feed(Protocol):
-    """One topic's way into one table."""
+    """One topic's way into one table. Feeds name it as their base."""
 
     table: Table
 
@@ -46,8 +46,8 @@ class Feed(Protocol):
         ...
 
     async def applied(self, connection: AsyncConnection, rows: Sequence[Row]) -> None:
-        """What follows from rows that were written."""
-        ...
+        """What follows from rows that were written; nothing, where a feed says nothing else."""
+        return
 
 
 class Feeder:
