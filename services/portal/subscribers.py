@@ -19,7 +19,7 @@ from schemas.contact import CONTACT_CHANGED, Address, Contact
 from schemas.identity import contact_id, derived, subscriber_id
 from schemas.notice import CONFIRM, MAGIC_LINK, NOTICE_REQUESTED, Notice, SealedNotice
 from schemas.subscription import SUBSCRIPTION_CHANGED, Subscription
-from schemas.topics import CONTACTS, NOTICES
+from schemas.topics import CONTACTS, NOTICES, Topic
 from schemas.topics import SUBSCRIPTIONS as TOPIC
 from schemas.types import RecipientId
 from services.portal.portal import SOURCE, Portal
@@ -130,24 +130,20 @@ class Subscribers:
     async def own(self, token: str) -> Own | None:
         """The list behind a link, or None for a link that is wrong or too old."""
         async with self._portal.database.transaction() as connection:
-            row = await _open(connection, token, Link.LIST, self._portal.clock.now())
-            return await _own(connection, row.recipient_id) if row else None
+            return await self._list(connection, token)
 
     async def remove(self, token: str, subscription_id: str) -> bool:
         """Ends one of one's own subscriptions; returns once the broker has it. The last one takes the address along."""
-        now = self._portal.clock.now()
         async with self._portal.database.transaction() as connection:
-            row = await _open(connection, token, Link.LIST, now)
-            mine = await _own(connection, row.recipient_id) if row else None
-        found = _named(mine.subscriptions, subscription_id) if mine else None
-        if mine is None or found is None:
-            return False
-        async with self._portal.database.transaction() as connection:
+            mine = await self._list(connection, token)
+            found = _named(mine.subscriptions, subscription_id) if mine else None
+            if mine is None or found is None:
+                return False
             kept = {
                 "subscription_id": subscription_id,
                 "recipient_id": mine.recipient_id,
                 "body": found.model_dump_json(exclude_none=True),
-                "removed_at": micros(now),
+                "removed_at": micros(self._portal.clock.now()),
             }
             await upsert(connection, REMOVED, [kept])
         records = [Outgoing(self._portal.topic(TOPIC), subscription_id, None)]
@@ -161,13 +157,12 @@ class Subscribers:
         """Takes a removal back; returns once the broker has it."""
         now = self._portal.clock.now()
         async with self._portal.database.transaction() as connection:
-            row = await _open(connection, token, Link.LIST, now)
-            mine = await _own(connection, row.recipient_id) if row else None
+            mine = await self._list(connection, token)
             found = _named(mine.removed, subscription_id) if mine else None
-            if row is None or found is None:
+            if mine is None or found is None:
                 return False
             contact = await connection.scalar(
-                select(SUBSCRIBERS.c.contact).where(SUBSCRIBERS.c.recipient_id == row.recipient_id)
+                select(SUBSCRIBERS.c.contact).where(SUBSCRIBERS.c.recipient_id == mine.recipient_id)
             )
         records = [self._followed(found, now)]
         if contact is not None:
@@ -190,6 +185,10 @@ class Subscribers:
                 )
             )
             return gone.rowcount + left.rowcount
+
+    async def _list(self, connection: AsyncConnection, token: str) -> Own | None:
+        row = await _open(connection, token, Link.LIST, self._portal.clock.now())
+        return await _own(connection, row.recipient_id) if row else None
 
     async def _enough(self, connection: AsyncConnection, recipient: str, now: datetime) -> bool:
         made = select(func.count(), func.max(LINKS.c.created_at)).where(
@@ -258,20 +257,19 @@ class Subscribers:
             at=now,
             expires_at=now + lives,
         )
-        return self._event(NOTICES.name, recipient, event, NOTICE_REQUESTED, event.notice_id, now)
+        return self._event(NOTICES, recipient, event, NOTICE_REQUESTED, event.notice_id, now)
 
     def _told(self, contact: Contact, now: datetime) -> Outgoing:
         key = contact.contact_id
-        return self._event(CONTACTS.name, key, contact, CONTACT_CHANGED, derived("told", key, str(now)), now)
+        return self._event(CONTACTS, key, contact, CONTACT_CHANGED, derived("told", key, str(now)), now)
 
     def _followed(self, subscription: Subscription, now: datetime) -> Outgoing:
         key = subscription.subscription_id
         identity = derived("followed", key, str(now))
-        return self._event(TOPIC.name, key, subscription, SUBSCRIPTION_CHANGED, identity, now)
+        return self._event(TOPIC, key, subscription, SUBSCRIPTION_CHANGED, identity, now)
 
-    def _event(self, topic: str, key: str, event: Any, type: str, identity: str, now: datetime) -> Outgoing:
-        name = self._portal.settings.kafka.topic_prefix + topic
-        return outgoing(name, key, event, type=type, id=identity, source=SOURCE, time=now)
+    def _event(self, topic: Topic, key: str, event: Any, type: str, identity: str, now: datetime) -> Outgoing:
+        return outgoing(self._portal.topic(topic), key, event, type=type, id=identity, source=SOURCE, time=now)
 
 
 async def _link(

@@ -12,14 +12,14 @@ from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from services.portal import answers, form, invited
 from services.portal.form import Block, Form
 from services.portal.invited import Carried
 from services.portal.pages import shown
-from services.portal.pages.render import fields, language, page, urls
+from services.portal.pages.render import fields, language, page, redirect
 from services.portal.portal import Portal
 from services.rendering.calendar import calendar
 from services.runtime.link_tokens import Purpose, mint, verify
@@ -182,8 +182,7 @@ class InvitationPages:
         return moment(self._portal, request)
 
     def _redirect(self, request: Request, to: str) -> Response:
-        path = f"/i/{request.path_params['token']}{to}"
-        return RedirectResponse(urls(self._portal, request)(path), 303)
+        return redirect(self._portal, request, f"/i/{request.path_params['token']}{to}")
 
 
 def moment(portal: Portal, request: Request) -> Response:

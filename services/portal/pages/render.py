@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from services.portal.pages.words import WORDS
 from services.portal.portal import Portal
@@ -49,10 +49,20 @@ def urls(portal: Portal, request: Request) -> Urls:
     return Urls(urlsplit(portal.settings.portal.base_url).path.rstrip("/"), language(request))
 
 
-async def fields(request: Request) -> dict[str, str]:
-    """A form's fields; of several with one name the last. Files are not taken."""
+def redirect(portal: Portal, request: Request, path: str) -> RedirectResponse:
+    """Leads from a form to a page of the same language."""
+    return RedirectResponse(urls(portal, request)(path), 303)
+
+
+async def multi_fields(request: Request) -> list[tuple[str, str]]:
+    """A form's fields in order. Files are not taken."""
     form = await request.form(max_files=0, max_fields=MOST_FIELDS)
-    return {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    return [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+
+
+async def fields(request: Request) -> dict[str, str]:
+    """A form's fields; of several with one name the last."""
+    return dict(await multi_fields(request))
 
 
 def page(

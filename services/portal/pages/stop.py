@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from services.portal import invited, stops
 from services.portal.invited import Carried
-from services.portal.pages.render import fields, page, urls
+from services.portal.pages.render import fields, page, redirect
 from services.portal.portal import Portal
 from services.portal.stops import ALL, Stop
 from services.runtime.errors import Transient
@@ -84,7 +84,7 @@ class StopPages:
     async def back(self, request: Request) -> Response:
         """The undo button's address, opened without its form."""
         self._number(request)
-        return RedirectResponse(urls(self._portal, request)(f"/avsluta/{request.path_params['token']}"), 303)
+        return redirect(self._portal, request, f"/avsluta/{request.path_params['token']}")
 
     async def _tell(self, carried: Carried | None, stop: Stop) -> None:
         """A notice to the owner. What was stopped is stopped, whether this can be written down or not."""

@@ -4,22 +4,20 @@ A GET shows and changes nothing; the mailed link opens a page with a button, and
 only proof of who somebody is: there is no cookie, so nothing that another site could ride on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import func, or_, select
-from starlette.datastructures import FormData
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from schemas import industries
 from schemas.company import Company
 from schemas.types import IndustryCode
 from services.portal import places, wishes
-from services.portal.pages.render import language, page
+from services.portal.pages.render import fields, language, multi_fields, page, redirect
 from services.portal.pages.subscribe_words import WORDS
 from services.portal.portal import Portal
 from services.portal.store.tables import COMPANIES
@@ -41,14 +39,14 @@ def routes(portal: Portal) -> list[BaseRoute]:
         words = WORDS[language(request)]
         return page(portal, request, template, status=status, s=words, **values)
 
-    def form(request: Request, fields: Fields, read: Read, *, status: int = 200) -> Response:
+    def form(request: Request, asked: Fields, read: Read, *, status: int = 200) -> Response:
         said = WORDS[language(request)]
         problems = [(problem.field, said[problem.key].format(**problem.values)) for problem in read.problems]
         return show(
             request,
             "subscribe.html",
             status=status,
-            f=fields,
+            f=asked,
             read=read,
             problems=problems,
             wrong=dict(reversed(problems)),
@@ -62,25 +60,25 @@ def routes(portal: Portal) -> list[BaseRoute]:
         return form(request, Fields(), Read())
 
     async def review(request: Request) -> Response:
-        fields = _fields(await request.form())
-        read = wishes.read(fields, town, await _found(portal, fields))
+        asked = _fields(await multi_fields(request))
+        read = wishes.read(asked, town, await _found(portal, asked))
         if read.wish is None:
-            return form(request, fields, read, status=422 if read.problems else 200)
+            return form(request, asked, read, status=422 if read.problems else 200)
         chosen = [item.code for item in read.wish.codes]
-        return show(request, "subscribe_review.html", f=fields, wish=read.wish, codes=chosen)
+        return show(request, "subscribe_review.html", f=asked, wish=read.wish, codes=chosen)
 
     async def edit(request: Request) -> Response:
-        fields = _fields(await request.form())
-        codes = ", ".join(industries.written(code) for code in fields.codes)
-        return form(request, replace(fields, industries=codes, codes=()), Read())
+        asked = _fields(await multi_fields(request))
+        codes = ", ".join(industries.written(code) for code in asked.codes)
+        return form(request, replace(asked, industries=codes, codes=()), Read())
 
     async def send(request: Request) -> Response:
-        fields = _fields(await request.form())
-        read = wishes.read(fields, town, await _found(portal, fields))
+        asked = _fields(await multi_fields(request))
+        read = wishes.read(asked, town, await _found(portal, asked))
         if read.wish is None or not subscribers.available:
-            return form(request, fields, read, status=422)
+            return form(request, asked, read, status=422)
         await subscribers.ask(read.wish, language(request))
-        return _to(request, "/prenumerera/skickat")
+        return redirect(portal, request, "/prenumerera/skickat")
 
     async def sent(request: Request) -> Response:
         return show(request, "subscribe_sent.html")
@@ -89,7 +87,7 @@ def routes(portal: Portal) -> list[BaseRoute]:
         token = request.path_params["token"]
         if request.method == "POST":
             done = await subscribers.confirm(token)
-            return _to(request, f"/bekrafta/{token}") if done else _dead(request)
+            return redirect(portal, request, f"/bekrafta/{token}") if done else _dead(request)
         pending = await subscribers.pending(token)
         if pending is None:
             return _dead(request)
@@ -103,7 +101,7 @@ def routes(portal: Portal) -> list[BaseRoute]:
 
     async def ask_for_list(request: Request) -> Response:
         try:
-            address, indexed = normal("email", _text(await request.form(), "email"))
+            address, indexed = normal("email", _cut(await fields(request), "email"))
         except Rejected:
             wrong = WORDS[language(request)]["bad_email"]
             return show(request, "mine.html", status=422, sent=False, wrong=wrong)
@@ -126,12 +124,8 @@ def routes(portal: Portal) -> list[BaseRoute]:
 
     async def change(request: Request, act: Any) -> Response:
         token = request.path_params["token"]
-        done = await act(token, _text(await request.form(), "subscription"))
-        return _to(request, f"/mina/{token}") if done else _dead(request)
-
-    def _to(request: Request, path: str) -> Response:
-        suffix = "?lang=en" if language(request) == "en" else ""
-        return RedirectResponse(portal.settings.portal.base_url.rstrip("/") + path + suffix, 303)
+        done = await act(token, _cut(await fields(request), "subscription"))
+        return redirect(portal, request, f"/mina/{token}") if done else _dead(request)
 
     return [
         Route("/prenumerera", start),
@@ -148,36 +142,34 @@ def routes(portal: Portal) -> list[BaseRoute]:
     ]
 
 
-def _fields(form: FormData) -> Fields:
+def _fields(given: Sequence[tuple[str, str]]) -> Fields:
     """The form as text, each field within a length that no honest one passes."""
+    form = dict(given)
     names = ("where", "workplace", "workplace_id", "place", "latitude", "longitude", "industries", "email")
-    radius = _text(form, "radius")
+    radius = _cut(form, "radius")
     return Fields(
-        **{name: _text(form, name) for name in names},
-        radius=_text(form, "other_radius") if radius == "other" else radius,
-        codes=tuple(str(code)[:10] for code in form.getlist("codes")[:50]),
+        **{name: _cut(form, name) for name in names},
+        radius=_cut(form, "other_radius") if radius == "other" else radius,
+        codes=tuple(value[:10] for name, value in given if name == "codes")[:50],
     )
 
 
-def _text(form: FormData, name: str) -> str:
-    value = form.get(name)
-    if value is not None and not isinstance(value, str):
-        raise HTTPException(400)
-    return (value or "")[:_LONGEST].strip()
+def _cut(form: Mapping[str, str], name: str) -> str:
+    return form.get(name, "")[:_LONGEST].strip()
 
 
-async def _found(portal: Portal, fields: Fields) -> Sequence[Premises]:
+async def _found(portal: Portal, asked: Fields) -> Sequence[Premises]:
     """The active workplaces that a search, or a choice among its hits, names. Half a word is enough."""
-    if fields.where != "workplace":
+    if asked.where != "workplace":
         return ()
     active = select(COMPANIES.c.body).where(
         COMPANIES.c.municipality == portal.settings.portal.municipality, COMPANIES.c.status == "active"
     )
-    if fields.workplace_id:
-        statement = active.where(COMPANIES.c.workplace_id == fields.workplace_id)
-    elif len(fields.workplace) >= 2:
+    if asked.workplace_id:
+        statement = active.where(COMPANIES.c.workplace_id == asked.workplace_id)
+    elif len(asked.workplace) >= 2:
         # SQLite folds the case of ASCII letters only: the word is also sought as it was typed and capitalised.
-        name, word = COMPANIES.c.name, fields.workplace
+        name, word = COMPANIES.c.name, asked.workplace
         spelt = or_(
             func.lower(name).contains(word.lower(), autoescape=True),
             name.contains(word, autoescape=True),
