@@ -166,7 +166,7 @@ def _when(at: datetime, lang: str) -> str:
 
 async def _list(request: web.Request) -> web.Response:
     board = request.app[BOARD]
-    rows = _rows(board)
+    rows, cases = _rows(board), board.cases()
     pages = max(1, -(-len(rows) // PER_PAGE))
     page = min(pages, _number(request.query.get("page", "1")))
     paused = "paused" in request.query or page > 1
@@ -181,8 +181,8 @@ async def _list(request: web.Request) -> web.Response:
         bakery=board.first_to_read(),
         now=board.clock.now() if board.clock else None,
         summary=board.summary(),
-        sketch=sketch(board),
-        cases=board.cases(),
+        sketch=sketch(cases, board.members),
+        cases=cases,
     )
 
 

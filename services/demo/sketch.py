@@ -4,14 +4,13 @@ Every workplace is a point of one path, so that twelve hundred of them are one e
 words beside it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
-from math import cos, radians
 from typing import Any, Final
 
 from services.demo import synthetic
-from services.demo.board import Board
+from services.portal.places import Frame
 
 WIDTH: Final = 560.0
 _MARGIN: Final = 10.0
@@ -33,45 +32,26 @@ class Sketch:
     closed: bool
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """From degrees to the picture: a degree of longitude is drawn shorter, as it is."""
-
-    west: float
-    north: float
-    squeeze: float
-    scale: float
-    height: float
-
-    def at(self, lon: float, lat: float) -> str:
-        x = _MARGIN + (lon - self.west) * self.squeeze * self.scale
-        return f"{x:.1f} {_MARGIN + (self.north - lat) * self.scale:.1f}"
-
-    def line(self, points: Iterable[tuple[float, float]]) -> str:
-        return "M" + "L".join(self.at(lon, lat) for lon, lat in points)
-
-    def dots(self, points: Iterable[tuple[float, float]]) -> str:
-        return "".join(f"M{self.at(lon, lat)}h0" for lon, lat in points)
-
-
-def sketch(board: Board) -> Sketch | None:
-    """The picture of the last case that reached somebody; none before."""
-    last = next((row for row in reversed(board.cases()) if row["round"] is not None and row["invited"]), None)
+def sketch(cases: Sequence[Mapping[str, Any]], members: Mapping[str, Set[str]]) -> Sketch | None:
+    """The picture of the last of the board's cases that reached somebody; none before. `members` are the workplaces of
+    each round.
+    """
+    last = next((row for row in reversed(cases) if row["round"] is not None and row["invited"]), None)
     if last is None:
         return None
-    case, frame = last["case"], _frame()
-    reached = board.members.get(last["round"].round_id, set())
+    case = last["case"]
+    reached = members.get(last["round"].round_id, frozenset())
     parts = [_points(item["geometry"]) for item in case.get("geometries", [])]
     return Sketch(
         title=case["title"],
         title_en=case["title_en"],
         count=len(reached),
         width=WIDTH,
-        height=frame.height,
-        outline=frame.line(synthetic.boundary()) + "Z",
+        height=_frame().height,
+        outline=_line(synthetic.boundary()) + "Z",
         everywhere=_everywhere(),
-        reached=frame.dots(place for key, place in _places().items() if key in reached),
-        area="".join(frame.line(points) for points in parts if points),
+        reached=_dots(place for key, place in _places().items() if key in reached),
+        area="".join(_line(points) for points in parts if points),
         closed=any(item["geometry"]["type"] == "Polygon" for item in case.get("geometries", [])),
     )
 
@@ -83,11 +63,21 @@ def _points(geometry: Mapping[str, Any]) -> list[tuple[float, float]]:
 
 
 @cache
-def _frame() -> _Frame:
-    lons, lats = zip(*synthetic.boundary(), strict=True)
-    squeeze = cos(radians(sum(lats) / len(lats)))
-    scale = (WIDTH - 2 * _MARGIN) / ((max(lons) - min(lons)) * squeeze)
-    return _Frame(min(lons), max(lats), squeeze, scale, round(2 * _MARGIN + (max(lats) - min(lats)) * scale, 1))
+def _frame() -> Frame:
+    return Frame.around(synthetic.boundary(), width=WIDTH, margin=_MARGIN)
+
+
+def _line(points: Iterable[tuple[float, float]]) -> str:
+    return "M" + "L".join(_at(lon, lat) for lon, lat in points)
+
+
+def _dots(points: Iterable[tuple[float, float]]) -> str:
+    return "".join(f"M{_at(lon, lat)}h0" for lon, lat in points)
+
+
+def _at(lon: float, lat: float) -> str:
+    x, y = _frame().at(lon, lat)
+    return f"{x:.1f} {y:.1f}"
 
 
 @cache
@@ -97,4 +87,4 @@ def _places() -> dict[str, tuple[float, float]]:
 
 @cache
 def _everywhere() -> str:
-    return _frame().dots(_places().values())
+    return _dots(_places().values())

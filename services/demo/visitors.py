@@ -83,14 +83,15 @@ async def visit(board: Board, answers: int = ANSWERS) -> None:
     """Some answer, and one wants no more."""
     chance = random.Random(SEED)  # noqa: S311 - invented people, not secrets
     mails = sorted(board.mails, key=lambda mail: (mail.to, mail.subject))  # they come in another order every time
-    asked = [(mail, link) for mail in mails if mail.to != BAKERY and (link := _found(_LINK, mail))]
+    others = [mail for mail in mails if mail.to != BAKERY]
     async with aiohttp.ClientSession(raise_for_status=True) as session:
         answered = 0
-        for _, link in chance.sample(asked, len(asked)):
+        for mail in chance.sample(others, len(others)):
             if answered == answers:
                 break
-            answered += await _answer(session, link, chance)
-        for mail, _ in reversed(asked):
+            if link := _found(_LINK, mail):
+                answered += await _answer(session, link, chance)
+        for mail in reversed(others):
             if stop := _found(_STOP, mail):
                 await _press(session, stop)
                 return

@@ -5,7 +5,7 @@ shows stands in the list beside it, so a page is whole without it.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -67,28 +67,40 @@ def of(municipality: str) -> Municipality:
     return Municipality(tuple(Place(**place) for place in known["places"]), outline)
 
 
+@dataclass(frozen=True)
+class Frame:
+    """From degrees to a picture `height` high. A degree of longitude is drawn shorter, as it is."""
+
+    west: float
+    north: float
+    squeeze: float
+    scale: float
+    margin: float
+    height: float
+
+    @classmethod
+    def around(cls, outline: Sequence[tuple[float, float]], *, width: float, margin: float) -> "Frame":
+        """The frame of a picture that an outline fills."""
+        lons, lats = zip(*outline, strict=True)
+        squeeze = cos(radians(sum(lats) / len(lats)))
+        scale = (width - 2 * margin) / ((max(lons) - min(lons)) * squeeze)
+        height = round(2 * margin + (max(lats) - min(lats)) * scale, 1)
+        return cls(min(lons), max(lats), squeeze, scale, margin, height)
+
+    def at(self, lon: float, lat: float) -> tuple[float, float]:
+        """Where a point lies: from the left, from the top."""
+        x = self.margin + (lon - self.west) * self.squeeze * self.scale
+        return round(x, 1), round(self.margin + (self.north - lat) * self.scale, 1)
+
+
 def picture(municipality: Municipality) -> Picture | None:
-    """The picture, or None where there is no outline. A degree of longitude is drawn shorter, as it is."""
+    """The picture, or None where there is no outline."""
     if not municipality.outline:
         return None
-    lons, lats = zip(*municipality.outline, strict=True)
-    squeeze = cos(radians(sum(lats) / len(lats)))
-    scale = (_WIDTH - 2 * _MARGIN) / ((max(lons) - min(lons)) * squeeze)
-
-    def on(lon: float, lat: float) -> tuple[float, float]:
-        x = _MARGIN + (lon - min(lons)) * squeeze * scale
-        return round(x, 1), round(_MARGIN + (max(lats) - lat) * scale, 1)
-
-    height = round(2 * _MARGIN + (max(lats) - min(lats)) * scale, 1)
-    return Picture(_WIDTH, height, _path([on(lon, lat) for lon, lat in municipality.outline]), _dots(municipality, on))
-
-
-def _dots(municipality: Municipality, on: Callable[[float, float], tuple[float, float]]) -> tuple[Dot, ...]:
-    return tuple(
-        Dot(number, place.name, *on(place.longitude, place.latitude))
+    frame = Frame.around(municipality.outline, width=_WIDTH, margin=_MARGIN)
+    outline = " ".join(f"{x},{y}" for x, y in (frame.at(lon, lat) for lon, lat in municipality.outline))
+    dots = tuple(
+        Dot(number, place.name, *frame.at(place.longitude, place.latitude))
         for number, place in enumerate(municipality.places, 1)
     )
-
-
-def _path(points: Sequence[tuple[float, float]]) -> str:
-    return " ".join(f"{x},{y}" for x, y in points)
+    return Picture(_WIDTH, frame.height, outline, dots)

@@ -37,6 +37,9 @@ from services.notifier.app import NotifierApp
 from services.notifier.app import build as build_notifier
 from services.notifier.channels.sinks import SmsSink, SmtpSink
 from services.notifier.settings import NotifierSettings
+from services.portal.app import PortalApp
+from services.portal.app import build as build_portal
+from services.portal.settings import PortalSettings
 from services.runtime.clock import SystemClock
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.records import Record
@@ -45,6 +48,7 @@ from services.runtime.settings import KafkaSettings, load
 from services.runtime.tables import TableReader
 from services.runtime.topic_admin import TopicAdmin
 from tests.matcher_cases import content
+from tests.portal_world import free_port
 
 PATIENCE: Final = 150
 RECIPIENT_KEY: Final = "a recipient key for tests only"
@@ -61,6 +65,8 @@ class Installation:
         self.kafka = KafkaSettings(bootstrap=(kafka.bootstrap,), topic_prefix=prefix, session_timeout_ms=6000)
         self.folder = folder
         self.ledger = folder / "ledger.db"
+        self.url = ""
+        """Where the portal is, once started."""
         self.smtp, self.sms = SmtpSink(), SmsSink()
         self.private_key, self.public_key = key_pair()
         self.index_key = new_key()
@@ -93,6 +99,8 @@ class Installation:
             await self._undo.pop()()
 
     def _environment(self) -> Mapping[str, str]:
+        token_key, port = _base64(new_key()), free_port()
+        self.url = f"http://127.0.0.1:{port}"
         return {
             "KAFKA__BOOTSTRAP": json.dumps(self.kafka.bootstrap),
             "KAFKA__TOPIC_PREFIX": self.kafka.topic_prefix,
@@ -103,7 +111,12 @@ class Installation:
             "NOTIFIER__PRIVATE_KEYS": json.dumps({"k1": _base64(self.private_key)}),
             "NOTIFIER__INDEX_KEY": _base64(self.index_key),
             "NOTIFIER__VAULT_KEY": _base64(new_key()),
-            "NOTIFIER__TOKEN_KEY": _base64(new_key()),
+            "NOTIFIER__TOKEN_KEY": token_key,
+            "NOTIFIER__PORTAL_URL": self.url,
+            "PORTAL__DATABASE": f"sqlite+aiosqlite:///{self.folder / 'portal.db'}",
+            "PORTAL__TOKEN_KEYS": token_key,
+            "PORTAL__PORT": str(port),
+            "PORTAL__BASE_URL": self.url,
             "NOTIFIER__HOLD_SECONDS": "0",
             "NOTIFIER__WINDOWS": "always",
             "NOTIFIER__POLL_SECONDS": "0.05",
@@ -119,6 +132,13 @@ class Installation:
     async def matcher(self) -> MatcherApp:
         """A matcher in this process."""
         app = build_matcher(load(MatcherSettings), SystemClock())
+        self._undo.append(app.stop)
+        await app.start()
+        return app
+
+    async def portal(self) -> PortalApp:
+        """A portal in this process."""
+        app = build_portal(load(PortalSettings), SystemClock())
         self._undo.append(app.stop)
         await app.start()
         return app

@@ -1,6 +1,5 @@
 """From a form to a mail: a business follows an area, confirms, and hears of the next case there, on real Kafka."""
 
-import base64
 import re
 from email import message_from_bytes, policy
 
@@ -9,33 +8,10 @@ import pytest
 
 from schemas.subscription import SUBSCRIPTION_CHANGED
 from schemas.topics import CASES, SUBSCRIPTIONS
-from services.portal.app import build as build_portal
-from services.portal.settings import PortalSettings
-from services.runtime.clock import SystemClock
-from services.runtime.settings import load
 from tests.journeys.installation import PATIENCE, Installation, a_case, row
-from tests.portal_world import free_port
 
 pytestmark = pytest.mark.anyio
 OWNER = "anna@exempel.test"
-
-
-async def portal(installation: Installation, set_environment: pytest.MonkeyPatch) -> httpx.AsyncClient:
-    """A portal beside the other services; a browser without cookies or scripts."""
-    port = free_port()
-    for name, value in {
-        "PORTAL__DATABASE": f"sqlite+aiosqlite:///{installation.folder / 'portal.db'}",
-        "PORTAL__PORT": str(port),
-        "PORTAL__BASE_URL": f"http://127.0.0.1:{port}",
-        "PORTAL__TOKEN_KEYS": base64.b64encode(b"k" * 32).decode(),
-        "NOTIFIER__TOKEN_KEY": base64.b64encode(b"k" * 32).decode(),
-        "NOTIFIER__PORTAL_URL": f"http://127.0.0.1:{port}",
-    }.items():
-        set_environment.setenv(f"NARDIALOG_{name}", value)
-    app = build_portal(load(PortalSettings), SystemClock())
-    installation._undo.append(app.stop)
-    await app.start()
-    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE)
 
 
 def mails(installation: Installation, to: str) -> list[str]:
@@ -49,14 +25,14 @@ def mails(installation: Installation, to: str) -> list[str]:
 
 
 async def test_one_mail_with_all_reasons_to_who_is_near_in_the_industry_and_follows(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch
+    installation: Installation,
 ) -> None:
     await installation.start()
-    client = await portal(installation, monkeypatch)
+    await installation.portal()
     await installation.import_register([row(1, email=OWNER), row(2, email="bo@exempel.test")])
     await installation.matcher()
     notifier = await installation.notifier()
-    async with client:
+    async with httpx.AsyncClient(base_url=installation.url, timeout=PATIENCE) as client:
         fields = {"where": "point", "latitude": "59.4", "longitude": "18.03", "radius": "800", "industries": "café"}
         asked = await client.post("/prenumerera", data=fields | {"email": OWNER.upper()})
         assert asked.status_code == 303

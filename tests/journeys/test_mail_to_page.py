@@ -1,8 +1,7 @@
 """From a case to a mail, from the mail to the page, and back to silence: matcher, notifier and portal together."""
 
-import os
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -20,14 +19,11 @@ from services.notifier.app import build as build_notifier
 from services.notifier.ledger.tables import METADATA as LEDGER
 from services.notifier.settings import NotifierSettings
 from services.portal.app import PortalApp
-from services.portal.app import build as build_portal
-from services.portal.settings import PortalSettings
 from services.portal.store.tables import METADATA as STORE
 from services.runtime.clock import SystemClock
 from services.runtime.settings import load
 from services.runtime.store.database import Database
 from tests.journeys.installation import Installation, a_case, row
-from tests.portal_world import free_port
 
 pytestmark = pytest.mark.anyio
 PEOPLE = ("ett@exempel.example", "tva@exempel.example", "tre@exempel.example")
@@ -36,31 +32,17 @@ VOLATILE = frozenset({"positions"})
 
 
 @pytest.fixture
-async def base(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> str:
+async def base(installation: Installation) -> str:
     """An installation with three companies, a matcher and a portal; where the portal is."""
     await installation.start(partitions=2)
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    words = {
-        "NOTIFIER__PORTAL_URL": url,
-        "PORTAL__BASE_URL": url,
-        "PORTAL__PORT": str(port),
-        "PORTAL__DATABASE": f"sqlite+aiosqlite:///{installation.folder / 'portal.db'}",
-        "PORTAL__TOKEN_KEYS": os.environ["NARDIALOG_NOTIFIER__TOKEN_KEY"],
-    }
-    for name, value in words.items():
-        monkeypatch.setenv(f"NARDIALOG_{name}", value)
     await installation.import_register([row(n, email=address) for n, address in enumerate(PEOPLE, start=1)])
     await installation.matcher()
-    return url
+    return installation.url
 
 
 @pytest.fixture
-async def portal(base: str) -> AsyncIterator[PortalApp]:
-    app = build_portal(load(PortalSettings), SystemClock())
-    await app.start()
-    yield app
-    await app.stop()
+async def portal(installation: Installation, base: str) -> PortalApp:
+    return await installation.portal()
 
 
 async def notifier() -> NotifierApp:
