@@ -212,14 +212,15 @@ class Matcher:
             import_number=self._register.import_number,
             subscription=self._subscriptions.snapshot().position,
         )
-        known = self._rounds.get(round_of(case, self._model, local_day(self._clock.now())))
+        round_id = round_of(case, self._model, local_day(self._clock.now()))
+        known = self._rounds.get(round_id)
         if not is_due(known, basis, decided=decided) or self._is_over(known, basis):
             metrics.RECORDS.labels("matcher", self._kafka.topic(CASES), "basis_not_newer").inc()
             await self._publish(case.key, None)
             return
         policy = policy_for(case.source, case.case_type, self._policies)
         decisions = Decided(dialogue, policy, self._cases.edited(case))
-        await self._publish(case.key, self._derive(case, decisions, basis, known, happened))
+        await self._publish(case.key, self._derive(case, decisions, basis, round_id, happened))
 
     def _is_over(self, known: Round | None, basis: Basis) -> bool:
         """Whether a round has expired and nobody but the register says something new of it."""
@@ -229,9 +230,9 @@ class Matcher:
         return said and known.expires_at <= self._clock.now()
 
     def _derive(
-        self, case: Case, decided: Decided, basis: Basis, known: Round | None, happened: datetime | None
+        self, case: Case, decided: Decided, basis: Basis, round_id: str, happened: datetime | None
     ) -> Derivation:
-        round_id = round_of(case, self._model, local_day(self._clock.now()))
+        known = self._rounds.get(round_id)
         if known is not None and known.state in (RoundState.OPEN, RoundState.MATCHING) and known.opened_at is not None:
             opened_at = known.opened_at  # who was told a last day keeps it
         else:
