@@ -18,6 +18,7 @@ from starlette.routing import Mount
 from schemas.topics import CASES, COMPANIES, DELIVERIES, INVITATIONS, RESPONSES, ROUNDS, SUBSCRIPTIONS, SUPPRESSIONS
 from services.portal import pages
 from services.portal.api.app import build as build_api
+from services.portal.api.submissions import Submissions
 from services.portal.housekeeping import keep_house
 from services.portal.portal import Portal
 from services.portal.relay import Relay
@@ -131,7 +132,8 @@ class PortalApp:
 
     async def _serve(self) -> None:
         relaying = asyncio.create_task(self._relay.run(self._stopping), name="outbox")
-        tidying = asyncio.create_task(keep_house(Subscribers(self.portal).forget, self._stopping), name="housekeeping")
+        forget = (Subscribers(self.portal).forget, Submissions(self.portal).forget)
+        tidying = asyncio.create_task(keep_house(forget, self._stopping), name="housekeeping")
         serving, reader = self._server.finished, self.tables.reader
         if serving is None or reader is None:
             raise Fault("the portal was not started")

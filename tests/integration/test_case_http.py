@@ -18,11 +18,13 @@ from schemas.invitation import InvitationState
 from schemas.round import RoundState
 from schemas.suppression import Suppression
 from schemas.topics import CASES, SUPPRESSIONS
+from services.portal.api.submissions import Submissions
 from services.portal.api_keys import new_secret, written
 from services.portal.app import PortalApp
 from services.portal.case_orders import content_hash, event_id
 from services.portal.store import keys
 from services.portal.store.tables import API_KEYS, METADATA, SUBMISSIONS
+from services.runtime.clock import ManualClock
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.settings import KafkaSettings
 from services.runtime.store.database import micros, upsert
@@ -288,6 +290,18 @@ async def test_what_was_refused_does_not_use_its_idempotency_key_up(world: World
     async with door(world) as at:
         problem(await at.post(content(title=""), Idempotency_Key="a1"), 422, "invalid-case")
         assert (await at.post(Idempotency_Key="a1")).status_code == 202
+
+
+async def test_what_was_answered_is_forgotten_after_its_days(world: World) -> None:
+    async with door(world) as at:
+        await at.post(Idempotency_Key="a1")
+        submissions = Submissions(at.app.portal)
+        assert await submissions.forget() == 0
+        assert isinstance(world.clock, ManualClock)
+        world.clock.moment += timedelta(days=8)
+        assert await submissions.forget() == 2
+        assert await submissions.forget() == 0
+        assert (await at.post(content(version=2), Idempotency_Key="a1")).status_code == 202
 
 
 async def test_an_idempotency_key_that_is_none_is_refused(world: World) -> None:

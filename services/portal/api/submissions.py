@@ -184,9 +184,14 @@ class Submissions:
                     "at": micros(now),
                 }  # fmt: skip
                 await upsert(connection, REPEATS, [answered])
-            old = micros(now - self._kept)
-            await connection.execute(delete(REPEATS).where(REPEATS.c.at < old))
-            await connection.execute(delete(SUBMISSIONS).where(SUBMISSIONS.c.at < old))
+
+    async def forget(self) -> int:
+        """Deletes what is past the days that a request may come again; returns how many."""
+        old = micros(self._portal.clock.now() - self._kept)
+        async with self._portal.database.transaction() as connection:
+            repeats = await connection.execute(delete(REPEATS).where(REPEATS.c.at < old))
+            claims = await connection.execute(delete(SUBMISSIONS).where(SUBMISSIONS.c.at < old))
+            return repeats.rowcount + claims.rowcount
 
 
 async def _seen(connection: AsyncConnection, case_key: str) -> tuple[int, str]:
