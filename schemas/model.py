@@ -2,23 +2,53 @@
 
 For each case type and stage it says how much can be influenced, which forms of dialogue fit, who is affected (rings),
 how long they get, and by which channel. Every service loads the same file, named by a setting; `default()` is the
-proposal that comes with the product.
+proposal that comes with the product. What a file may leave out has its default here, stated beside the field.
+
+`DialogueModel` is a model that can be used; `ModelShape` is one whose parts have the right shape and may still
+contradict each other, for whoever wants to hear of all that is wrong (`nardialog model check`).
 """
 
 import hashlib
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+LADDER: Final = ("none", "inform", "consult", "involve", "collaborate", "empower")
+"""How much can be influenced, from silence up (IAP2's ladder)."""
+Influence = Literal["none", "inform", "consult", "involve", "collaborate", "empower"]
 
 
 class _Part(BaseModel):
     """A part of the model. Unknown members are kept out of the way: a municipality may add notes of its own."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def _month_and_day(value: str) -> str:
+    month, _, day = value.partition("-")
+    date(2024, int(month), int(day))  # a leap year: 02-29 is a day
+    return value
+
+
+MonthDay = Annotated[str, Field(pattern=r"^[0-9]{2}-[0-9]{2}$"), AfterValidator(_month_and_day)]
+"""A day of every year, as `06-20`."""
+_Date = date
+Plenty = Annotated[int, Field(ge=0, le=4000)]
+
+
+class Adopted(_Part):
+    """Who adopted the model, by which decision, and when; all empty in a proposal."""
+
+    by: str | None = None
+    decision: str | None = None
+    date: _Date | None = None
 
 
 class Ring(_Part):
@@ -28,7 +58,8 @@ class Ring(_Part):
     geometry: Literal["case", "detour", "municipality", "any", "subscription", "participants"]
     delivery: Literal["direct", "digest"] = "direct"
     industries: Literal["all", "from_case"] | list[str] = "all"
-    buffer_m: float | None = None
+    buffer_m: Annotated[float, Field(ge=0, le=100_000)] | None = None
+    basis: str = "proposal"
     why: str = ""
 
     @model_validator(mode="after")
@@ -47,9 +78,10 @@ class Legal(_Part):
     basis: str
     cite: str
     rule: str = ""
-    min_days: int | None = None
-    min_months: int | None = None
+    min_days: Annotated[int, Field(ge=0, le=400)] | None = None
+    min_months: Annotated[int, Field(ge=0, le=24)] | None = None
     variant: str | None = None
+    """The procedure that it holds for; without one, for all."""
 
 
 class Reminder(_Part):
@@ -60,7 +92,7 @@ class Reminder(_Part):
 
 
 class Feedback(_Part):
-    within_days: int
+    within_days: Annotated[int, Field(ge=0, le=400)]
     after: Literal["response_closed", "decision"]
     what: str = ""
 
@@ -74,7 +106,7 @@ class Stage(_Part):
     id: str
     sv: str
     en: str
-    influence: Literal["none", "inform", "consult", "involve", "collaborate", "empower"]
+    influence: Influence
     forms: list[str] = []
     rings: list[Ring] = []
     lead: Days
@@ -85,6 +117,12 @@ class Stage(_Part):
     feedback: Feedback | None = None
     legal: list[Legal] = []
     ask: Ask | None = None
+    individual_authority_exercise: bool | None = None
+    """Whether a single party's matter is decided here; without a word, as the case type says, where the stage is about
+    one place. What reaches a whole trade (guidelines, charges, plans) is about principles.
+    """
+    external_status: dict[str, str | list[str]] = {}
+    note: str = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -99,17 +137,32 @@ class CaseType(_Part):
     decided_by: str = ""
     individual_authority_exercise: bool = False
     earliest_influence: str = ""
+    """The latest stage in which a first invitation is early enough."""
+    heard_by_law: str = ""
+    invited_voluntarily: str = ""
     stages: list[Stage]
+
+    def is_individual(self, stage: Stage) -> bool:
+        """Whether the stage decides a single party's matter: no elected representative has a part in it (RF 12:2)."""
+        if stage.individual_authority_exercise is not None:
+            return stage.individual_authority_exercise
+        one_place = not stage.rings or any(ring.geometry in ("case", "detour", "participants") for ring in stage.rings)
+        return self.individual_authority_exercise and one_place
 
 
 class Form(_Part):
     sv: str
     en: str
     asks: bool
-    minutes: int = 0
+    iap2: str = ""
+    trappa: str = ""
+    minutes: Annotated[int, Field(ge=0, le=1000)] = 0
     lead_days: int = 0
     response_days: int = 0
     feedback_days: int | None = None
+    attends: str = ""
+    seats: int | None = None
+    selection: str = ""
     owed_sv: str = ""
     owed_en: str = ""
 
@@ -121,35 +174,103 @@ class IndustryGroup(_Part):
     exclude: list[str] = []
 
 
+class Digest(_Part):
+    weekday: Literal["monday", "tuesday", "wednesday", "thursday", "friday"] = "tuesday"
+    time: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "08:00"
+
+
 class BurdenPolicy(_Part):
-    max_asks_per_person_per_30_days: int = 2
-    max_sms_segments: int = 2
-    merge_window_hours: int = 24
+    """How much a business may be asked. A quarter of a year is 90 days."""
+
+    basis: str = "proposal"
+    max_asks_per_person_per_30_days: Plenty = 2
+    max_minutes_per_person_per_90_days: Plenty = 90
+    max_reminders_per_stage: Plenty = 1
+    max_sms_per_person_per_case_stage: Plenty = 1
+    max_sms_segments: Plenty = 2
+    merge_window_hours: Plenty = 24
+    exempt: list[str] = []
+    over_budget: str = ""
+    digest: Digest = Digest()
+    quiet_hours: dict[str, str] = {}
+    holiday_rule: str = ""
 
 
-class DialogueModel(_Part):
-    """The whole model of one municipality."""
+class Period(_Part):
+    """A time of every year, first and last day included; it may run over New Year."""
 
+    sv: str
+    en: str
+    first: MonthDay
+    last: MonthDay
+
+    def holds(self, day: date) -> bool:
+        """Whether a day lies in it."""
+        at = f"{day:%m-%d}"
+        return self.first <= at <= self.last if self.first <= self.last else at >= self.first or at <= self.last
+
+
+class Seasons(_Part):
+    """When people are away: an answering time of which at least `share` lies there gets `extend_days` more."""
+
+    periods: list[Period] = [
+        Period(sv="sommaren", en="the summer", first="06-20", last="08-15"),
+        Period(sv="jul och nyår", en="Christmas and New Year", first="12-20", last="01-07"),
+    ]
+    share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    extend_days: Annotated[int, Field(ge=0, le=60)] = 14
+    unless_urgent: bool = True
+
+
+class LateComers(_Part):
+    """What must be left of a round's answering time for somebody who turns up while it is open: both hold."""
+
+    min_share_left: Annotated[float, Field(ge=0, le=1)] = 0.25
+    min_days_left: Annotated[int, Field(ge=0, le=400)] = 5
+
+
+class ExpectedReach(_Part):
+    """How many recipients a round is expected to have; a backtest points at the others."""
+
+    least: Plenty = 3
+    most: Plenty = 300
+
+
+class Retention(_Part):
+    """How long what a round was derived from can be found by its hashes, so that it can be derived again."""
+
+    replay_days: Annotated[int, Field(ge=1, le=36_500)] = 400
+    decision: str = ""
+
+
+class ModelShape(_Part):
+    """The whole model of one municipality, each part of the right shape."""
+
+    about: str = ""
     model_version: str
+    status: Literal["proposal", "adopted", "retired"] = "proposal"
+    adopted: Adopted = Adopted()
     municipality: str
     sni_version: str
+    basis: dict[str, str] = {}
+    units: dict[str, str] = {}
+    influence_levels: list[Influence] = list(LADDER)
+    rules: dict[str, str] = {}
+    elected_roles: dict[str, str] = {}
+    """What each role is; without any, whatever a stage names is taken."""
+    channels: dict[str, str] = {}
+    burden_policy: BurdenPolicy = BurdenPolicy()
+    seasons: Seasons = Seasons()
+    late_comers: LateComers = LateComers()
+    information_days: Annotated[int, Field(ge=0, le=400)] = 14
+    """How long information without a date of its own is news."""
+    expected_reach: ExpectedReach = ExpectedReach()
+    retention: Retention = Retention()
     industry_groups: dict[str, IndustryGroup]
     forms: dict[str, Form]
-    case_types: list[CaseType]
-    burden_policy: BurdenPolicy = BurdenPolicy()
+    case_types: Annotated[list[CaseType], Field(min_length=1)]
     content_hash: str = ""
     """Of the file's canonical JSON: rounds carry it, so that any decision can be recomputed."""
-
-    @model_validator(mode="after")
-    def _refers_to_what_exists(self) -> "DialogueModel":
-        for case_type in self.case_types:
-            for stage in case_type.stages:
-                where = f"{case_type.id}/{stage.id}"
-                if unknown := [form for form in stage.forms if form not in self.forms]:
-                    raise ValueError(f"{where} names unknown forms: {', '.join(unknown)}")
-                if stage.influence != "none" and not stage.forms:
-                    raise ValueError(f"{where} has influence {stage.influence} but no form")
-        return self
 
     def case_type(self, case_type: str) -> CaseType | None:
         """The case type of that id, or None."""
@@ -161,11 +282,62 @@ class DialogueModel(_Part):
         return next((item for item in found.stages if item.id == stage), None) if found else None
 
 
+@dataclass(frozen=True)
+class Flaw:
+    """Why a model cannot be used: where (a JSON pointer), what, and what to do."""
+
+    pointer: str
+    code: str
+    what: str
+    remedy: str
+
+
+def flaws(model: ModelShape) -> Iterator[Flaw]:
+    """What makes a well-shaped model unusable: no plan could be made of some stage, or of two at once."""
+    for i, case_type in enumerate(model.case_types):
+        where = f"/case_types/{i}"
+        if case_type.id in [other.id for other in model.case_types[:i]]:
+            yield Flaw(f"{where}/id", "duplicate_id", f"case type {case_type.id} is there twice", "keep one of them")
+        for j, stage in enumerate(case_type.stages):
+            yield from _flaws_of(model, case_type, j, stage, f"{where}/stages/{j}")
+
+
+def _flaws_of(model: ModelShape, case_type: CaseType, number: int, stage: Stage, at: str) -> Iterator[Flaw]:
+    name = f"{case_type.id}/{stage.id}"
+    if stage.id in [other.id for other in case_type.stages[:number]]:
+        yield Flaw(f"{at}/id", "duplicate_id", f"stage {name} is there twice", "keep one of them")
+    if unknown := [form for form in stage.forms if form not in model.forms]:
+        what = f"{name} names unknown forms: {', '.join(unknown)}"
+        yield Flaw(f"{at}/forms", "unknown_form", what, f"use some of: {', '.join(model.forms)}")
+    if stage.influence != "none" and not stage.forms:
+        what = f"{name} has influence {stage.influence} but no form"
+        yield Flaw(f"{at}/forms", "no_form", what, "name a form, or set influence to none")
+
+
+class DialogueModel(ModelShape):
+    """The whole model of one municipality, ready to be used."""
+
+    @model_validator(mode="after")
+    def _usable(self) -> "DialogueModel":
+        if found := list(flaws(self)):
+            raise ValueError("; ".join(flaw.what for flaw in found))
+        return self
+
+
+def canonical(content: Any) -> bytes:
+    """JSON in its one form: what the content hash is over."""
+    return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def parse(data: bytes) -> DialogueModel:
     """A model from its JSON. Raises pydantic's ValidationError, naming the place."""
     content = json.loads(data)
-    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
-    return DialogueModel.model_validate({**content, "content_hash": hashlib.sha256(canonical).hexdigest()[:32]})
+    return DialogueModel.model_validate({**content, "content_hash": content_hash(content)})
+
+
+def content_hash(content: Any) -> str:
+    """A model's name by its content: 32 hexadecimal digits."""
+    return hashlib.sha256(canonical(content)).hexdigest()[:32]
 
 
 def load(path: Path) -> DialogueModel:
