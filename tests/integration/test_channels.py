@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import trustme
 from pydantic import SecretStr, ValidationError
 
 from services.notifier.channels.elks46 import Elks46Channel, Elks46Options
@@ -486,46 +487,33 @@ async def test_a_relay_without_tls_gets_neither_password_nor_mail() -> None:
 # SMTP: TLS
 
 
-@dataclass(frozen=True)
-class Certificate:
-    """Made for one test run; it is its own authority."""
+class Certified:
+    """A relay's certificate, and the authority that vouches for it alone."""
 
-    certificate: Path
-    key: Path
+    def __init__(self, folder: Path) -> None:
+        authority = trustme.CA()
+        self.ca_file = folder / "ca.pem"
+        authority.cert_pem.write_to_path(str(self.ca_file))
+        self._certificate = authority.issue_cert("127.0.0.1")
 
     def server_context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate, self.key)
+        self._certificate.configure_cert(context)
         return context
 
 
-def make_certificate(folder: Path, name: str) -> Certificate:
-    made = Certificate(folder / f"{name}.pem", folder / f"{name}.key")
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-            *("-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-keyout", str(made.key), "-out", str(made.certificate)),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return made
-
-
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Certificate, Certificate]:
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Certified, Certified]:
     """The relay's, and a stranger's."""
-    folder = tmp_path_factory.mktemp("tls")
-    return make_certificate(folder, "relay"), make_certificate(folder, "stranger")
+    return Certified(tmp_path_factory.mktemp("relay")), Certified(tmp_path_factory.mktemp("stranger"))
 
 
 @pytest.mark.filterwarnings("ignore:Requiring AUTH:UserWarning")  # aiosmtpd does not see implicit TLS
 @pytest.mark.parametrize("kind", ["starttls", "implicit"])
-async def test_tls_and_login(kind: str, certificates: tuple[Certificate, Certificate]) -> None:
+async def test_tls_and_login(kind: str, certificates: tuple[Certified, Certified]) -> None:
     relay, _ = certificates
     secured = {"tls": relay.server_context(), "implicit_tls": kind == "implicit", "credentials": ("u", "hemlig")}
-    trusting = {"tls": kind, "ca_file": relay.certificate, "username": "u"}
+    trusting = {"tls": kind, "ca_file": relay.ca_file, "username": "u"}
     async with smtp_sink(**secured) as sink:
         async with smtp_channel(sink, **trusting, password=SecretStr("hemlig")) as channel:
             outcomes = await asyncio.gather(*(channel.send(mail(f"m{number}")) for number in range(20)))
@@ -539,24 +527,24 @@ async def test_tls_and_login(kind: str, certificates: tuple[Certificate, Certifi
 
 @pytest.mark.parametrize("kind", ["starttls", "implicit"])
 async def test_a_stranger_with_another_certificate_gets_nothing(
-    kind: str, certificates: tuple[Certificate, Certificate]
+    kind: str, certificates: tuple[Certified, Certified]
 ) -> None:
     relay, stranger = certificates
     asyncio.get_running_loop().set_debug(False)  # in debug mode asyncio calls the client's refusal a server error
     async with (
         smtp_sink(tls=stranger.server_context(), implicit_tls=kind == "implicit") as sink,
-        smtp_channel(sink, tls=kind, ca_file=relay.certificate) as channel,
+        smtp_channel(sink, tls=kind, ca_file=relay.ca_file) as channel,
     ):
         assert await channel.send(mail()) == Outcome(State.NOT_SENT, "tls_failed", alarm=True)
         assert not sink.accepted
 
 
 @pytest.mark.parametrize("kind", ["starttls", "implicit"])
-async def test_an_answer_lost_under_tls_is_unknown(kind: str, certificates: tuple[Certificate, Certificate]) -> None:
+async def test_an_answer_lost_under_tls_is_unknown(kind: str, certificates: tuple[Certified, Certified]) -> None:
     relay, _ = certificates
     async with (
         smtp_sink(tls=relay.server_context(), implicit_tls=kind == "implicit") as sink,
-        smtp_channel(sink, tls=kind, ca_file=relay.certificate) as channel,
+        smtp_channel(sink, tls=kind, ca_file=relay.ca_file) as channel,
     ):
         sink.behaviour = once("done", Act(drop=True))
         assert (await channel.send(mail("m1"))).state is State.UNKNOWN
@@ -566,21 +554,21 @@ async def test_an_answer_lost_under_tls_is_unknown(kind: str, certificates: tupl
 
 
 async def test_cut_in_the_midst_of_the_data_under_tls_is_not_sent(
-    certificates: tuple[Certificate, Certificate],
+    certificates: tuple[Certified, Certified],
 ) -> None:
     relay, _ = certificates
-    secure = {"tls": "implicit", "ca_file": relay.certificate}
+    secure = {"tls": "implicit", "ca_file": relay.ca_file}
     outcome = await through(Relay({}, cut_during_data=True), mail(body=BIG), relay.server_context(), **secure)
     assert outcome == Outcome(State.NOT_SENT, "connection_lost")
 
 
 @pytest.mark.parametrize("kind", ["none", "starttls", "implicit"])
-async def test_a_big_mail_arrives_whole(kind: str, certificates: tuple[Certificate, Certificate]) -> None:
+async def test_a_big_mail_arrives_whole(kind: str, certificates: tuple[Certified, Certified]) -> None:
     relay, _ = certificates
     secure = {} if kind == "none" else {"tls": relay.server_context(), "implicit_tls": kind == "implicit"}
     async with (
         smtp_sink(**secure) as sink,
-        smtp_channel(sink, tls=kind, ca_file=relay.certificate) as channel,
+        smtp_channel(sink, tls=kind, ca_file=relay.ca_file) as channel,
     ):
         assert (await channel.send(mail(body=BIG))).state is State.SENT
         assert sink.accepted[0].raw == BIG
