@@ -1,9 +1,10 @@
 """Which cases are taken, and everything that is wrong with the others: one set of rules for every door.
 
 Confidentiality is asked before anything else, and again of whatever could not be parsed: a confidential case is not
-even a list of faults (OSL 2009:400). What passes can be matched: its geometries can be meant, its codes exist in SNI
-2025, its type, stage and forms are the dialogue model's. The doors for people and case systems (`judge`) are strict
-about the shape and tell all at once; the reader of `cases` is tolerant and asks `complaints` of what it could read.
+even a list of faults (OSL 2009:400). What passes can be matched: its geometries can be meant, its codes exist in
+their version of SNI, its type, stage and forms are the dialogue model's. The doors for people and case systems
+(`judge`) are strict about the shape and tell all at once; the reader of `cases` is tolerant and asks `complaints` of
+what it could read.
 """
 
 import json
@@ -137,10 +138,7 @@ def _unknown_words(case: Case, model: DialogueModel) -> Iterator[Complaint]:
 
 def _unknown_codes(codes: list[IndustryCode], pointer: str) -> Iterator[Complaint]:
     for i, item in enumerate(codes):
-        if item.version != "2025":
-            yield Complaint("sni_2007", "SNI 2007 comes later; use SNI 2025", f"{pointer}/{i}/version")
-            continue
         try:
-            industries.parse(item.code)
+            industries.parse(item.code, item.version)
         except industries.UnknownCode as error:
             yield Complaint("unknown_code", str(error), f"{pointer}/{i}/code")

@@ -16,7 +16,7 @@ import numpy as np
 from schemas.case import Case, ReachRing
 from schemas.invitation import InvitedWorkplace, Reason
 from schemas.model import DialogueModel, Ring
-from schemas.types import MAX_WORKPLACES
+from schemas.types import MAX_WORKPLACES, IndustryCode
 from services.matcher import geometry, industry, subscriptions
 from services.matcher.geometry import Part
 from services.matcher.subscriptions import NOBODY, Subscribers
@@ -28,7 +28,6 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
 }
 """Which roles of geometry a ring of the model is measured from."""
 MAX_REASONS: Final = 50
-VERSION: Final = "2025"
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ def _reasons(
     """Per row of the register the least distance, where one was measured, and all reasons."""
     found: dict[int, tuple[float | None, list[Reason]]] = {}
     for ring in rings:
-        known: dict[tuple[str, ...], tuple[industry.Match, ...]] = {}  # few lists of codes, many workplaces
+        known: dict[tuple[IndustryCode, ...], tuple[industry.Match, ...]] = {}  # few lists of codes, many workplaces
         for row, base in _in_ring(case, register, parts, ring):
             codes = register.codes[row]
             if ring.codes is not None and codes not in known:
@@ -193,7 +192,14 @@ def _near(register: Snapshot, parts: tuple[Part, ...], ring: Reach) -> dict[int,
 
 
 def _industry(ring: Reach, match: industry.Match) -> Reason:
-    return Reason(kind="industry", ring=ring.id, code=match.code, heading=match.heading, version=VERSION)
+    return Reason(
+        kind="industry",
+        ring=ring.id,
+        code=match.code,
+        heading=match.heading,
+        version=match.version,
+        translated=match.translated,
+    )
 
 
 def _add(found: dict[int, tuple[float | None, list[Reason]]], row: int, reasons: list[Reason]) -> None:

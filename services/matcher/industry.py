@@ -1,11 +1,19 @@
 """Whether a workplace's own codes lie under what a ring or case asks for, and by which heading.
 
-A model's ring names groups or SNI 2025 codes of any level. Each group has its own exceptions, and they hold inside the
-group only: mail-order trade is outside `kundnara` and inside `leveransberoende`.
+A model's ring names groups or codes of any level, in the model's version of SNI; a case names codes of either version.
+Each group has its own exceptions, and they hold inside the group only: mail-order trade is outside `kundnara` and
+inside `leveransberoende`.
+
+A code of the other version is translated: every detailed group that it may be is asked, and one that fits is enough. An
+exception takes away the possible groups under it, so a workplace is left out only where every possible group is an
+exception or is not meant. `full` says that all possible groups fit under the heading, `part` that only some do.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
 
 from schemas import industries
 from schemas.case import Case
@@ -15,25 +23,32 @@ from schemas.types import IndustryCode
 
 @dataclass(frozen=True)
 class Match:
-    """A workplace's own code and the heading that it lies under."""
+    """A workplace's own code and the heading that it lies under: of the other version, where it was translated."""
 
     code: str
+    version: str
     heading: str
+    translated: Literal["full", "part"] | None = None
 
 
 @dataclass(frozen=True)
 class CodeSet:
-    """Headings that are meant, less those that are not."""
+    """Headings of one version that are meant, less those that are not."""
 
     codes: frozenset[str]
     exclude: frozenset[str] = frozenset()
+    version: str = "2025"
 
     def heading(self, code: str) -> str | None:
-        """The nearest heading of this set above a code, or None."""
-        above = industries.ancestors(code)
-        if self.exclude.intersection(above):
-            return None
-        return next((heading for heading in reversed(above) if heading in self.codes), None)
+        """The nearest heading of this set above a code of its version, or None."""
+        return next(reversed(self.headings(code)), None)
+
+    def headings(self, code: str) -> tuple[str, ...]:
+        """All headings of this set above a code of its version, from the section down."""
+        above = industries.ancestors(code, self.version)
+        if not self.exclude.isdisjoint(above):
+            return ()
+        return tuple(heading for heading in above if heading in self.codes)
 
 
 def of_ring(ring: Ring, case: Case, model: DialogueModel) -> tuple[CodeSet, ...] | None:
@@ -42,27 +57,61 @@ def of_ring(ring: Ring, case: Case, model: DialogueModel) -> tuple[CodeSet, ...]
         return None
     if ring.industries == "from_case":
         return of_codes(case.industries)
+    version = model.sni_version.partition(".")[0]
     groups = [model.industry_groups[name] for name in ring.industries if name in model.industry_groups]
-    codes = frozenset(name for name in ring.industries if name not in model.industry_groups)
-    sets = [CodeSet(_bare(group.codes), _bare(group.exclude)) for group in groups]
-    return (*sets, CodeSet(_bare(codes))) if codes else tuple(sets)
+    codes = [name for name in ring.industries if name not in model.industry_groups]
+    sets = [CodeSet(_bare(group.codes, version), _bare(group.exclude, version), version) for group in groups]
+    return (*sets, CodeSet(_bare(codes, version), version=version)) if codes else tuple(sets)
 
 
 def of_codes(codes: Iterable[IndustryCode]) -> tuple[CodeSet, ...]:
-    """The code set of a case's own list."""
-    return (CodeSet(_bare(item.code for item in codes)),)
+    """The code sets of a case's own list, one for each version in it."""
+    wanted: dict[str, list[str]] = {}
+    for item in codes:
+        wanted.setdefault(item.version, []).append(item.code)
+    return tuple(CodeSet(_bare(found, version), version=version) for version, found in sorted(wanted.items()))
 
 
-def matches(own: Sequence[str], sets: Iterable[CodeSet]) -> tuple[Match, ...]:
+def matches(own: Iterable[IndustryCode], sets: tuple[CodeSet, ...]) -> tuple[Match, ...]:
     """Every own code that is meant, each once with its nearest heading, in the workplace's order."""
-    wanted = tuple(sets)
-    found = []
-    for code in dict.fromkeys(own):
-        headings = [heading for one in wanted if (heading := one.heading(code)) is not None]
-        if headings:
-            found.append(Match(code, max(headings, key=lambda heading: (not heading.isalpha(), len(heading)))))
-    return tuple(found)
+    return tuple(found for code in dict.fromkeys(own) if (found := match(code, sets)) is not None)
 
 
-def _bare(codes: Iterable[str]) -> frozenset[str]:
-    return frozenset(industries.parse(code) for code in codes)
+@lru_cache(1 << 16)
+def match(own: IndustryCode, sets: tuple[CodeSet, ...]) -> Match | None:
+    """One own code and its nearest heading, or None. Compared as it stands where it can be, else translated."""
+    native = [heading for one in sets if one.version == own.version and (heading := one.heading(own.code)) is not None]
+    if native:
+        return Match(own.code, own.version, max(native, key=_depth))
+    foreign = [one for one in sets if one.version != own.version]
+    return _translated(own, foreign) if foreign else None
+
+
+def overlap(code: IndustryCode, sets: Iterable[CodeSet]) -> bool:
+    """Whether a heading and what is meant have anything in common: one lies under the other, wholly or in part."""
+    return any(one.headings(leaf) for one in sets for leaf in _leaves(code, one.version))
+
+
+def _translated(own: IndustryCode, foreign: Iterable[CodeSet]) -> Match | None:
+    possible = industries.possible(own.code, own.version)
+    covered: Counter[str] = Counter()
+    for leaf in possible:
+        covered.update({heading for one in foreign for heading in one.headings(leaf)})
+    if not covered:
+        return None
+    heading = max(covered, key=lambda code: (covered[code], *_depth(code)))
+    return Match(own.code, own.version, heading, "full" if covered[heading] == len(possible) else "part")
+
+
+def _leaves(code: IndustryCode, version: str) -> Iterable[str]:
+    if code.version == version:
+        return industries.leaves_under(code.code, version)
+    return industries.possible(code.code, code.version)
+
+
+def _depth(heading: str) -> tuple[bool, int, str]:
+    return not heading.isalpha(), len(heading), heading
+
+
+def _bare(codes: Iterable[str], version: str) -> frozenset[str]:
+    return frozenset(industries.parse(code, version) for code in codes)

@@ -13,7 +13,6 @@ from typing import Final, TypeAlias
 import numpy as np
 import shapely
 
-from schemas import industries
 from schemas.case import Case
 from schemas.invitation import InvitedWorkplace, Reason
 from schemas.model import DialogueModel
@@ -135,22 +134,7 @@ def concerned(code_sets: Iterable[Codes]) -> Codes:
 def _concerns(row: Subscription, codes: Codes) -> bool:
     if codes is None or not row.industries:
         return True
-    own = [code for item in row.industries if (code := _known(item.code)) is not None]
-    return any(_overlap(code, one) for code in own for one in codes)
-
-
-def _overlap(code: str, asked_for: industry.CodeSet) -> bool:
-    """Whether a subscriber's heading lies under one that is asked for, or above it."""
-    if asked_for.heading(code) is not None:
-        return True
-    return any(code in industries.ancestors(heading) for heading in asked_for.codes - asked_for.exclude)
-
-
-def _known(code: str) -> str | None:
-    try:
-        return industries.parse(code)
-    except industries.UnknownCode:
-        return None
+    return any(industry.overlap(code, codes) for code in row.industries)
 
 
 def _near(parts: Iterable[Part], subscribers: Subscribers) -> Mapping[int, float]:

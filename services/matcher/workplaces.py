@@ -14,6 +14,7 @@ import numpy as np
 import shapely
 
 from schemas.company import Company
+from schemas.types import IndustryCode
 from services.matcher.geometry import Floats, Indices, Shape, to_grid
 
 
@@ -32,7 +33,7 @@ class Snapshot:
     """The register at one complete import. Rows are in order of workplace id."""
 
     companies: tuple[Company, ...]
-    codes: tuple[tuple[str, ...], ...]
+    codes: tuple[tuple[IndustryCode, ...], ...]
     register_version: str
     import_number: int
     register_date: date | None
@@ -72,7 +73,7 @@ def snapshot(
     points = shapely.points(x, y)
     return Snapshot(
         companies=rows,
-        codes=tuple(tuple(item.code for item in company.sni if item.version == "2025") for company in rows),
+        codes=tuple(tuple(company.sni) for company in rows),
         register_version=register_version or content_hash(rows),
         import_number=import_number,
         register_date=register_date,

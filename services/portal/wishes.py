@@ -23,6 +23,8 @@ RADII: Final = (200, 800, 2000)
 """Metres: the street, the blocks, the district."""
 SMALLEST, LARGEST = 50, 20_000
 MOST_CODES: Final = 20
+VERSION: Final = "2025"
+"""Of SNI: what a business reads and chooses among."""
 SHOWN: Final = 10
 _LATITUDES: Final = (55.0, 70.0)
 _LONGITUDES: Final = (10.0, 25.0)
@@ -89,7 +91,7 @@ class Wish:
     @property
     def industries(self) -> tuple[str, ...]:
         """The codes as people read them."""
-        return tuple(f"{industries.written(item.code)} {industries.name(item.code)}" for item in self.codes)
+        return tuple(industries.label(item.code, item.version) for item in self.codes)
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,8 @@ def _codes(fields: Fields, problems: list[Problem]) -> tuple[tuple[IndustryCode,
     for text in [*fields.codes, *re.split(r"[,;\n]", fields.industries)][: 5 * MOST_CODES]:
         if not text.strip():
             continue
-        meant = _meant(text)
+        ticked = text in fields.codes and industries.is_code(text, VERSION)
+        meant = (text,) if ticked else _meant(text)
         if not meant:
             problems.append(_problem("industries", "unknown_industry", text=text.strip()[:60]))
         elif len(meant) == 1:
@@ -217,23 +220,32 @@ def _codes(fields: Fields, problems: list[Problem]) -> tuple[tuple[IndustryCode,
             choices |= dict.fromkeys(meant[: 2 * SHOWN])
     if len(certain) > MOST_CODES:
         problems.append(_problem("industries", "too_many_industries", most=str(MOST_CODES)))
-    codes = tuple(IndustryCode(code=code, version="2025") for code in dict.fromkeys(certain))
+    codes = tuple(IndustryCode(code=code, version=VERSION) for code in dict.fromkeys(certain))
     offered = dict.fromkeys([*certain, *choices]) if choices else {}
-    return codes, tuple(Choice(code, f"{industries.written(code)} {industries.name(code)}") for code in offered)
+    return codes, tuple(Choice(code, industries.label(code, VERSION)) for code in offered)
 
 
 def _meant(text: str) -> tuple[str, ...]:
-    """The codes that a code or a word may mean, everyday words first."""
+    """The codes that a code or a word may mean, everyday words first. A code that only SNI 2007 has is translated."""
     word = text.strip()
-    if re.fullmatch(r"[A-Za-z]|[\d.\s]+", word):
-        try:
-            return (industries.parse(word),)
-        except industries.UnknownCode:
-            return ()
+    if re.fullmatch(r"[A-Za-z]|[A-Za-z]?[\d.\s]+", word):
+        return _code(word)
     folded = word.casefold()
     if everyday := _everyday().get(folded):
-        return tuple(industries.parse(code) for code in everyday)
+        return tuple(industries.parse(code, VERSION) for code in everyday)
     return tuple(sorted(code for code, name in industries.names().items() if folded in name.casefold()))
+
+
+def _code(word: str) -> tuple[str, ...]:
+    try:
+        return (industries.parse(word, VERSION),)
+    except industries.UnknownCode:
+        pass
+    older = industries.other(VERSION)
+    try:
+        return industries.translate(industries.parse(word, older), older).codes
+    except industries.UnknownCode:
+        return ()
 
 
 @cache

@@ -122,19 +122,19 @@ def _joined(parts: Sequence[str], lang: Lang) -> str:
 
 
 def _industries(reasons: Iterable[Reason], lang: Lang) -> list[str]:
-    names = list(dict.fromkeys(_industry(reason) for reason in reasons if reason.kind == "industry"))
-    lines = [_INDUSTRY[lang].format(name=name) for name in names[:MOST]]
-    return [*lines, _MORE[lang].format(left=len(names) - MOST)] if len(names) > MOST else lines
+    said = list(dict.fromkeys(_industry(reason, lang) for reason in reasons if reason.kind == "industry"))
+    return [*said[:MOST], _MORE[lang].format(left=len(said) - MOST)] if len(said) > MOST else said
 
 
-def _industry(reason: Reason) -> str:
-    """The code as it is written and its name; a code of SNI 2007 without a name, since names are of SNI 2025."""
-    code = reason.code or reason.heading
-    if not code:
-        return ""
-    if reason.version == "2007":
-        return f" {industries.written(code)} (SNI 2007)"
-    return f" {industries.written(code)} {industries.name(code)}".rstrip()
+def _industry(reason: Reason, lang: Lang) -> str:
+    """The workplace's code as the register has it; where it was translated, also what it is in the other version."""
+    code, version = reason.code or reason.heading, reason.version or "2025"
+    name = f" {industries.label(code, version)}" if code else ""
+    if not (reason.translated and reason.heading):
+        return _INDUSTRY[lang].format(name=name)
+    other = industries.other(version)
+    heading = f"{industries.written(reason.heading)} {industries.name(reason.heading, other)}".rstrip()
+    return _TRANSLATED[lang][reason.translated].format(name=name, heading=heading, version=other)
 
 
 _ROLES: Final[dict[Lang, dict[str, tuple[str, str]]]] = {
@@ -159,6 +159,18 @@ _WORKPLACE: Final[dict[Lang, str]] = {
 }
 _MORE: Final[dict[Lang, str]] = {"sv": "… och {left} till.", "en": "… and {left} more."}
 _INDUSTRY: Final[dict[Lang, str]] = {"sv": "Er bransch{name} berörs.", "en": "Your industry{name} is affected."}
+_TRANSLATED: Final[dict[Lang, dict[str, str]]] = {
+    "sv": {
+        "full": "Er bransch{name} berörs. Koden är översatt till SNI {version}: den hör till {heading}.",
+        "part": "Er bransch{name} kan beröras. Koden är översatt till SNI {version}: den hör bara delvis "
+        "till {heading}.",
+    },
+    "en": {
+        "full": "Your industry{name} is affected. The code was translated to SNI {version}: it belongs to {heading}.",
+        "part": "Your industry{name} may be affected. The code was translated to SNI {version}: it belongs only in "
+        "part to {heading}.",
+    },
+}
 _OTHERS: Final[dict[Lang, dict[str, str]]] = {
     "sv": {
         "municipality": "Ärendet gäller hela kommunen.",

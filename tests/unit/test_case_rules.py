@@ -36,7 +36,7 @@ def test_every_rule_that_a_case_breaks_is_told_at_once() -> None:
         stage="granskning",
         form="brevduva",
         geometries=[PARIS, SWAPPED, {"role": "zone", "geometry": OPEN_RING}],
-        industries=[{"code": "47.1", "version": "2007"}, {"code": "54.711", "version": "2025"}],
+        industries=[{"code": "45.2", "version": "2025"}, {"code": "54.711", "version": "2025"}],
     )
     assert verdict.case is None
     assert places(verdict) == {
@@ -45,7 +45,7 @@ def test_every_rule_that_a_case_breaks_is_told_at_once() -> None:
         ("outside_sweden", "/geometries/0/geometry/coordinates"),
         ("axis_order", "/geometries/1/geometry/coordinates"),
         ("unclosed_ring", "/geometries/2/geometry/coordinates/0"),
-        ("sni_2007", "/industries/0/version"),
+        ("unknown_code", "/industries/0/code"),
         ("unknown_code", "/industries/1/code"),
     }
 

@@ -107,11 +107,12 @@ def test_a_case_that_says_nowhere_is_neither_everywhere_nor_nobody() -> None:
     assert "nowhere" in refusal({"geometries": []}).detail
 
 
-def test_sni_2007_comes_later_and_unknown_codes_name_the_nearest() -> None:
-    error = refusal({"industries": [{"code": "47.1", "version": "2007"}]})
-    assert (error.reason, error.pointer) == ("sni_2007", "/industries/0/version")
-    assert "use SNI 2025" in error.detail
-    assert refusal({"industries": [{"code": "54.711", "version": "2025"}]}).reason == "unknown_code"
+def test_a_code_that_its_version_does_not_have_is_refused_with_the_nearest_and_a_hint_of_the_other() -> None:
+    """FC-017."""
+    error = refusal({"industries": [{"code": "47.111", "version": "2007"}, {"code": "54.711", "version": "2007"}]})
+    assert (error.reason, error.pointer) == ("unknown_code", "/industries/1/code")
+    assert "nearest: 47.11" in error.detail
+    assert "SNI 2007 has it" in refusal({"industries": [{"code": "45.2", "version": "2025"}]}).detail
     lost_zero = {"reach": [{"buffer_m": 10, "industries": [{"code": "1110", "version": "2025"}]}]}
     assert refusal(lost_zero).pointer == "/reach/0/industries/0/code"
 

@@ -104,9 +104,12 @@ def test_a_code_that_does_not_exist_or_could_be_two_is_refused(text: str) -> Non
     assert refused(sni=text).reason == "unknown_code"
 
 
-def test_sni_2007_is_refused_by_name_and_a_code_needs_its_version() -> None:
-    assert "use SNI 2025" in refused(sni_version="2007").detail
+def test_a_code_is_of_sni_2025_or_sni_2007_and_needs_its_version() -> None:
+    """FC-017."""
+    assert [(c.code, c.version) for c in accepted(sni="47.710", sni_version="2007").company.sni] == [("47710", "2007")]
+    assert refused(sni="54.711", sni_version="2007").reason == "unknown_code"
     assert refused(sni_version="").reason == "no_sni_version"
+    assert refused(sni_version="2002").reason == "no_sni_version"
 
 
 def test_names_are_in_one_normal_form_and_wrongly_decoded_text_is_refused() -> None:

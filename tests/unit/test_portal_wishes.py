@@ -51,6 +51,16 @@ def test_a_code_is_itself_however_it_is_written(text: str) -> None:
     assert [item.code for item in wish.codes] == ["56110"]
 
 
+def test_a_code_of_sni_2007_is_translated_and_shown_and_a_ticked_class_stays_itself() -> None:
+    """FC-018."""
+    split = asked(industries="45.200")
+    assert [choice.value for choice in split.codes] == ["9531", "9540"]
+    ticked = asked(industries="45.200", codes=("9531", "3220")).wish
+    assert ticked is not None
+    assert [item.code for item in ticked.codes] == ["9531", "3220"]
+    assert wrong(asked(industries="3220")) == {"industries": "unknown_industry"}
+
+
 def test_an_everyday_word_means_its_industry_and_a_word_of_many_is_chosen_among() -> None:
     cafe = asked(industries="Café").wish
     assert cafe is not None

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from schemas import industries
 from schemas.invitation import InvitedWorkplace, Reason
 from schemas.round import EXAMPLE, Round
 from services.rendering.dates import Lang
@@ -68,6 +69,23 @@ def test_a_code_of_sni_2007_is_not_given_a_name_of_sni_2025() -> None:
     assert lines(invited("A", {"kind": "industry", "code": "56100", "version": "2007"})) == [
         "Er bransch 56.100 (SNI 2007) berörs."
     ]
+
+
+def test_a_translated_code_says_so_and_whether_it_belongs_wholly_or_in_part() -> None:
+    """FC-018."""
+    wholly = {"kind": "industry", "code": "69102", "version": "2007", "heading": "69", "translated": "full"}
+    partly = {"kind": "industry", "code": "45200", "version": "2007", "heading": "9531", "translated": "part"}
+    back = {"kind": "industry", "code": "56110", "version": "2025", "heading": "5610", "translated": "full"}
+    assert lines(invited("A", wholly, partly, back)) == [
+        "Er bransch 69.102 (SNI 2007) berörs. Koden är översatt till SNI 2025: den hör till 69 "
+        "Juridisk och ekonomisk konsultverksamhet.",
+        "Er bransch 45.200 (SNI 2007) kan beröras. Koden är översatt till SNI 2025: den hör bara delvis till 95.31 "
+        f"{industries.name('95', '2025')}.",
+        "Er bransch 56.110 Restaurangverksamhet berörs. Koden är översatt till SNI 2007: den hör till 56.10.",
+    ]
+    assert lines(invited("A", partly), lang="en")[0].startswith(
+        "Your industry 45.200 (SNI 2007) may be affected. The code was translated to SNI 2025: it belongs only in part"
+    )
 
 
 @pytest.mark.parametrize("lang", ["sv", "en"])

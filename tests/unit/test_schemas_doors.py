@@ -10,7 +10,6 @@ from schemas.case import EXAMPLE, Case, may_be_confidential
 from schemas.export import EVENTS
 from schemas.geojson import Geometry, check
 from schemas.identity import contact_id, invitation_id, normal_organisation, recipient_id, round_id
-from schemas.industries import UnknownCode, ancestors, leaves_under, parse
 from schemas.types import MAX_VERTICES, is_personal_number
 
 GEOMETRY: TypeAdapter[Geometry] = TypeAdapter(Geometry)
@@ -141,33 +140,6 @@ def test_ids_are_the_same_each_time_and_their_parts_never_run_together() -> None
     assert round_id("c", "s", 1, "p") != round_id("c", "s", 2, "p")
     assert invitation_id("ab", "c") != invitation_id("a", "bc")
     assert contact_id("s", "r", None, "x", "sms") != contact_id("s", "r", "x", "", "sms")
-
-
-@pytest.mark.parametrize(
-    ("written", "bare"),
-    [("01.110", "01110"), ("01110", "01110"), ("01 110", "01110"), ("06.10", "0610"), ("71.1", "711"), ("i", "I")],
-)
-def test_every_spelling_of_a_code_is_one(written: str, bare: str) -> None:
-    """FC-085, FC-086."""
-    assert parse(written) == bare
-
-
-@pytest.mark.parametrize("written", ["1110", "6.1", "6.10", "35.00", "", "99999", "5611O", "56.999"])
-def test_a_code_that_could_be_another_or_is_none_is_refused(written: str) -> None:
-    """FC-085, FC-086."""
-    with pytest.raises(UnknownCode):
-        parse(written)
-
-
-def test_the_refusal_names_the_nearest_code() -> None:
-    with pytest.raises(UnknownCode, match=r"nearest: 35\.\d+"):
-        parse("35.00")
-
-
-@pytest.mark.parametrize("code", ["I", "56", "561", "5611", "56110"])
-def test_a_leaf_lies_under_each_of_its_headings(code: str) -> None:
-    assert code in ancestors("56110")
-    assert "56110" in leaves_under(code)
 
 
 @pytest.mark.parametrize(

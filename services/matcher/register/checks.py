@@ -180,27 +180,25 @@ def _codes(values: Mapping[str, str], notes: list[str]) -> list[IndustryCode]:
         notes.append("without_code")
         return []
     version = values["sni_version"].removesuffix(".0").upper().removeprefix("SNI").strip()
-    if version == "2007":
-        raise _Refusal("sni_2007", "sni_version: SNI 2007 comes later; use SNI 2025")
-    if version != "2025":
-        raise _Refusal("no_sni_version", "sni_version: a code needs its version; write 2025")
-    joined = SPACED_CODE.sub(_join_spaced, text)
-    found = [_code(token) for token in re.split(r"[\s;|]+", joined) if token]
-    return [IndustryCode(code=code, version="2025") for code in dict.fromkeys(found)]
+    if version not in industries.VERSIONS:
+        raise _Refusal("no_sni_version", "sni_version: a code needs its version; write 2025 or 2007")
+    joined = SPACED_CODE.sub(lambda spaced: _join_spaced(spaced, version), text)
+    found = [_code(token, version) for token in re.split(r"[\s;|]+", joined) if token]
+    return [IndustryCode(code=code, version=version) for code in dict.fromkeys(found)]
 
 
-def _join_spaced(match: re.Match[str]) -> str:
+def _join_spaced(match: re.Match[str], version: str) -> str:
     """`01 110` is 01.110, not the two headings 01 and 110."""
     code = match[1] + match[2]
-    return code if code in industries.leaves() else match[0]
+    return code if code in industries.leaves(version) else match[0]
 
 
 @lru_cache(4096)
-def _code(token: str) -> str:
+def _code(token: str, version: str) -> str:
     if token.isalpha():
         raise _Refusal("unknown_code", "sni: a section letter says too little; give at least the division")
     try:
-        return industries.parse(re.sub(r"^(\d\d),(\d{1,3})$", r"\1.\2", token))
+        return industries.parse(token, version)
     except industries.UnknownCode as error:
         raise _Refusal("unknown_code", f"sni: {error}") from None
 

@@ -188,4 +188,4 @@ def _premises(company: Company) -> Premises:
 
 
 def _named(codes: Sequence[IndustryCode]) -> list[str]:
-    return [f"{industries.written(item.code)} {industries.name(item.code)}" for item in codes]
+    return [industries.label(item.code, item.version) for item in codes]
