@@ -129,6 +129,6 @@ def test_every_line_of_the_lock_is_a_pin_with_its_hash() -> None:
 
 
 def test_the_test_command_of_the_readme_is_the_one_that_ci_runs_last() -> None:
-    command = "uv run --group dev pytest -n 2"
+    command = "uv run --group dev pytest -n 3"
     assert command in (ROOT / "README.md").read_text()
     assert (ROOT / ".ci/run").read_text().rstrip().endswith(command)
