@@ -5,6 +5,7 @@ place in the case's history and part of the *basis* of what follows from it; a r
 recipients that was looked at, so that a changed set is asked about again.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 from pydantic import Field, model_validator
@@ -18,6 +19,12 @@ RELEASE: Final = "release"
 """The round may be sent: what held it was looked at."""
 UNDO: Final = "undo"
 """The round goes back to *held*; what has not left does not leave."""
+ADD: Final = "add"
+"""Workplaces are invited to the round whatever the rings say, unless they are closed, or the applicant's."""
+REMOVE: Final = "remove"
+"""Workplaces are not invited to the round whatever the rings say."""
+UNLIST: Final = "unlist"
+"""What was added or removed of these workplaces counts no more: the rings decide again."""
 
 
 class Decision(Value):
@@ -34,6 +41,14 @@ class Decision(Value):
     """Of a release: the recipients and workplaces that it is for (`identity.set_hash`)."""
     send_at: Moment | None = None
     """Of a release: not before this; at once after the hold where it is left out."""
+    workplaces: Annotated[list[Key], Field(max_length=500)] = []
+    """Of `add`, `remove` and `unlist`: which; the `reason` says why."""
+
+    @model_validator(mode="after")
+    def _says_why(self) -> "Decision":
+        if self.kind in (ADD, REMOVE) and not (self.workplaces and self.reason):
+            raise ValueError(f"{self.kind} needs workplaces and a reason")
+        return self
 
 
 class Dialogue(Event):
@@ -63,6 +78,14 @@ class Dialogue(Event):
         """The release or undo that stands for a round."""
         found = [item for item in self.decisions if item.round_id == round_id and item.kind in (RELEASE, UNDO)]
         return found[-1] if found else None
+
+    def listed(self, round_id: str) -> Mapping[str, Decision]:
+        """The workplaces that are added to a round or removed from it, each with the last word on it."""
+        words: dict[str, Decision] = {}
+        for item in self.decisions:
+            if item.round_id == round_id and item.kind in (ADD, REMOVE, UNLIST):
+                words |= dict.fromkeys(item.workplaces, item)
+        return {name: word for name, word in words.items() if word.kind != UNLIST}
 
 
 EXAMPLE: Final = {

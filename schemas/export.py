@@ -35,6 +35,7 @@ EVENTS: Final[dict[str, tuple[Topic, type[Event], dict[str, Any]]]] = {
     company.IMPORT_COMPLETED: (COMPANIES, company.ImportCompleted, company.MARKER_EXAMPLE),
     contact.CONTACT_CHANGED: (CONTACTS, contact.Contact, contact.EXAMPLE),
     subscription.SUBSCRIPTION_CHANGED: (SUBSCRIPTIONS, subscription.Subscription, subscription.EXAMPLE),
+    subscription.CASE_FOLLOWED: (SUBSCRIPTIONS, subscription.Following, subscription.FOLLOWING_EXAMPLE),
     round_.ROUND_CHANGED: (ROUNDS, round_.Round, round_.EXAMPLE),
     invitation.INVITATION_CHANGED: (INVITATIONS, invitation.Invitation, invitation.EXAMPLE),
     notice.NOTICE_REQUESTED: (NOTICES, notice.Notice, notice.EXAMPLE),

@@ -53,6 +53,8 @@ class Reason(Value):
     area: Line = ""
     """Of a subscription: what the subscriber calls the area, such as `800 m runt Mörby centrum`."""
     why: Line = ""
+    by: Line = ""
+    """Of a workplace that was added: the role or function that added it; `why` says for what reason."""
 
 
 class InvitedWorkplace(Value):

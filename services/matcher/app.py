@@ -20,6 +20,7 @@ import contextlib
 from collections import Counter
 
 from schemas.topics import CASES, COMPANIES, DIALOGUES, INVITATIONS, ROUNDS, SUBSCRIPTIONS
+from services.matcher import participants
 from services.matcher.holds import Limits
 from services.matcher.rematching import Due, Rematching
 from services.matcher.service import Matcher
@@ -49,8 +50,9 @@ class MatcherApp:
         group = f"{kafka.topic_prefix}matcher"
         self._cases_topic = kafka.topic(CASES)
         self._register = RegisterTable()
-        self._rounds, self._subscriptions = RoundTable(), SubscriptionTable()
         cases = CaseTable(model, anywhere=limits.outside)
+        self._rounds = RoundTable()
+        self._subscriptions = SubscriptionTable(lambda key: participants.ring(cases.get(key), model) is not None)
         dialogues, members = DialogueTable(), MembershipTable()
         apply = {
             kafka.topic(CASES): cases.apply,
@@ -128,8 +130,7 @@ class MatcherApp:
 
     def _due(self) -> Due:
         ours = frozenset(p for topic, p in self._broker.assigned() if topic == self._cases_topic)
-        position = self._subscriptions.snapshot().position
-        return Due(self._register.import_number, ours, position, self._rounds.overwrites)
+        return Due(self._register.import_number, ours, self._subscriptions.changes, self._rounds.overwrites)
 
 
 def build(settings: MatcherSettings, clock: Clock) -> MatcherApp:

@@ -2,8 +2,10 @@
 
 A workplace matches a ring when the ring's geometry fits *and* its industries fit. The innermost ring comes first and
 all reasons are kept (DIALOGUE §3.3 rule 5). Rings with delivery `digest` never send on their own. Subscribers are
-recipients of their own; where their address is also a company's, the notifier makes one message of both. Earlier
-participants contribute nothing yet. The order of everything is fixed, so that the same input gives the same bytes.
+recipients of their own; where their address is also a company's, the notifier makes one message of both. Who answered
+before is told where the stage asks for participants. What an official added or removed meets what the rings say, and
+neither overwrites the other: each is a reason, or a counted exclusion. The order of everything is fixed, so that the
+same input gives the same bytes.
 """
 
 from collections import Counter
@@ -14,10 +16,11 @@ from typing import Final
 import numpy as np
 
 from schemas.case import Case, ReachRing
+from schemas.dialogue import ADD, REMOVE, Decision
 from schemas.invitation import InvitedWorkplace, Reason
 from schemas.model import DialogueModel, Ring
 from schemas.types import MAX_WORKPLACES, IndustryCode
-from services.matcher import geometry, industry, subscriptions
+from services.matcher import geometry, industry, participants, subscriptions
 from services.matcher.geometry import Part
 from services.matcher.subscriptions import NOBODY, Subscribers
 from services.matcher.workplaces import Snapshot
@@ -27,6 +30,9 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
     "detour": frozenset({"detour"}),
 }
 """Which roles of geometry a ring of the model is measured from."""
+ORGANISATIONS: Final = "organisationer"
+"""The model's industry group of business organisations (SNI 94)."""
+NOTHING: Final[Mapping[str, Decision]] = {}
 MAX_REASONS: Final = 50
 
 
@@ -72,23 +78,39 @@ def audience(
     model: DialogueModel,
     applicant: str | None = None,
     subscribers: Subscribers = NOBODY,
+    *,
+    listed: Mapping[str, Decision] = NOTHING,
+    standing: frozenset[str] | None = None,
 ) -> Audience:
-    """Who is affected. `applicant` is the applicant's recipient id: never invited (KL 2:3, they know)."""
+    """Who is affected. `applicant` is the applicant's recipient id: never invited (KL 2:3, they know). `listed` is the
+    last word of an official on single workplaces. With `standing` only these recipients stay and nobody comes new:
+    too little of the answering time is left; whom an official added comes all the same.
+    """
     rings = reaches(case, model)
     parts = geometry.parts_of(case.geometries)
     found = _reasons(case, register, rings, parts)
+    answered = participants.answered(case, model, register, subscribers)
+    for row, reason in (*answered.rows, *_added(listed, register)):
+        _add(found, row, [reason])
     excluded: Counter[str] = Counter()
     kept: dict[int, tuple[float | None, list[Reason]]] = {}
     for row, result in found.items():
-        why_not = _excluded(row, register, applicant)
+        why_not = _excluded(row, register, applicant, listed)
         if why_not:
             excluded[why_not] += 1
         else:
             kept[row] = result
-    excluded["unknown_workplace"] = sum(1 for name in dict.fromkeys(case.named) if register.row(name) is None)
-    codes = subscriptions.concerned(ring.codes for ring in rings)
-    followers = subscriptions.invited(subscriptions.asked(case, model, subscribers, codes, parts))
+    unknown = sum(1 for name in {*case.named, *listed} if register.row(name) is None)
+    excluded["unknown_workplace"] = unknown + answered.unknown
+    codes = subscriptions.concerned(_concerned(case, model))
+    asked = subscriptions.asked(case, model, subscribers, codes, parts)
+    followers = subscriptions.invited(asked, answered.subscribers)
     members = [*_members(kept, register), *(Member(recipient, None, places) for recipient, places in followers.items())]
+    late = [m for m in members if standing is not None and m.recipient_id not in standing and not _is_added(m)]
+    if late:
+        excluded["late"] = sum(len(member.workplaces) + member.more for member in late)
+        left_out = {member.recipient_id for member in late}
+        members = [member for member in members if member.recipient_id not in left_out]
     return Audience(
         tuple(sorted(members, key=lambda member: member.recipient_id)),
         {reason: count for reason, count in sorted(excluded.items()) if count},
@@ -101,8 +123,7 @@ def reaches(case: Case, model: DialogueModel) -> tuple[Reach, ...]:
     if case.reach is not None:
         rings = [_of_case(i, ring) for i, ring in enumerate(case.reach, 1)]
     else:
-        stage = model.stage(case.case_type, case.stage)
-        rings = [_of_model(ring, case, model) for ring in (stage.rings if stage else []) if ring.delivery == "direct"]
+        rings = [_of_model(ring, case, model) for ring in model_rings(case, model) if ring.delivery == "direct"]
     if case.area == "municipality":
         rings = [_everywhere(ring) for ring in rings]
     rank = {"case": 0, "detour": 0, "municipality": 1, "any": 2}
@@ -112,6 +133,30 @@ def reaches(case: Case, model: DialogueModel) -> tuple[Reach, ...]:
             key=lambda ring: (rank[ring.geometry], ring.buffer_m or 0),
         )
     )
+
+
+def model_rings(case: Case, model: DialogueModel) -> tuple[Ring, ...]:
+    """The rings of a case's stage, and in every municipality-wide round the organisations of business: they answer for
+    those whom the digest does not reach (DIALOGUE §3.3 rule 10).
+    """
+    stage = model.stage(case.case_type, case.stage)
+    rings = tuple(stage.rings) if stage else ()
+    wide = [ring for ring in rings if ring.geometry == "municipality"]
+    everybody = case.area == "municipality" or any(ring.industries == "all" for ring in wide)
+    there = any(
+        ring.delivery == "direct" and (ring.industries == "all" or ORGANISATIONS in ring.industries) for ring in wide
+    )
+    if not everybody or there or ORGANISATIONS not in model.industry_groups:
+        return rings
+    return (*rings, Ring(id="organisations", geometry="municipality", industries=[ORGANISATIONS]))
+
+
+def _concerned(case: Case, model: DialogueModel) -> Iterator[tuple[industry.CodeSet, ...] | None]:
+    """The industries of every ring, also of those that the digest carries or that ask subscribers as such."""
+    if case.reach is not None:
+        yield from (_of_case(i, ring).codes for i, ring in enumerate(case.reach, 1))
+    elif stage := model.stage(case.case_type, case.stage):
+        yield from (industry.of_ring(ring, case, model) for ring in stage.rings if ring.geometry != "participants")
 
 
 def _of_case(number: int, ring: ReachRing) -> Reach:
@@ -209,11 +254,24 @@ def _add(found: dict[int, tuple[float | None, list[Reason]]], row: int, reasons:
     found[row] = (least, [*kept, *reasons][:MAX_REASONS])
 
 
-def _excluded(row: int, register: Snapshot, applicant: str | None) -> str | None:
+def _added(listed: Mapping[str, Decision], register: Snapshot) -> Iterator[tuple[int, Reason]]:
+    for name, word in sorted(listed.items()):
+        if word.kind == ADD and (row := register.row(name)) is not None:
+            yield row, Reason(kind="added", why=word.reason, by=word.by)
+
+
+def _is_added(member: Member) -> bool:
+    return any(reason.kind == "added" for place in member.workplaces for reason in place.reasons)
+
+
+def _excluded(row: int, register: Snapshot, applicant: str | None, listed: Mapping[str, Decision]) -> str | None:
     company = register.companies[row]
     if applicant is not None and company.recipient_id == applicant:
         return "applicant"
-    return None if company.status == "active" else company.status
+    if company.status != "active":
+        return company.status
+    word = listed.get(company.workplace_id)
+    return "removed" if word is not None and word.kind == REMOVE else None
 
 
 def _members(kept: Mapping[int, tuple[float | None, list[Reason]]], register: Snapshot) -> tuple[Member, ...]:

@@ -35,7 +35,7 @@ def match(
     *,
     register: Path,
     cases: Path,
-    subscriptions: Later = None,
+    subscriptions: Path | None = None,
     model: Path | None = None,
     register_mapping: Later = None,
     case_mapping: Later = None,
@@ -53,13 +53,15 @@ def match(
         The company register: CSV in Närdialog's own shape.
     cases
         The case file: JSON Lines, one case's full state a line.
+    subscriptions
+        Who follows what: JSON Lines, one subscription's event a line.
     model
         The dialogue model; without it, NARDIALOG_MODEL__FILE or the one that comes with the product.
     no_holds
         Match held cases too.
     """
     later = {
-        "--subscriptions": subscriptions, "--register-mapping": register_mapping, "--case-mapping": case_mapping,
+        "--register-mapping": register_mapping, "--case-mapping": case_mapping,
         "--crs": crs,
     }  # fmt: skip
     if refused := _comes_later(later):
@@ -67,12 +69,12 @@ def match(
     from services.runtime.errors import Fault
 
     try:
-        return _match(register, cases, model, no_holds)
+        return _match(register, cases, subscriptions, model, no_holds)
     except Fault as error:
         return _failed(error)
 
 
-def _match(register: Path, cases: Path, model_file: Path | None, no_holds: bool) -> int:
+def _match(register: Path, cases: Path, subscriptions: Path | None, model_file: Path | None, no_holds: bool) -> int:
     from services.matcher import files
     from services.matcher.dialogue.working_days import local_day
     from services.matcher.holds import Limits
@@ -92,6 +94,7 @@ def _match(register: Path, cases: Path, model_file: Path | None, no_holds: bool)
             read = reading.read(register, Rules(key, anywhere=anywhere), step)
     except formats.Unreadable as error:
         return _failed(error)
+    follows = files.subscriptions(subscriptions) if subscriptions else files.Read()
     limits = None if no_holds else Limits(outside=anywhere)
     today: date = local_day(SystemClock().now())
     with _progress("cases") as step:
@@ -104,16 +107,19 @@ def _match(register: Path, cases: Path, model_file: Path | None, no_holds: bool)
             limits=limits,
             anywhere=anywhere,
             on_case=step,
+            subscribers=follows.subscribers,
         )
     for line in result.lines():
         sys.stdout.write(line + "\n")
     sys.stdout.flush()
     _say_refused([f"{register.name}: line {r.line}: {r.reason}: {r.detail}" for r in read.report.refusals])
+    _say_refused([f"{subscriptions.name}: {refused}" for refused in follows.refused] if subscriptions else [])
     _say_refused([f"{cases.name}: {refused}" for refused in result.refused])
     for held in result.held:
         _say(f"{cases.name}: case {held.case_id} held: {held.reason}: {held.detail}")
     _say(_summary(read.report.accepted, read.report.refused, result))
-    return PARTLY if read.report.refused or result.refused or result.held else OK
+    refusals = read.report.refused or follows.refused or result.refused
+    return PARTLY if refusals or result.held else OK
 
 
 def _summary(workplaces: int, refused: int, result: "Result") -> str:

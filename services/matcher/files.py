@@ -19,12 +19,15 @@ from schemas.case import Case
 from schemas.invitation import Invitation
 from schemas.model import DialogueModel
 from schemas.round import Round, RoundState
+from schemas.subscription import Following, Subscription
 from schemas.types import Basis
 from services.matcher.door import read
 from services.matcher.holds import Limits
 from services.matcher.rounds import derive
+from services.matcher.subscriptions import NOBODY, Subscribers, columns, complaint
 from services.matcher.workplaces import Snapshot
 from services.runtime.errors import Fault, Rejected
+from services.runtime.parsing import validate
 
 LINE: Final = (
     "invitation_id", "revision", "state", "round_id", "case_id", "stage", "occurrence", "purpose", "recipient_id",
@@ -42,6 +45,14 @@ class RefusedLine:
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.error.pointer or '/'}: {self.error.reason}: {self.error.detail}"
+
+
+@dataclass
+class Read:
+    """The subscriptions of a file."""
+
+    subscribers: Subscribers = NOBODY
+    refused: list[RefusedLine] = field(default_factory=list)
 
 
 @dataclass
@@ -89,6 +100,7 @@ def match(
     limits: Limits | None,
     anywhere: bool = False,
     on_case: Callable[[], object] = lambda: None,
+    subscribers: Subscribers = NOBODY,
 ) -> Result:
     """Matches every case of a file. Raises `Fault` where the file cannot be read."""
     result, versions = Result(), dict[str, int]()
@@ -105,11 +117,33 @@ def match(
             continue
         versions[case.key] = case.version
         try:
-            _take(result, case, register, model, today, key, limits)
+            _take(result, case, register, model, today, key, limits, subscribers)
         except (ValueError, ArithmeticError, GEOSException) as error:
             refusal = Rejected("not_matched", f"could not be matched ({type(error).__name__}); report it")
             result.refused.append(RefusedLine(number, refusal))
     return result
+
+
+def subscriptions(path: Path) -> Read:
+    """The subscriptions of a file, one event a line as on the topic: areas, and who follows a case. The later of two
+    lines of one subscription counts. Raises `Fault` where the file cannot be read.
+    """
+    rows: dict[str, Subscription] = {}
+    followings: dict[str, Following] = {}
+    refused = []
+    for number, value in _lines(path):
+        try:
+            if b'"case_key"' in value:
+                following = validate(value, Following, extra="forbid")
+                followings[following.subscription_id] = following
+                continue
+            row = validate(value, Subscription, extra="forbid")
+            if wrong := complaint(row):
+                raise Rejected(wrong.code, wrong.detail, wrong.pointer)
+            rows[row.subscription_id] = row
+        except Rejected as error:
+            refused.append(RefusedLine(number, error))
+    return Read(columns(rows.values(), followings=followings.values()), refused)
 
 
 def _take(
@@ -120,9 +154,11 @@ def _take(
     today: date,
     key: bytes,
     limits: Limits | None,
+    subscribers: Subscribers,
 ) -> None:
     basis = Basis(case_version=case.version, import_number=register.import_number)
-    derived = derive(case, register, model, case.stage_opened or today, basis, key=key, limits=limits)
+    day = case.stage_opened or today
+    derived = derive(case, register, model, day, basis, key=key, limits=limits, subscribers=subscribers)
     result.rounds[derived.round.round_id] = derived.round
     result.invitations[derived.round.round_id] = derived.invitations
 

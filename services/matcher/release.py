@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from schemas.dialogue import RELEASE, UNDO, Dialogue
+from schemas.dialogue import RELEASE, UNDO, Decision, Dialogue
 from services.matcher.holds import Hold
 
 Policy = Literal["auto", "review"]
@@ -42,6 +42,10 @@ class Decided:
     def number(self) -> int:
         """The last decision's number; 0 where nothing was decided."""
         return self.dialogue.number if self.dialogue else 0
+
+    def listed(self, round_id: str) -> Mapping[str, Decision]:
+        """The workplaces that an official added to the round or removed from it."""
+        return self.dialogue.listed(round_id) if self.dialogue else {}
 
     def released_at(self, round_id: str) -> datetime | None:
         """When the round was released, if that is the last word."""

@@ -26,7 +26,7 @@ class Due:
     owned: frozenset[int] = frozenset()
     """Our partitions of `cases`."""
     subscription: int = 0
-    """The position of `subscriptions`."""
+    """How many changes of `subscriptions` concern open rounds."""
     overwrites: int = 0
     """How often rounds were written over."""
 

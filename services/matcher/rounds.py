@@ -44,9 +44,11 @@ def derive(
     decided: Decided = Decided(),  # noqa: B008 - frozen
     opened_at: datetime | None = None,
     subscribers: Subscribers = NOBODY,
+    standing: frozenset[str] | None = None,
 ) -> Derivation:
     """What a case and its decisions lead to on `day`. `key` makes recipient ids; without `limits` no guard holds the
-    round. The undo time runs from `opened_at`, by default the day's beginning.
+    round. The undo time runs from `opened_at`, by default the day's beginning. With `standing` nobody but these
+    recipients is invited: it is too late for others.
     """
     planned = plan(case, model, day)
     draft = _Draft(case, planned, model, basis, register, opened_at or planned.opened_at)
@@ -56,7 +58,8 @@ def derive(
     if register is None:
         return Derivation(draft.held(holds.NO_REGISTER))
     applicant = recipient_id(case.applicant, key) if case.applicant else None
-    reached = audience(case, register, model, applicant, subscribers)
+    listed = decided.listed(draft.round_id)
+    reached = audience(case, register, model, applicant, subscribers, listed=listed, standing=standing)
     guard = holds.hold(case, planned, reached, register, limits) if limits else None
     held = decided.hold(draft.round_id, _hash_of(reached), guard)
     if held is not None:

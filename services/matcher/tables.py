@@ -7,7 +7,7 @@ with the higher basis stays; with equal bases `matching` never replaces what end
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -17,12 +17,12 @@ from schemas.dialogue import Dialogue
 from schemas.invitation import INVITATION_CHANGED, Invitation
 from schemas.model import DialogueModel
 from schemas.round import ROUND_CHANGED, Round, RoundState
-from schemas.subscription import SUBSCRIPTION_CHANGED, Subscription
+from schemas.subscription import CASE_FOLLOWED, SUBSCRIPTION_CHANGED, Following, Subscription
 from schemas.types import Event
 from services.matcher.dialogue.working_days import local_day
 from services.matcher.door import accept, accept_dialogue, is_edited
 from services.matcher.memberships import Membership
-from services.matcher.subscriptions import Subscribers, columns
+from services.matcher.subscriptions import Subscribers, columns, complaint, in_order
 from services.matcher.workplaces import Snapshot, snapshot
 from services.runtime.errors import Rejected
 from services.runtime.logs import logger
@@ -47,7 +47,9 @@ def _event(record: Record, types: dict[str, type[Event]], family: str) -> Event 
 
 def _check_key(record: Record, event: Event) -> None:
     """A fact under another's key would outlive its own tombstone, and every other reader refuses it."""
-    identity = {Company: "workplace_id", Round: "round_id", Subscription: "subscription_id"}.get(type(event))
+    identity = {
+        Company: "workplace_id", Round: "round_id", Subscription: "subscription_id", Following: "subscription_id",
+    }.get(type(event))  # fmt: skip
     if identity is not None and record.key != getattr(event, identity).encode():
         raise Rejected("key_mismatch", f"the record's key is not the event's {identity}", f"/{identity}")
 
@@ -194,30 +196,68 @@ class DialogueTable:
 
 
 class SubscriptionTable:
-    """Every subscription. Its position counts the records read of every partition."""
+    """Every subscription, and who follows a case because they answered. Its position counts the records read of every
+    partition; `changes` counts those after which cases are looked at again: not each answer, only one on a case that
+    `asks_participants` now.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, asks_participants: Callable[[str], bool] = lambda _: True) -> None:
+        self._asks_participants = asks_participants
         self._rows: dict[str, Subscription] = {}
+        self._followings: dict[str, Following] = {}
+        self._followers: dict[str, tuple[Following, ...]] = {}
         self._next: dict[int, int] = {}
         self._columns: Subscribers | None = None
+        self.changes = 0
 
     async def apply(self, records: Sequence[Record]) -> None:
         """Takes a batch of the topic."""
+        types: dict[str, type[Event]] = {SUBSCRIPTION_CHANGED: Subscription, CASE_FOLLOWED: Following}
         for record in records:
             self._next[record.partition] = record.offset + 1
             if record.value is None:
-                self._rows.pop((record.key or b"").decode(errors="replace"), None)
+                self._forget((record.key or b"").decode(errors="replace"))
                 continue
-            event = _event(record, {SUBSCRIPTION_CHANGED: Subscription}, "se.nardialog.subscription.")
+            event = _event(record, types, "se.nardialog.subscription.")
             if isinstance(event, Subscription):
-                self._rows[event.subscription_id] = event
+                self._take(event, record)
+            elif isinstance(event, Following):
+                self._follow(event)
+
+    def _take(self, subscription: Subscription, record: Record) -> None:
+        if wrong := complaint(subscription):
+            logger().warning(
+                "table skips a record", topic=record.topic, partition=record.partition, offset=record.offset,
+                reason=wrong.code, pointer=wrong.pointer,
+            )  # fmt: skip
+            return
+        self._rows[subscription.subscription_id] = subscription
         self._columns = None
+        self.changes += 1
+
+    def _follow(self, following: Following) -> None:
+        self._followings[following.subscription_id] = following
+        others = (item for item in self._followers.get(following.case_key, ()) if not _same(item, following))
+        self._followers[following.case_key] = in_order([*others, following])
+        self.changes += self._asks_participants(following.case_key)
+
+    def _forget(self, subscription_id: str) -> None:
+        if (gone := self._followings.pop(subscription_id, None)) is not None:
+            left = tuple(item for item in self._followers[gone.case_key] if not _same(item, gone))
+            self._followers[gone.case_key] = left
+        if self._rows.pop(subscription_id, None) is not None:
+            self._columns = None
+            self.changes += 1
 
     def snapshot(self) -> Subscribers:
-        """The columns as they stand."""
+        """The columns as they stand. An answer, of which there are many, does not build them anew."""
         if self._columns is None:
-            self._columns = columns(self._rows.values(), sum(self._next.values()))
-        return self._columns
+            self._columns = columns(self._rows.values())
+        return replace(self._columns, position=sum(self._next.values()), followers=self._followers)
+
+
+def _same(one: Following, other: Following) -> bool:
+    return one.subscription_id == other.subscription_id
 
 
 class RoundTable:

@@ -1,4 +1,5 @@
 """An answer: what was filled in becomes responses and a receipt, in one transaction with the events that tell of it.
+Who answers follows the case from then on (DIALOGUE §3.3 rule 7): later rounds that ask for participants find them so.
 
 The ids derive from the key that the review page gave its form, so that a double click, a reload or a browser that sends
 again is one answer with one receipt. A later answer has the next sequence of its invitation; the earlier stay.
@@ -16,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.identity import derived
 from schemas.notice import NOTICE_REQUESTED, RECEIPT, Notice
 from schemas.response import RESPONSE_RECORDED, Response
-from schemas.topics import NOTICES, RESPONSES
+from schemas.subscription import CASE_FOLLOWED, Following, following_id
+from schemas.topics import NOTICES, RESPONSES, SUBSCRIPTIONS
 from schemas.types import Language
 from services.portal.form import Block, Filled, Form
 from services.portal.invited import Carried, Invited
@@ -63,6 +65,8 @@ async def record(
         return
     await upsert(connection, tables.RESPONSES, [response_row(answer) for answer in fresh])
     records = [_told(portal, answer) for answer in fresh]
+    new = {answer.invitation_id for answer in fresh}
+    records += [_follows(portal, item, now) for item, _, _ in given if item.id in new]
     if carried.channel == "email":
         records.append(_receipt(portal, carried, given, key, quoted, language, now))
     await portal.outbox.put(connection, records)
@@ -127,6 +131,30 @@ def _told(portal: Portal, answer: Response) -> Outgoing:
         id=answer.response_id,
         source=SOURCE,
         time=answer.at,
+    )
+
+
+def _follows(portal: Portal, item: Invited, now: datetime) -> Outgoing:
+    invitation = item.invitation
+    event = Following(
+        municipality=invitation.municipality,
+        synthetic=invitation.synthetic,
+        subscription_id=following_id(invitation.case_key, invitation.recipient_id),
+        recipient_id=invitation.recipient_id,
+        case_key=invitation.case_key,
+        round_id=invitation.round_id,
+        stage=invitation.stage,
+        workplaces=[place.workplace_id for place in invitation.workplaces],
+        since=now,
+    )
+    return outgoing(
+        portal.topic(SUBSCRIPTIONS),
+        event.subscription_id,
+        event,
+        type=CASE_FOLLOWED,
+        id=derived("followed", event.subscription_id, invitation.invitation_id, str(now)),
+        source=SOURCE,
+        time=now,
     )
 
 

@@ -22,8 +22,9 @@ from sqlalchemy import select
 from schemas.invitation import Invitation
 from schemas.notice import Notice
 from schemas.response import Response
+from schemas.subscription import Following
 from schemas.suppression import Suppression
-from schemas.topics import ALL_TOPICS, NOTICES, RESPONSES, SUPPRESSIONS, Topic
+from schemas.topics import ALL_TOPICS, NOTICES, RESPONSES, SUBSCRIPTIONS, SUPPRESSIONS, Topic
 from services.portal import stops
 from services.portal.app import PortalApp
 from services.portal.store.tables import METADATA
@@ -120,6 +121,9 @@ async def test_an_answer_is_exactly_one_event_and_one_receipt_however_often_it_i
     assert (answer.invitation_id, answer.answer, answer.sequence) == (item.invitation_id, "ja", 1)
     assert answer.reference in receipt
     assert (notice.kind, notice.message_number, notice.sealed) == ("receipt", 1, None)
+    (follows,) = [Following.model_validate_json(value) for value in world.values(SUBSCRIPTIONS)]
+    assert (follows.case_key, follows.recipient_id) == (item.case_key, item.recipient_id)
+    assert follows.workplaces == [place.workplace_id for place in item.workplaces]
 
 
 async def test_a_portal_that_stops_tells_first_what_its_outbox_holds(world: World) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from schemas.subscription import EXAMPLE, FOLLOWING_EXAMPLE
 from services.matcher.commands import import_, match
 from tests.matcher_cases import content
 
@@ -69,6 +70,25 @@ def test_a_past_deadline_invites_nobody_and_a_replay_counts_from_the_day_the_sta
     assert replayed[0]["respond_by"] == "2020-06-01"
 
 
+def test_a_file_of_subscriptions_invites_its_subscribers_and_names_the_lines_it_refuses(
+    files: Files, tmp_path: Path
+) -> None:
+    follows = tmp_path / "subscriptions.jsonl"
+    crossing = [[[18.0, 59.4], [18.1, 59.5], [18.1, 59.4], [18.0, 59.5], [18.0, 59.4]]]
+    broken = {
+        **EXAMPLE,
+        "area": {"kind": "area", "label": "x", "geometry": {"type": "Polygon", "coordinates": crossing}},
+    }
+    everywhere = {**EXAMPLE, "area": {"kind": "municipality", "label": "hela kommunen"}, "industries": []}
+    lines = [everywhere, FOLLOWING_EXAMPLE, {**FOLLOWING_EXAMPLE, "since": "i går"}, broken]
+    follows.write_text("\n".join(json.dumps(row) for row in lines), encoding="utf-8")
+    code, found, err = files.match(line(), subscriptions=follows)
+    reasons = [reason["kind"] for item in found for place in item["workplaces"] for reason in place["reasons"]]
+    assert (code, sorted(set(reasons))) == (6, ["distance", "industry", "subscription"])
+    assert "subscriptions.jsonl: line 3: /since" in err
+    assert "subscriptions.jsonl: line 4: /area/geometry/coordinates: invalid_polygon" in err
+
+
 def test_points_elsewhere_are_matched_where_the_setting_says_so(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     register = HEADER + "P1,ABC,Boulangerie,2.35,48.86,10.710,2025,0162\n"
     paris = [{"role": "site", "geometry": {"type": "Point", "coordinates": [2.35, 48.86]}}]
@@ -88,7 +108,7 @@ def test_the_installations_key_makes_other_recipients_than_the_demos(
 
 
 def test_what_comes_later_is_a_usage_error(files: Files) -> None:
-    code, lines, err = files.match(line(), subscriptions=Path("s.jsonl"))
+    code, lines, err = files.match(line(), crs="EPSG:3006")
     assert (code, lines) == (2, [])
     assert "comes in a later release" in err
 

@@ -1,5 +1,6 @@
 """Subscribers: near by their own radius, concerned by their own industries, silent where the stage is silent."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,66 @@ def test_two_subscriptions_of_one_subscriber_are_one_invitation_with_both_reason
     assert [place.reasons[0].subscription_id for place in member.workplaces] == ["s1", "s2"]
 
 
+def square(west: float, south: float, east: float, north: float) -> dict[str, Any]:
+    corners = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return {"type": "Polygon", "coordinates": [corners]}
+
+
+def drawn(shape: dict[str, Any], *exclude: dict[str, Any], **changes: Any) -> Subscription:
+    area = {"kind": "area", "label": "Mörby", "geometry": shape, "exclude": list(exclude)}
+    return follows(**{"area": area, **changes})
+
+
+HOME = square(18.02, 59.39, 18.03, 59.40)
+"""The tests' case is a point at its north-eastern corner."""
+
+
+def test_a_drawn_area_hears_of_what_touches_it_and_of_nothing_beside_it() -> None:
+    assert invited(drawn(HOME)) == ["p1"]
+    assert invited(drawn(square(18.02, 59.39, 18.0299, 59.40))) == []
+    road = {"type": "LineString", "coordinates": [[18.0, 59.395], [18.1, 59.395]]}
+    assert invited(drawn(HOME), geometries=[{"role": "road", "geometry": road}]) == ["p1"]
+
+
+def test_an_excluded_area_is_not_heard_of_by_circle_drawn_area_or_whole_municipality() -> None:
+    there, elsewhere = square(18.029, 59.399, 18.031, 59.401), square(18.0, 59.39, 18.01, 59.40)
+    for row in (follows(), drawn(HOME), everywhere()):
+        for exclude, heard in ((there, []), (elsewhere, ["p1"])):
+            area = row.area.model_dump() | {"exclude": [exclude]}
+            assert invited(follows(area=area)) == heard, (row.area.kind, exclude)
+
+
+def test_of_a_case_that_lies_partly_in_an_excluded_area_only_the_rest_counts() -> None:
+    road = {"type": "LineString", "coordinates": [[18.03, 59.4], [18.05, 59.4]]}
+    places = [{"role": "road", "geometry": road}]
+    near_end, all_of_it = square(18.02, 59.39, 18.04, 59.41), square(18.02, 59.39, 18.06, 59.41)
+    area = follows(100).area.model_dump()
+    assert invited(follows(100), geometries=places) == ["p1"]
+    assert invited(follows(area=area | {"exclude": [near_end]}), geometries=places) == [], "the rest is 570 m away"
+    assert invited(follows(area=follows(600).area.model_dump() | {"exclude": [near_end]}), geometries=places) == ["p1"]
+    assert invited(everywhere(area={"kind": "municipality", "label": "x", "exclude": [near_end]}), geometries=places)
+    assert not invited(
+        everywhere(area={"kind": "municipality", "label": "x", "exclude": [all_of_it]}), geometries=places
+    )
+
+
+def test_a_subscriber_of_an_industry_hears_of_a_stage_that_asks_subscribers_and_organisations() -> None:
+    food = [{"code": "56", "version": "2025"}]
+    assert invited(everywhere(industries=food), **WIDE, case_type="budget", stage="forutsattningar") == ["p1"]
+
+
+@pytest.mark.anyio
+async def test_an_area_that_crosses_itself_is_skipped_and_said(capsys: pytest.CaptureFixture[str]) -> None:
+    crossing = {
+        "type": "Polygon",
+        "coordinates": [[[18.0, 59.4], [18.1, 59.5], [18.1, 59.4], [18.0, 59.5], [18.0, 59.4]]],
+    }
+    table = SubscriptionTable()
+    await table.apply([recorded(drawn(crossing))])
+    assert table.snapshot().all == ()
+    assert "invalid_polygon" in capsys.readouterr().out
+
+
 @settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.floats(17.98, 18.1), st.floats(59.38, 59.43), st.floats(50, 3000)), max_size=20),
@@ -111,17 +172,21 @@ def test_the_columns_find_whom_one_by_one_finds(
     assert set(invited(*rows, geometries=road)) == near
 
 
+def recorded(row: Subscription) -> Record:
+    sent = outgoing("subscriptions", "s1", row, type=SUBSCRIPTION_CHANGED, id="1", source="t", time=SystemClock().now())
+    headers = tuple((name, value.encode()) for name, value in sent.headers.items())
+    return Record("subscriptions", 0, 0, b"s1", sent.value, headers, 0)
+
+
 @pytest.mark.anyio
 async def test_a_tombstone_ends_a_subscription_and_the_position_only_grows() -> None:
     table = SubscriptionTable()
-    row = follows()
-    sent = outgoing("subscriptions", "s1", row, type=SUBSCRIPTION_CHANGED, id="1", source="t", time=SystemClock().now())
-    headers = tuple((name, value.encode()) for name, value in sent.headers.items())
-    await table.apply([Record("subscriptions", 0, 0, b"s1", sent.value, headers, 0)])
+    sent = recorded(follows())
+    await table.apply([sent])
     before = table.snapshot()
     await table.apply([Record("subscriptions", 0, 1, b"s1", None, (), 0)])
     after = table.snapshot()
-    await table.apply([Record("subscriptions", 0, 2, b"another", sent.value, headers, 0)])
+    await table.apply([replace(sent, offset=2, key=b"another")])
     assert table.snapshot().all == (), "a fact under another's key would outlive its own tombstone"
     assert [item.subscription_id for item in before.all] == ["s1"]
     assert after.all == ()
