@@ -5,7 +5,8 @@ refused (§4): it would say that the numbers are something else. Whether the num
 cross themselves, is asked by `check`, which both doors share: the matcher's for Kafka, the portal's for HTTP.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
@@ -120,8 +121,22 @@ def vertices(geometry: Geometry) -> int:
     return sum(1 for _ in positions(geometry))
 
 
+def in_degrees(part: Simple) -> Any:
+    """A simple geometry as shapely has it, without heights (RFC 7946 §3.1.1)."""
+    import shapely  # imported when a geometry is read: most readers of events never do
+
+    return shapely.from_geojson(json.dumps({"type": part.type, "coordinates": _flat(part.coordinates)}))
+
+
+def _flat(nested: Any) -> Any:
+    return nested[:2] if isinstance(nested, tuple) else [_flat(inner) for inner in nested]
+
+
 def check(geometry: Geometry, *, anywhere: bool = False) -> Complaint | None:
     """The first thing wrong with a geometry, or None. With `anywhere` it may lie outside Sweden."""
+    for prefix, part in _numbered(geometry):
+        if not part.coordinates:
+            return Complaint("empty_geometry", "has no position: give one, or leave it out", f"{prefix}/coordinates")
     for pointer, position in positions(geometry):
         if complaint := misplaced(pointer, position[0], position[1], anywhere=anywhere):
             return complaint
@@ -183,21 +198,35 @@ def _unclosed(prefix: str, part: Simple) -> Complaint | None:
 
 
 def _crossing(geometry: Geometry) -> Complaint | None:
-    """A polygon that crosses itself has no inside: refused with the place, never half of it matched in silence."""
-    import shapely  # imported when a geometry is checked: most readers of events never do
+    """A polygon that crosses itself has no inside: refused with the place, never half of it matched in silence. Several
+    polygons of one geometry may touch or overlap: what lies in any of them is within.
+    """
+    import shapely
 
     for prefix, part in _numbered(geometry):
         if not isinstance(part, Polygon | MultiPolygon):
             continue
-        shape = shapely.force_2d(shapely.from_geojson(part.model_dump_json()))
-        if shape.is_empty or shape.is_valid:
-            continue
-        reason = str(shapely.is_valid_reason(shape))
-        where = reason.partition("[")[2].rstrip("]").split()
-        place = f" near {float(where[1]):.5f} N {float(where[0]):.5f} E" if len(where) >= 2 else ""
-        return Complaint(
-            "invalid_polygon",
-            f"the line crosses itself{place} ({reason.partition('[')[0].strip().lower()}); redraw the ring there",
-            f"{prefix}/coordinates",
-        )
+        whole = in_degrees(part)
+        for shape in (whole,) if whole.is_valid else shapely.get_parts(whole):
+            if not shape.is_valid:
+                kind, _, where = str(shapely.is_valid_reason(shape)).partition("[")
+                return Complaint("invalid_polygon", _invalid(kind, where.rstrip("]").split()), f"{prefix}/coordinates")
     return None
+
+
+def _invalid(kind: str, where: Sequence[str]) -> str:
+    place = f" near {float(where[1]):.5f} N {float(where[0]):.5f} E" if len(where) >= 2 else ""
+    said, remedy = _FAULTS.get(kind.strip().lower(), (kind.strip().lower(), "redraw it"))
+    return f"{said}{place}; {remedy}"
+
+
+_FAULTS: Final[Mapping[str, tuple[str, str]]] = {
+    "self-intersection": ("the line crosses itself", "redraw the ring there"),
+    "ring self-intersection": ("the ring touches itself", "redraw the ring there, or make two rings of it"),
+    "too few points in geometry component": ("has no area", "a ring needs three corners; draw a line as a LineString"),
+    "hole lies outside shell": ("a hole lies outside its ring", "the first ring is the outer one (RFC 7946 §3.1.6)"),
+    "holes are nested": ("a hole lies in another hole", "leave one of them out"),
+    "interior is disconnected": ("holes cut it in pieces", "make a polygon of each piece"),
+    "duplicate rings": ("has the same ring twice", "leave one of them out"),
+}
+"""What GEOS calls the fault, what is said of it, and what to do."""

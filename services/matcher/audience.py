@@ -229,7 +229,7 @@ def _near(register: Snapshot, parts: tuple[Part, ...], ring: Reach) -> dict[int,
     for part in parts:
         if part.role not in ROLES[ring.geometry]:
             continue
-        found, metres = geometry.within(part, register.tree, register.points, register.degrees, ring.buffer_m or 0)
+        found, metres = geometry.within(part, register.tree, register.points, ring.buffer_m or 0)
         for row, distance in zip(register.placed[found].tolist(), np.round(metres, 2).tolist(), strict=True):
             if row not in nearest or distance < nearest[row][0]:
                 nearest[row] = (distance, part.role)

@@ -47,7 +47,6 @@ class Subscribers:
     circles: tuple[int, ...] = ()
     """Which of `all` are circles; the columns below follow it."""
     points: Shape = field(default_factory=lambda: shapely.points(np.empty((0, 2))))
-    degrees: Shape = field(default_factory=lambda: shapely.points(np.empty((0, 2))))
     radii: Floats = field(default_factory=lambda: np.empty(0))
     areas: tuple[int, ...] = ()
     """Which of `all` are drawn or named areas; the index below follows it."""
@@ -86,7 +85,6 @@ def columns(
         position,
         tuple(i for i, _ in circles),
         shapely.points(*geometry.to_grid(lon, lat)),
-        shapely.points(lon, lat),
         np.array([circle.radius_m for _, circle in circles], dtype=np.float64),
         tuple(i for i, _ in surfaces),
         shapely.STRtree([_shape(surface) for _, surface in surfaces]),
@@ -204,7 +202,7 @@ def _near(parts: Iterable[Part], subscribers: Subscribers) -> Mapping[int, float
 
 def _in_circles(part: Part, subscribers: Subscribers) -> Iterator[tuple[int, float]]:
     if subscribers.circles:
-        metres = geometry.distances(part, subscribers.points, subscribers.degrees)
+        metres = geometry.distances(part, subscribers.points)
         for place in np.flatnonzero(metres <= subscribers.radii + geometry.SLACK_M).tolist():
             yield subscribers.circles[place], round(float(metres[place]), 2)
 

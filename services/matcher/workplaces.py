@@ -42,7 +42,6 @@ class Snapshot:
     x: Floats
     y: Floats
     points: Shape
-    degrees: Shape
     tree: shapely.STRtree
     by_id: dict[str, int] = field(repr=False)
     by_municipality: dict[str, list[int]] = field(repr=False)
@@ -81,7 +80,6 @@ def snapshot(
         x=x,
         y=y,
         points=points,
-        degrees=shapely.points(lon, lat),
         tree=shapely.STRtree(points),
         by_id={company.workplace_id: i for i, company in enumerate(rows)},
         by_municipality=by_municipality,

@@ -166,8 +166,8 @@ def test_the_columns_find_whom_one_by_one_finds(
     for row, (lon, lat, radius) in zip(rows, circles, strict=True):
         point = shapely.Point(*(float(axis[0]) for axis in geometry.to_grid(np.array([lon]), np.array([lat]))))
         metres = metric.distance(point)
-        if abs(metres - radius) < 0.01 or metres < geometry.CURVE_M:
-            return  # on the border the grid and the degrees may differ
+        if abs(metres - radius) < 15:
+            return  # an edge of some kilometres is straight in degrees and bends in the grid
         near |= {row.recipient_id} if metres <= radius else set()
     assert set(invited(*rows, geometries=road)) == near
 
