@@ -1,0 +1,62 @@
+"""The benchmark on real places, on invented ones in the same files: it agrees, and it sees where it would not."""
+
+import csv
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+from bench import real_places
+from bench.real_places import Answer, agrees, compare, run
+
+CENTRE = (2.35, 48.86)
+
+
+def files(folder: Path, shops: int = 60, works: int = 12) -> tuple[Path, Path]:
+    """Shops and building sites within a few blocks; one site is empty, one crosses itself."""
+    rng = random.Random(5)
+    places, sites = folder / "shops.csv", folder / "works.csv"
+    trades = [*real_places.TRADES, "Autre"]
+    points = [{"type": "Point", "coordinates": _near(rng, 0.004)} for _ in range(shops)]
+    rows = [[rng.choice(trades), json.dumps(point)] for point in points]
+    _write(places, ["Type de commerce", "geo_shape"], rows)
+    shapes: list[Any] = [_square(rng) for _ in range(works)]
+    shapes[3]["coordinates"][0][1:3] = reversed(shapes[3]["coordinates"][0][1:3])
+    _write(sites, ["geo_shape"], [*([json.dumps(shape)] for shape in shapes), [""]])
+    return places, sites
+
+
+def _near(rng: random.Random, spread: float) -> list[float]:
+    return [CENTRE[0] + rng.uniform(-spread, spread), CENTRE[1] + rng.uniform(-spread, spread)]
+
+
+def _square(rng: random.Random) -> dict[str, Any]:
+    lon, lat = _near(rng, 0.003)
+    side = rng.uniform(0.0001, 0.001)
+    ring = [[lon, lat], [lon + side, lat], [lon + side, lat + side], [lon, lat + side], [lon, lat]]
+    return {"type": "Polygon", "coordinates": [ring]}
+
+
+def _write(path: Path, names: list[str], rows: list[list[str]]) -> None:
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file, delimiter=";").writerows([names, *rows])
+
+
+def test_match_agrees_with_geopandas_on_places_in_the_shape_of_the_real_files(tmp_path: Path) -> None:
+    told = run(*files(tmp_path))
+    assert told["agrees"], told
+    assert told["pairs"] > 50
+    assert (told["cases"], told["refused"]) == (12, 1), "the empty site is no case; the one that crosses is refused"
+
+
+def test_what_only_one_of_them_says_is_no_agreement() -> None:
+    both = Answer({("C1", "P1"): 10.0}, frozenset(), 1.0)
+    assert agrees(compare(both, both))
+    more = Answer({("C1", "P1"): 10.0, ("C1", "P2"): 20.0}, frozenset(), 1.0)
+    apart = Answer({("C1", "P1"): 10.02}, frozenset(), 1.0)
+    refusing = Answer({("C1", "P1"): 10.0}, frozenset({"C2"}), 1.0)
+    nothing = Answer({}, frozenset(), 1.0)
+    for other in (more, apart, refusing):
+        assert not agrees(compare(both, other))
+        assert not agrees(compare(other, both))
+    assert not agrees(compare(nothing, nothing)), "to agree on nothing says nothing"
