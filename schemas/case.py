@@ -5,10 +5,11 @@ here: such ids are open strings.
 """
 
 import re
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from schemas.geojson import Geometry, vertices
 from schemas.identity import case_key
@@ -31,6 +32,17 @@ from schemas.types import (
 )
 
 CASE_CHANGED: Final = "se.nardialog.case.changed.v1"
+
+
+def _with_room(value: date) -> date:
+    """What is counted on from a day must have a year too."""
+    if value.year > 2099:
+        raise ValueError("not a plausible year; use a year between 1990 and 2099")
+    return value
+
+
+CaseDay = Annotated[Day, AfterValidator(_with_room)]
+"""A day that a case gives."""
 
 
 class CaseState(StrEnum):
@@ -132,11 +144,11 @@ class Case(Event):
     reach: Annotated[list[ReachRing], Field(min_length=1, max_length=10)] | None = None
     urgent: bool = False
     urgent_reason: Line = ""
-    stage_opened: Day | None = None
-    respond_by: Day | None = None
+    stage_opened: CaseDay | None = None
+    respond_by: CaseDay | None = None
     event_at: Moment | None = None
     meeting: Meeting | None = None
-    decision_at: Day | None = None
+    decision_at: CaseDay | None = None
     question: Question = ""
     question_en: Question = ""
     form: OpenId | None = None

@@ -20,6 +20,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from schemas.types import type_id_pattern
+
 LADDER: Final = ("none", "inform", "consult", "involve", "collaborate", "empower")
 """How much can be influenced, from silence up (IAP2's ladder)."""
 Influence = Literal["none", "inform", "consult", "involve", "collaborate", "empower"]
@@ -43,6 +45,11 @@ _Date = date
 Plenty = Annotated[int, Field(ge=0, le=4000)]
 
 
+Name = Annotated[str, Field(max_length=200)]
+"""What a message can carry: one line of text."""
+Id = Annotated[str, Field(max_length=60, pattern=type_id_pattern)]
+
+
 class Adopted(_Part):
     """Who adopted the model, by which decision, and when; all empty in a proposal."""
 
@@ -54,7 +61,7 @@ class Adopted(_Part):
 class Ring(_Part):
     """Whom a stage concerns: within metres of a geometry, or by codes, subscription or earlier participation."""
 
-    id: str
+    id: Name
     geometry: Literal["case", "detour", "municipality", "any", "subscription", "participants"]
     delivery: Literal["direct", "digest"] = "direct"
     industries: Literal["all", "from_case"] | list[str] = "all"
@@ -86,8 +93,8 @@ class Legal(_Part):
 
 class Reminder(_Part):
     max: int = 1
-    days_before_deadline: int
-    channel: str
+    days_before_deadline: Annotated[int, Field(ge=0, le=100)]
+    channel: Id
     to: str = "no_response"
 
 
@@ -98,21 +105,21 @@ class Feedback(_Part):
 
 
 class Ask(_Part):
-    sv: str
-    en: str
+    sv: Annotated[str, Field(max_length=300)]
+    en: Annotated[str, Field(max_length=300)]
 
 
 class Stage(_Part):
-    id: str
-    sv: str
-    en: str
+    id: Id
+    sv: Name
+    en: Name
     influence: Influence
-    forms: list[str] = []
+    forms: list[Id] = []
     rings: list[Ring] = []
     lead: Days
     response: Days
-    channel: str = "email"
-    elected: str = "none"
+    channel: Annotated[str, Field(max_length=40, pattern=r"^[a-z_+]+$")] = "email"
+    elected: Id = "none"
     reminder: Reminder | None = None
     feedback: Feedback | None = None
     legal: list[Legal] = []
@@ -131,9 +138,9 @@ class Stage(_Part):
 
 
 class CaseType(_Part):
-    id: str
-    sv: str
-    en: str
+    id: Id
+    sv: Name
+    en: Name
     decided_by: str = ""
     individual_authority_exercise: bool = False
     earliest_influence: str = ""
@@ -151,8 +158,8 @@ class CaseType(_Part):
 
 
 class Form(_Part):
-    sv: str
-    en: str
+    sv: Name
+    en: Name
     asks: bool
     iap2: str = ""
     trappa: str = ""

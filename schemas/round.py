@@ -60,6 +60,15 @@ class Reminder(Value):
     channel: OpenId
 
 
+class Deviation(Value):
+    """Where a case departs from the dialogue model: in what, and what either says."""
+
+    kind: OpenId
+    """`form`, `reach` or `deadline`, which need a reason; `lead` or `weekend`, which are only said."""
+    model: Line = ""
+    case: Line = ""
+
+
 class Plan(Value):
     """How the round is carried out, from the dialogue model and the case."""
 
@@ -76,6 +85,14 @@ class Plan(Value):
     """Outside the burden budget."""
     reminder: Reminder | None = None
     feedback_days: Count | None = None
+    feedback_after: OpenId | None = None
+    """`response_closed` or `decision`."""
+    feedback_by: Day | None = None
+    """Where the day that it is counted from is known."""
+    elected: OpenId | None = None
+    """What the elected have to do with it: `none`, `informed`, `may_attend`, `attends` or `chairs`."""
+    meeting_from: Day | None = None
+    """The first day on which a meeting, or what is announced, leaves people the model's time to prepare."""
     statutory: bool = False
     """A right may hang on a written comment in this stage: the message says so."""
 
@@ -137,6 +154,9 @@ class Round(Event):
     detail: Line = ""
     basis: Basis
     plan: Plan | None = None
+    deviations: Annotated[list[Deviation], Field(max_length=10)] = []
+    deviation_reason: Line = ""
+    """Why the case departs from the dialogue model."""
     texts: Texts
     opened_at: Moment | None = None
     not_before: Moment | None = None
@@ -175,6 +195,8 @@ EXAMPLE: Final = {
         "channel": "email",
         "reminder": {"days_before_deadline": 5, "channel": "email"},
         "feedback_days": 15,
+        "feedback_after": "response_closed",
+        "elected": "informed",
     },
     "texts": {
         "title": "Stockholmsvägen byggs om",

@@ -21,7 +21,6 @@ from collections import Counter
 
 from schemas.topics import CASES, COMPANIES, DIALOGUES, INVITATIONS, ROUNDS, SUBSCRIPTIONS
 from services.matcher import participants
-from services.matcher.holds import Limits
 from services.matcher.rematching import Due, Rematching
 from services.matcher.service import Matcher
 from services.matcher.settings import MatcherSettings
@@ -46,7 +45,7 @@ class MatcherApp:
     def __init__(self, settings: MatcherSettings, clock: Clock) -> None:
         kafka = settings.kafka
         model = settings.model.load()
-        limits = Limits(outside=settings.matcher.allow_outside_sweden)
+        limits = settings.matcher.limits()
         group = f"{kafka.topic_prefix}matcher"
         self._cases_topic = kafka.topic(CASES)
         self._register = RegisterTable()

@@ -77,7 +77,6 @@ def match(
 def _match(register: Path, cases: Path, subscriptions: Path | None, model_file: Path | None, no_holds: bool) -> int:
     from services.matcher import files
     from services.matcher.dialogue.working_days import local_day
-    from services.matcher.holds import Limits
     from services.matcher.register import formats, reading
     from services.matcher.register.checks import Rules
     from services.matcher.settings import MatcherSettings
@@ -95,7 +94,7 @@ def _match(register: Path, cases: Path, subscriptions: Path | None, model_file: 
     except formats.Unreadable as error:
         return _failed(error)
     follows = files.subscriptions(subscriptions) if subscriptions else files.Read()
-    limits = None if no_holds else Limits(outside=anywhere)
+    limits = None if no_holds else settings.matcher.limits()
     today: date = local_day(SystemClock().now())
     with _progress("cases") as step:
         result = files.match(

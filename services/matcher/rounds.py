@@ -60,7 +60,7 @@ def derive(
     applicant = recipient_id(case.applicant, key) if case.applicant else None
     listed = decided.listed(draft.round_id)
     reached = audience(case, register, model, applicant, subscribers, listed=listed, standing=standing)
-    guard = holds.hold(case, planned, reached, register, limits) if limits else None
+    guard = holds.hold(case, planned, reached, register, limits, day) if limits else None
     held = decided.hold(draft.round_id, _hash_of(reached), guard)
     if held is not None:
         return Derivation(draft.held(held, reached))
@@ -135,6 +135,8 @@ class _Draft:
             detail=detail[:200],
             basis=self.basis,
             plan=planned.plan,
+            deviations=list(planned.deviations),
+            deviation_reason=planned.deviation_reason,
             texts=planned.texts,
             opened_at=self.opened_at,
             not_before=not_before,

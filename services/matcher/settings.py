@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from services.matcher.holds import Limits
 from services.matcher.release import Policy
 from services.runtime.installation import InstallationSettings, ModelSettings
 from services.runtime.settings import Section, ServiceSettings
@@ -17,11 +18,26 @@ class MatcherOptions(Section):
 
     allow_outside_sweden: bool = False
     """Geometries may lie anywhere, and outside their municipality."""
+    hold_share: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """A round whose geometry reaches this share of the register's active workplaces waits for an official."""
+    hold_margin_m: Annotated[float, Field(ge=0, le=100_000)] = 2000
+    """How many metres outside its municipality a geometry may lie before the round waits."""
+    hold_days_ahead: Annotated[int, Field(ge=1, le=20_000)] = 400
+    """How many days ahead a last day to answer, an event or a stage may lie before the round waits."""
     release: dict[ForWhat, Policy] = {"*": "auto"}
     """What may be sent without a look: JSON of `source/case type`, `source/*`, `*/case type` or `*` to `auto` (sent
     after the time in which it can be undone) or `review` (held until an official releases it). The most specific wins:
     `{"*": "auto", "exempel/*": "review", "exempel/gatuarbete": "auto"}`.
     """
+
+    def limits(self) -> Limits:
+        """What the guards hold."""
+        return Limits(
+            outside=self.allow_outside_sweden,
+            margin_m=self.hold_margin_m,
+            share=self.hold_share,
+            horizon_days=self.hold_days_ahead,
+        )
 
 
 class MatcherSettings(ServiceSettings):

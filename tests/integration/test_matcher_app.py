@@ -10,7 +10,7 @@ from schemas.identity import DEMO_RECIPIENT_KEY
 from schemas.model import default
 from schemas.round import ROUND_CHANGED, Round, RoundState
 from schemas.topics import CASES, ROUNDS
-from schemas.types import Basis
+from schemas.types import Basis, moment
 from services.matcher.app import MatcherApp, build
 from services.matcher.dialogue.working_days import local_day
 from services.matcher.rounds import derive
@@ -140,16 +140,16 @@ def held(item: Case) -> Round:
 async def test_a_stored_case_that_cannot_be_computed_stops_no_other_round_at_an_import(
     world: World, settings: MatcherSettings
 ) -> None:
-    waiting = held(case(case_id="never"))  # as another release left it; ours cannot compute that case's dates
+    waiting = held(case(case_id="never"))  # as another release left it; ours cannot compute that case's dates any more
     topic = world.kafka.topic(ROUNDS)
     await world.broker.publish(
         [outgoing(topic, waiting.round_id, waiting, type=ROUND_CHANGED, id="left", source="prov", time=NOW)]
     )
-    app = build(settings, ManualClock(NOW))
+    app = build(settings, ManualClock(moment("2100-12-27T09:00:00+01:00")))
     await app.start()
     try:
-        await world.send_case(case(case_id="never", respond_by="2100-12-31"))  # ends in 2101
-        await world.send_case(case())
+        await world.send_case(case(case_id="never"))  # would end in 2101, which no event of ours can say
+        await world.send_case(case(stage="pagar", event_at="2100-12-29T09:00:00+01:00"))
         await world.until(lambda: len(world.rounds()) == 2)
         await world.send_register([company("W1", 18.03)])
         await world.until(lambda: any(r.state is RoundState.OPEN for r in world.rounds()))

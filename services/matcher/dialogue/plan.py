@@ -1,26 +1,26 @@
 """How a stage's dialogue is carried out: what is asked, in which form, until when, through which channel.
 
 The influence gate (SKR's rule, DIALOGUE §2): where nothing can be influenced there is no question, only information;
-where the model says `none` there is silence. A case may lower the model's influence and never raise it. A deadline is
-never sooner than the law's floor for the case's procedure (DIALOGUE §3, `procedure_variant`) and never falls on a day
-when nobody works.
+where the model says `none` there is silence. A case may lower the model's influence and never raise it. Where a single
+party's matter is decided no elected representative has a part in it, whatever the model says (RF 12:2). Times are
+`deadlines`, departures from the model are `deviations`.
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Final
 
 from schemas.case import Case
-from schemas.model import DialogueModel, Legal, Stage
-from schemas.round import Plan, Purpose, Reminder, Texts
-from services.matcher.dialogue import working_days
+from schemas.model import LADDER, DialogueModel, Stage
+from schemas.round import Deviation, Plan, Purpose, Reminder, Texts
+from services.matcher.dialogue import deadlines, deviations, working_days
 
-LADDER: Final = ("none", "inform", "consult", "involve", "collaborate", "empower")
 NOTICE: Final = "informationsnotis"
 MEETING_LEAD_DAYS: Final = 14
 """A form that needs so much preparation is a meeting: it is offered when the case has one."""
-DEFAULT_LIFE: Final = timedelta(days=14)
-REMINDER_HOUR: Final = 9
+CUT: Final = "sms+email"
+"""The channel of stages that tell of a cut in access, water or collection (DIALOGUE §3.3 rule 6)."""
+NO_ROLE: Final = "none"
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,17 @@ class StagePlan:
     earliest_respond_by: date | None = None
     """What the law's floor allows; None where there is none."""
     silent: str | None = None
+    deviations: tuple[Deviation, ...] = ()
+    """Where the case departs from the model."""
+    deviation_reason: str = ""
+    """Why; empty where nothing departs, or nothing was written."""
+
+    @property
+    def unexplained(self) -> tuple[Deviation, ...]:
+        """The departures that need a reason and have none."""
+        if self.deviation_reason:
+            return ()
+        return tuple(item for item in self.deviations if item.kind in deviations.NEED_A_REASON)
 
 
 def plan(case: Case, model: DialogueModel, day: date) -> StagePlan:
@@ -47,9 +58,11 @@ def plan(case: Case, model: DialogueModel, day: date) -> StagePlan:
     influence = _influence(case, stage)
     forms = _forms(case, stage, model, influence)
     asks = model.forms[forms[0]].asks
-    respond_by = _respond_by(case, stage, day) if asks else None
+    answers = deadlines.answer_time(case, stage, model, day) if asks else None
+    respond_by = answers.respond_by if answers else None
+    departs = deviations.deviations(case, stage, model, day, forms[0], answers)
     opened_at = working_days.at(day)
-    reminder = stage.reminder if asks else None
+    reminder = stage.reminder if asks and stage.reminder and stage.reminder.max else None
     statutory = asks and any("right to appeal" in legal.rule for legal in stage.legal)
     return StagePlan(
         plan=Plan(
@@ -60,42 +73,30 @@ def plan(case: Case, model: DialogueModel, day: date) -> StagePlan:
             influence=influence,
             channel=stage.channel,
             urgent=case.urgent,
-            exempt=case.urgent or statutory,
+            exempt=case.urgent or statutory or stage.channel == CUT,
             reminder=Reminder(days_before_deadline=reminder.days_before_deadline, channel=reminder.channel)
             if reminder
             else None,
             feedback_days=stage.feedback.within_days if stage.feedback else None,
             statutory=statutory,
+            elected=_elected(case, stage, model),
+            meeting_from=deadlines.earliest_meeting(stage, day),
+            feedback_after=stage.feedback.after if stage.feedback else None,
+            feedback_by=deadlines.feedback_by(case, stage, respond_by),
         ),
         purpose=Purpose.ASK if asks else Purpose.INFORM,
         texts=_texts(case, stage, model, forms[0], asks),
         opened_at=opened_at,
-        expires_at=_expires_at(case, respond_by, opened_at),
+        expires_at=deadlines.expires_at(case, stage, model, respond_by, opened_at),
         respond_by=respond_by,
-        remind_at=_remind_at(respond_by, reminder.days_before_deadline, opened_at) if reminder and respond_by else None,
-        earliest_respond_by=floor(case, stage, day) if asks else None,
+        remind_at=deadlines.remind_at(respond_by, reminder.days_before_deadline, opened_at)
+        if reminder and respond_by
+        else None,
+        earliest_respond_by=answers.floor if answers else None,
         silent=_silent(case, stage, model) if influence == "none" else None,
+        deviations=tuple(departs),
+        deviation_reason=deviations.reason(case, departs),
     )
-
-
-def floor(case: Case, stage: Stage, day: date) -> date | None:
-    """The first day that the law allows as the last day to answer; None where the law is silent."""
-    days = [_counted(day, legal) for legal in _binding(case, stage) if legal.min_days or legal.min_months]
-    return max(days, default=None)
-
-
-def _binding(case: Case, stage: Stage) -> list[Legal]:
-    """The law's entries for the case's procedure; without a procedure all, so that the strictest decides."""
-    law = [legal for legal in stage.legal if legal.basis == "law"]
-    if case.procedure is None:
-        return law
-    return [legal for legal in law if legal.variant in (None, case.procedure)]
-
-
-def _counted(day: date, legal: Legal) -> date:
-    if legal.min_months:
-        return working_days.add_months(day, legal.min_months)
-    return day + timedelta(days=legal.min_days or 0)
 
 
 def _influence(case: Case, stage: Stage) -> str:
@@ -106,10 +107,15 @@ def _silent(case: Case, stage: Stage, model: DialogueModel) -> str:
     if stage.influence != "none":
         return "no_influence"
     case_type = model.case_type(case.case_type)
-    individual = case_type is not None and case_type.individual_authority_exercise
+    individual = case_type is not None and case_type.is_individual(stage)
     if individual or any(legal.cite.startswith("RF 12:2") for legal in stage.legal):
         return "individual_authority"
     return "tender_period"
+
+
+def _elected(case: Case, stage: Stage, model: DialogueModel) -> str:
+    case_type = model.case_type(case.case_type)
+    return NO_ROLE if case_type is None or case_type.is_individual(stage) else stage.elected
 
 
 def _forms(case: Case, stage: Stage, model: DialogueModel, influence: str) -> tuple[str, ...]:
@@ -125,26 +131,6 @@ def _forms(case: Case, stage: Stage, model: DialogueModel, influence: str) -> tu
     offered = [*meetings[:1], *ready] if case.meeting else ready
     first = [chosen] if chosen else []
     return tuple(dict.fromkeys([*first, *offered])) or tuple(asking[:1]) or (NOTICE,)
-
-
-def _respond_by(case: Case, stage: Stage, day: date) -> date:
-    if case.respond_by is not None:
-        return case.respond_by
-    wanted = day + timedelta(days=stage.response.days)
-    return working_days.on_or_after(max(wanted, floor(case, stage, day) or wanted))
-
-
-def _expires_at(case: Case, respond_by: date | None, opened_at: datetime) -> datetime:
-    if respond_by is not None:
-        return working_days.end_of(respond_by)
-    event_at = case.event_at or (case.meeting.start if case.meeting else None)
-    return event_at or opened_at + DEFAULT_LIFE
-
-
-def _remind_at(respond_by: date, days_before: int, opened_at: datetime) -> datetime | None:
-    day = working_days.on_or_before(respond_by - timedelta(days=days_before))
-    moment = working_days.at(day, REMINDER_HOUR)
-    return moment if moment > opened_at + timedelta(days=1) else None
 
 
 def _texts(case: Case, stage: Stage, model: DialogueModel, form: str, asks: bool) -> Texts:
