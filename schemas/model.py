@@ -8,8 +8,10 @@ proposal that comes with the product. What a file may leave out has its default 
 contradict each other, for whoever wants to hear of all that is wrong (`nardialog model check`).
 """
 
+import difflib
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -20,6 +22,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from schemas import industries
 from schemas.types import type_id_pattern
 
 LADDER: Final = ("none", "inform", "consult", "involve", "collaborate", "empower")
@@ -279,6 +282,11 @@ class ModelShape(_Part):
     content_hash: str = ""
     """Of the file's canonical JSON: rounds carry it, so that any decision can be recomputed."""
 
+    @property
+    def sni(self) -> str:
+        """The classification of the model's codes: `2025` or `2007`."""
+        return self.sni_version.partition(".")[0]
+
     def case_type(self, case_type: str) -> CaseType | None:
         """The case type of that id, or None."""
         return next((item for item in self.case_types if item.id == case_type), None)
@@ -300,7 +308,15 @@ class Flaw:
 
 
 def flaws(model: ModelShape) -> Iterator[Flaw]:
-    """What makes a well-shaped model unusable: no plan could be made of some stage, or of two at once."""
+    """What makes a well-shaped model unusable: some stage could not be planned or matched."""
+    if model.sni not in industries.VERSIONS:
+        what = f"sni_version is {model.sni_version[:20]}, which there is not"
+        yield Flaw("/sni_version", "sni_version", what, f"write one of: {', '.join(industries.VERSIONS)}")
+        return
+    for name, group in model.industry_groups.items():
+        at = f"/industry_groups/{name}"
+        yield from _unknown_codes(group.codes, model.sni, f"{at}/codes", f"industry group {name}")
+        yield from _unknown_codes(group.exclude, model.sni, f"{at}/exclude", f"industry group {name}")
     for i, case_type in enumerate(model.case_types):
         where = f"/case_types/{i}"
         if case_type.id in [other.id for other in model.case_types[:i]]:
@@ -319,6 +335,33 @@ def _flaws_of(model: ModelShape, case_type: CaseType, number: int, stage: Stage,
     if stage.influence != "none" and not stage.forms:
         what = f"{name} has influence {stage.influence} but no form"
         yield Flaw(f"{at}/forms", "no_form", what, "name a form, or set influence to none")
+    for i, ring in enumerate(stage.rings):
+        if isinstance(ring.industries, list):
+            named = f"{name} in ring {ring.id}"
+            yield from _unknown_industries(ring.industries, model, f"{at}/rings/{i}/industries", named)
+
+
+def _unknown_industries(names: list[str], model: ModelShape, at: str, where: str) -> Iterator[Flaw]:
+    groups = model.industry_groups
+    for i, name in enumerate(names):
+        if name in groups:
+            continue
+        if re.fullmatch(r"[A-Za-z]|[A-Za-z]?[0-9. ]+", name):
+            yield from _unknown_codes([name], model.sni, at, where, first=i)
+            continue
+        near = difflib.get_close_matches(name, groups, 1, 0.5)
+        remedy = f"write {near[0]}, if that is meant" if near else f"name one of: {', '.join(groups)}"
+        yield Flaw(f"{at}/{i}", "unknown_group", f"{where} names {name[:60]}, which is no industry group", remedy)
+
+
+def _unknown_codes(codes: list[str], version: str, at: str, where: str, first: int = 0) -> Iterator[Flaw]:
+    for i, code in enumerate(codes, first):
+        try:
+            industries.parse(code, version)
+        except industries.UnknownCode as error:
+            near = ", ".join(industries.written(other) for other in error.nearest)
+            remedy = f"write one of: {near}" if near else f"write a code of SNI {version}"
+            yield Flaw(f"{at}/{i}", "unknown_code", f"{where}: {code[:12]}: {error}", remedy)
 
 
 class DialogueModel(ModelShape):

@@ -57,7 +57,7 @@ def of_ring(ring: Ring, case: Case, model: DialogueModel) -> tuple[CodeSet, ...]
         return None
     if ring.industries == "from_case":
         return of_codes(case.industries)
-    version = model.sni_version.partition(".")[0]
+    version = model.sni
     groups = [model.industry_groups[name] for name in ring.industries if name in model.industry_groups]
     codes = [name for name in ring.industries if name not in model.industry_groups]
     sets = [CodeSet(_bare(group.codes, version), _bare(group.exclude, version), version) for group in groups]

@@ -105,22 +105,17 @@ def _is_mapping(annotation: Any) -> bool:
 
 def _of_groups(model: ModelShape) -> Iterator[Finding]:
     used = {name for case_type in model.case_types for stage in case_type.stages for name in _names(stage)}
-    if not model.sni_version.startswith("2025"):
-        what = f"sni_version is {model.sni_version}; codes of a model are SNI 2025"
-        yield Finding("error", "sni_version", "/sni_version", what, "translate the codes, and write 2025.v1")
     for name, group in model.industry_groups.items():
         at = "/industry_groups" + pointer_to([name])
-        yield from _of_codes(group.codes, f"{at}/codes")
-        yield from _of_codes(group.exclude, f"{at}/exclude")
         if name not in used:
             what = f"industry group {name} is used by no ring"
             yield Finding("warning", "unused_group", at, what, "use it in a ring, or remove it")
-        known = _leaves(group.codes)
+        known = _leaves(group.codes, model.sni)
         for i, code in enumerate(group.exclude):
-            if (excluded := _leaves([code])) and not excluded & known:
+            if (excluded := _leaves([code], model.sni)) and not excluded & known:
                 what = f"group {name} leaves out {code}, which it does not hold"
                 yield Finding("warning", "excludes_nothing", f"{at}/exclude/{i}", what, "remove it, or correct it")
-        if not _leaves_of(group):
+        if not _leaves_of(group, model.sni):
             what = f"industry group {name} holds no industry at all"
             yield Finding("error" if name in used else "warning", "empty_group", at, what, "name codes, or remove it")
 
@@ -131,27 +126,19 @@ def _names(stage: Stage) -> Iterator[str]:
             yield from ring.industries
 
 
-def _of_codes(codes: Iterable[str], at: str) -> Iterator[Finding]:
-    for i, code in enumerate(codes):
-        try:
-            industries.parse(code)
-        except industries.UnknownCode as error:
-            yield Finding("error", "unknown_code", f"{at}/{i}", f"{code[:12]}: {error}", "write a code of SNI 2025")
-
-
-def _leaves(codes: Iterable[str]) -> frozenset[str]:
+def _leaves(codes: Iterable[str], version: str) -> frozenset[str]:
     """The detailed groups under some codes; unknown ones have none."""
     found = frozenset[str]()
     for code in codes:
         try:
-            found |= industries.leaves_under(industries.parse(code))
-        except industries.UnknownCode:
+            found |= industries.leaves_under(industries.parse(code, version), version)
+        except ValueError:  # told as a flaw
             continue
     return found
 
 
-def _leaves_of(group: IndustryGroup) -> frozenset[str]:
-    return _leaves(group.codes) - _leaves(group.exclude)
+def _leaves_of(group: IndustryGroup, version: str) -> frozenset[str]:
+    return _leaves(group.codes, version) - _leaves(group.exclude, version)
 
 
 def _of_forms(model: ModelShape) -> Iterator[Finding]:
@@ -360,7 +347,6 @@ class _Stage:
                 what = f"has two rings {ring.id}: a reason cannot say which of them it was"
                 yield self.say("warning", "duplicate_ring", f"{at}/id", what, "give one of them another id")
             seen.add(ring.id)
-            yield from self._industries(ring, at)
             if ring.geometry in ("case", "detour") and ring.buffer_m == 0:
                 what = f"measures ring {ring.id} 0 m from the geometry: a street or a point reaches nobody"
                 yield self.say("warning", "unreachable_ring", f"{at}/buffer_m", what, "give it metres")
@@ -371,22 +357,6 @@ class _Stage:
                 what = f"has ring {ring.id} inside {outer.id}, which reaches the same industries: it adds nobody"
                 yield self.say("warning", "unreachable_ring", at, what, "widen its industries, or remove it")
 
-    def _industries(self, ring: Ring, at: str) -> Iterator[Finding]:
-        if not isinstance(ring.industries, list):
-            return
-        groups = self.model.industry_groups
-        for i, name in enumerate(ring.industries):
-            where = f"{at}/industries/{i}"
-            if name in groups or _leaves([name]):
-                continue
-            if (len(name) > 1 and name.isalpha()) or "_" in name:
-                near = difflib.get_close_matches(name, groups, 1, 0.5)
-                what = f"names industry group {name[:60]} in ring {ring.id}, which there is not"
-                remedy = f"write {near[0]}, if that is meant" if near else f"name one of: {', '.join(groups)}"
-                yield self.say("error", "unknown_group", where, what, remedy)
-            else:
-                yield from _of_codes([name], f"{self.at}/{at}/industries")
-
     def _reaches_nothing(self, ring: Ring) -> bool:
         return isinstance(ring.industries, list) and not self._industries_of(ring)
 
@@ -394,8 +364,8 @@ class _Stage:
         groups = self.model.industry_groups
         if not isinstance(ring.industries, list):
             return frozenset({ring.industries})
-        found = _leaves(name for name in ring.industries if name not in groups)
-        return found.union(*(_leaves_of(groups[name]) for name in ring.industries if name in groups))
+        found = _leaves((name for name in ring.industries if name not in groups), self.model.sni)
+        return found.union(*(_leaves_of(groups[name], self.model.sni) for name in ring.industries if name in groups))
 
     def _covered_by(self, number: int) -> Ring | None:
         """Another ring of the stage that reaches all that this one does. Of two that are alike the later is meant."""
