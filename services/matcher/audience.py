@@ -19,7 +19,7 @@ from schemas.case import Case, ReachRing
 from schemas.dialogue import ADD, REMOVE, Decision
 from schemas.invitation import InvitedWorkplace, Reason
 from schemas.model import DialogueModel, Ring
-from schemas.types import MAX_WORKPLACES, IndustryCode
+from schemas.types import MAX_WORKPLACES
 from services.matcher import geometry, industry, participants, subscriptions
 from services.matcher.geometry import Part
 from services.matcher.subscriptions import NOBODY, Subscribers
@@ -179,16 +179,13 @@ def _reasons(
     """Per row of the register the least distance, where one was measured, and all reasons."""
     found: dict[int, tuple[float | None, list[Reason]]] = {}
     for ring in rings:
-        known: dict[tuple[IndustryCode, ...], tuple[industry.Match, ...]] = {}  # few lists of codes, many workplaces
-        for row, base in _in_ring(case, register, parts, ring):
-            codes = register.codes[row]
-            if ring.codes is not None and codes not in known:
-                known[codes] = industry.matches(codes, ring.codes)
-            own = known.get(codes, ())
-            if ring.codes is not None and not own:
-                continue
-            reasons = [*base, *(_industry(ring, match) for match in own)]
-            if reasons:
+        reached = list(_in_ring(case, register, parts, ring))
+        known: dict[industry.Match, Reason] = {}  # few codes, many workplaces
+        for (row, base), own in zip(reached, register.matches([row for row, _ in reached], ring.codes), strict=True):
+            for match in own:
+                if match not in known:
+                    known[match] = _industry(ring, match)
+            if reasons := [*base, *(known[match] for match in own)]:
                 _add(found, row, reasons)
     for name in dict.fromkeys(case.named):
         if (named := register.row(name)) is not None:
@@ -199,13 +196,13 @@ def _reasons(
 def _in_ring(
     case: Case, register: Snapshot, parts: tuple[Part, ...], ring: Reach
 ) -> Iterator[tuple[int, list[Reason]]]:
+    """Everybody with a wanted industry whom the ring's geometry reaches, and the reason that this is."""
     if ring.geometry == "municipality":
         local = [Reason(kind="municipality", ring=ring.id, why=ring.why)]
-        yield from ((row, local) for row in register.by_municipality.get(case.municipality, ()))
+        yield from ((row, local) for row in register.in_municipality(case.municipality, ring.codes).tolist())
     elif ring.geometry == "any":
-        everybody = ring.codes is None
-        for row in range(len(register.companies)):
-            yield row, [Reason(kind="municipality", ring=ring.id, why=ring.why)] if everybody else []
+        everybody = [Reason(kind="municipality", ring=ring.id, why=ring.why)] if ring.codes is None else []
+        yield from ((row, everybody) for row in register.everywhere(ring.codes).tolist())
     else:
         for row, (metres, role) in _near(register, parts, ring).items():
             yield (
@@ -229,8 +226,8 @@ def _near(register: Snapshot, parts: tuple[Part, ...], ring: Reach) -> dict[int,
     for part in parts:
         if part.role not in ROLES[ring.geometry]:
             continue
-        found, metres = geometry.within(part, register.tree, register.points, ring.buffer_m or 0)
-        for row, distance in zip(register.placed[found].tolist(), np.round(metres, 2).tolist(), strict=True):
+        found, metres = register.near(part, ring.buffer_m or 0, ring.codes)
+        for row, distance in zip(found.tolist(), np.round(metres, 2).tolist(), strict=True):
             if row not in nearest or distance < nearest[row][0]:
                 nearest[row] = (distance, part.role)
     return dict(sorted(nearest.items()))
@@ -265,33 +262,30 @@ def _is_added(member: Member) -> bool:
 
 
 def _excluded(row: int, register: Snapshot, applicant: str | None, listed: Mapping[str, Decision]) -> str | None:
-    company = register.companies[row]
-    if applicant is not None and company.recipient_id == applicant:
+    if applicant is not None and register.recipient_id(row) == applicant:
         return "applicant"
-    if company.status != "active":
-        return company.status
-    word = listed.get(company.workplace_id)
+    if (status := register.status_of(row)) != "active":
+        return status
+    word = listed.get(register.workplace_id(row)) if listed else None
     return "removed" if word is not None and word.kind == REMOVE else None
 
 
 def _members(kept: Mapping[int, tuple[float | None, list[Reason]]], register: Snapshot) -> tuple[Member, ...]:
     groups: dict[str, list[int]] = {}
     for row in kept:
-        groups.setdefault(register.companies[row].recipient_id, []).append(row)
+        groups.setdefault(register.recipient_id(row), []).append(row)
 
     def nearest_first(row: int) -> tuple[bool, float, str]:
         metres = kept[row][0]
-        return metres is None, metres or 0.0, register.companies[row].workplace_id
+        return metres is None, metres or 0.0, register.workplace_id(row)
 
     members = []
     for recipient, rows in sorted(groups.items()):
         rows.sort(key=nearest_first)
         named = tuple(
-            InvitedWorkplace(
-                workplace_id=register.companies[row].workplace_id, distance_m=kept[row][0], reasons=kept[row][1]
-            )
+            InvitedWorkplace(workplace_id=register.workplace_id(row), distance_m=kept[row][0], reasons=kept[row][1])
             for row in rows[:MAX_WORKPLACES]
         )
-        organisation = register.companies[rows[0]].organisation
+        organisation = register.organisation_of(rows[0])
         members.append(Member(recipient, organisation, named, len(rows) - len(named)))
     return tuple(members)

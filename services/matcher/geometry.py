@@ -107,10 +107,9 @@ def _sound(shape: Shape) -> Iterable[Shape]:
     return (shape,) if shape.geom_type != "MultiPolygon" or shape.is_valid else shape.geoms
 
 
-def within(part: Part, tree: shapely.STRtree, points: Shape, buffer_m: float) -> tuple[Indices, Floats]:
-    """The points (by index) within `buffer_m` of a part, and their distances."""
-    near: Indices = np.sort(tree.query(part.metric, predicate="dwithin", distance=buffer_m + SLACK_M))
-    return near, distances(part, points[near])
+def reach(buffer_m: float) -> float:
+    """How far somebody may be who counts as within `buffer_m`."""
+    return buffer_m + SLACK_M
 
 
 def distances(part: Part, points: Sequence[Shape]) -> Floats:

@@ -47,7 +47,7 @@ def answered(case: Case, model: DialogueModel, register: Snapshot, subscribers: 
         reason = Reason(kind="participant", ring=asks.id, subscription_id=one.subscription_id, why=asks.why[:200])
         for place in one.workplaces:
             row = register.row(place)
-            if row is not None and register.companies[row].recipient_id == one.recipient_id:
+            if row is not None and register.recipient_id(row) == one.recipient_id:
                 rows.append((row, reason))
             elif one.recipient_id in subscribing:
                 places.append((one.recipient_id, place, reason))

@@ -6,10 +6,10 @@ register is never matched. Erasures (tombstones) are the exception and hold at o
 with the higher basis stays; with equal bases `matching` never replaces what ended it.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import date
 
 from schemas.case import Case
 from schemas.company import COMPANY_CHANGED, IMPORT_COMPLETED, Company, ImportCompleted
@@ -23,7 +23,7 @@ from services.matcher.dialogue.working_days import local_day
 from services.matcher.door import accept, accept_dialogue, is_edited
 from services.matcher.memberships import Membership
 from services.matcher.subscriptions import Subscribers, columns, complaint, in_order
-from services.matcher.workplaces import Snapshot, snapshot
+from services.matcher.workplaces import EMPTY, Snapshot, Workplace, changed
 from services.runtime.errors import Rejected
 from services.runtime.logs import logger
 from services.runtime.parsing import parse
@@ -58,16 +58,21 @@ class RegisterTable:
     """The register, from `companies`."""
 
     def __init__(self) -> None:
-        self._companies: dict[str, Company] = {}
-        self._staged: dict[str, Company] = {}
+        self._register = EMPTY
+        self._changes: dict[str, Workplace | None] = {}
+        """What this batch says of the register besides imports: rows that came late, and None for what is erased."""
+        self._staged: dict[str, tuple[int, Workplace]] = {}
+        """Rows that wait for their import's marker, with its number."""
         self._markers: dict[str, dict[int, ImportCompleted]] = {}
-        self._last: ImportCompleted | None = None
-        self._snapshot: Snapshot | None = None
 
     @property
     def import_number(self) -> int:
         """The last complete import; 0 before the first."""
-        return self._last.import_number if self._last else 0
+        return self._register.import_number
+
+    def snapshot(self) -> Snapshot | None:
+        """The register as columns; None before the first complete import."""
+        return self._register if self.import_number else None
 
     async def apply(self, records: Sequence[Record]) -> None:
         """Takes a batch of the topic."""
@@ -81,45 +86,48 @@ class RegisterTable:
             if isinstance(event, Company):
                 self._take(event)
             elif isinstance(event, ImportCompleted):
-                self._mark(event)
-
-    def snapshot(self) -> Snapshot | None:
-        """The register as columns; None before the first complete import."""
-        if self._last is not None and self._snapshot is None:
-            completed: date = local_day(self._last.completed_at)
-            self._snapshot = snapshot(
-                self._companies.values(),
-                import_number=self._last.import_number,
-                register_date=completed,
-                register_version=self._last.content_hash,
-            )
-        return self._snapshot
+                await self._mark(event)
+        await self._change()
 
     def _erase(self, workplace_id: str) -> None:
         self._staged.pop(workplace_id, None)
-        if self._companies.pop(workplace_id, None) is not None:
-            self._snapshot = None
+        self._changes[workplace_id] = None
 
     def _take(self, company: Company) -> None:
-        if self._last is not None and company.import_number <= self._last.import_number:
-            self._companies[company.workplace_id] = company
-            self._staged.pop(company.workplace_id, None)
-            self._snapshot = None
+        row = Workplace.of(company)
+        if company.import_number <= self.import_number:
+            self._changes[row.workplace_id] = row
+            self._staged.pop(row.workplace_id, None)
         else:
-            self._staged[company.workplace_id] = company
+            self._staged[row.workplace_id] = (company.import_number, row)
 
-    def _mark(self, marker: ImportCompleted) -> None:
+    async def _mark(self, marker: ImportCompleted) -> None:
         seen = self._markers.setdefault(marker.import_id, {})
         seen[marker.partition] = marker
         if len(seen) < marker.partitions or marker.import_number <= self.import_number:
             return
-        self._last = marker
-        complete = {key: row for key, row in self._staged.items() if row.import_number <= marker.import_number}
-        self._companies |= complete
-        self._staged = {key: row for key, row in self._staged.items() if key not in complete}
+        complete = [row for number, row in self._staged.values() if number <= marker.import_number]
+        self._changes |= {row.workplace_id: row for row in complete}
+        await self._change(marker)
+        self._staged = {key: row for key, row in self._staged.items() if row[0] > marker.import_number}
         self._markers = {marker.import_id: seen}
-        self._snapshot = None
-        logger().info("register complete", import_number=marker.import_number, rows=len(self._companies))
+        logger().info("register complete", import_number=marker.import_number, rows=len(self._register))
+
+    async def _change(self, marker: ImportCompleted | None = None) -> None:
+        """Puts the changes in the register. Erasing is cheap; all else makes new columns, beside the work."""
+        rows = [row for row in self._changes.values() if row is not None]
+        gone = [key for key, row in self._changes.items() if row is None]
+        known = self._register
+        if marker is None and not rows:
+            self._register = known.without(gone)
+        else:
+            self._register = await asyncio.to_thread(
+                changed, known, rows, frozenset(gone),
+                import_number=marker.import_number if marker else known.import_number,
+                register_date=local_day(marker.completed_at) if marker else known.register_date,
+                register_version=marker.content_hash if marker else known.register_version,
+            )  # fmt: skip
+        self._changes = {}
 
 
 class CaseTable:

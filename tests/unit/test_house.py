@@ -16,7 +16,8 @@ from schemas.topics import ALL_TOPICS, TOPICS
 ROOT = Path(__file__).resolve().parents[2]
 PURE = (
     "schemas", "services/rendering", "services/matcher/dialogue", "services/matcher/audience.py",
-    "services/matcher/geometry.py", "services/matcher/holds.py", "services/matcher/industry.py",
+    "services/matcher/geometry.py", "services/matcher/grid.py", "services/matcher/holds.py",
+    "services/matcher/industry.py", "services/matcher/ranges.py", "services/matcher/texts.py",
     "services/matcher/invitations.py", "services/matcher/rounds.py", "services/matcher/workplaces.py",
     "services/matcher/register/checks.py", "services/notifier/policy", "services/ops/dead_letters.py",
     "services/ops/lag.py", "services/ops/outcomes.py", "services/ops/editing.py",

@@ -15,7 +15,8 @@ from pyproj import Transformer
 from schemas.case import RoledGeometry
 from schemas.geojson import Geometry, check
 from services.matcher import geometry
-from services.matcher.geometry import MOST_POINTS, SLACK_M, STRAIGHT_DEGREES, parts_of, project, within
+from services.matcher.geometry import MOST_POINTS, SLACK_M, STRAIGHT_DEGREES, Part, parts_of, project
+from services.matcher.grid import Grid, build, near
 from tests.everything import EVERYTHING
 
 TO_GRID = Transformer.from_crs("EPSG:4326", "EPSG:3006", always_xy=True)
@@ -87,11 +88,11 @@ def test_what_lies_on_a_common_edge_is_within_both_areas(
     assume(np.hypot(*step) > 1e-4)
     end, across = (start[0] + step[0], start[1] + step[1]), (-step[1], step[0])
     on = (start[0] + share * step[0], start[1] + share * step[1])
-    tree, points = _register([on])
+    register = _register([on])
     for side in (1, -1):
         away = [(x + side * across[0], y + side * across[1]) for x, y in (end, start)]
         area = _parts({"type": "Polygon", "coordinates": [[start, end, *away, start]]})
-        assert [len(within(part, tree, points, 0)[0]) for part in area] == [1]
+        assert [len(_within(part, register, 0)[0]) for part in area] == [1]
 
 
 # Hostile geometries: corners on a coarse lattice, so that they coincide, lie in line and touch.
@@ -131,10 +132,10 @@ def test_within_is_what_a_naive_search_finds_whatever_geometry_the_doors_take(
 ) -> None:
     shape = GEOMETRY.validate_python(hostile)
     assume(check(shape) is None)
-    tree, points = _register(places)
+    register = _register(places)
     found: dict[int, float] = {}
     for part in _parts(hostile):
-        for index, metres in zip(*within(part, tree, points, buffer_m), strict=True):
+        for index, metres in zip(*_within(part, register, buffer_m), strict=True):
             found[index] = min(metres, found.get(index, np.inf))
     for index, place in enumerate(places):
         true = _naive(hostile, place)
@@ -145,13 +146,18 @@ def test_within_is_what_a_naive_search_finds_whatever_geometry_the_doors_take(
             assert true > buffer_m
 
 
-def _parts(content: dict[str, Any]) -> tuple[geometry.Part, ...]:
+def _parts(content: dict[str, Any]) -> tuple[Part, ...]:
     return parts_of([RoledGeometry.model_validate_json(json.dumps({"role": "site", "geometry": content}))])
 
 
-def _register(places: list[tuple[float, float]]) -> tuple[shapely.STRtree, Any]:
-    points = shapely.points(in_grid(np.array(places)))
-    return shapely.STRtree(points), points
+def _register(places: list[tuple[float, float]]) -> Grid:
+    x, y = in_grid(np.array(places)).T
+    return build(x, y, np.zeros((1, len(places)), dtype=np.uint16), np.arange(len(places), dtype=np.int32))
+
+
+def _within(part: Part, register: Grid, buffer_m: float) -> tuple[list[int], list[float]]:
+    rows, metres = near(register, part, buffer_m, None, None)
+    return rows.tolist(), metres.tolist()
 
 
 def _naive(content: dict[str, Any], place: tuple[float, float]) -> float:
@@ -208,8 +214,8 @@ def test_two_areas_that_share_an_edge_or_overlap_in_one_geometry_are_the_union()
     for coordinates in ([west, east], [west, over], [west, west]):
         content = {"type": "MultiPolygon", "coordinates": coordinates}
         assert check(GEOMETRY.validate_python(content)) is None
-        tree, points = _register([(18.01, 59.405)])
-        assert any(len(within(part, tree, points, 0)[0]) for part in _parts(content))
+        register = _register([(18.01, 59.405)])
+        assert any(len(_within(part, register, 0)[0]) for part in _parts(content))
 
 
 @pytest.mark.parametrize("height", [[12.5], [12.5, 3.0], [-1e9]])

@@ -1,0 +1,128 @@
+"""The index against asking everybody: hostile geometry, codes, upserts and erasures, for every implementation."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from schemas.case import RoledGeometry
+from schemas.types import IndustryCode
+from services.matcher import geometry, grid, industry
+from services.matcher.geometry import Part
+from services.matcher.workplaces import EMPTY, Snapshot, Workplace, changed
+from tests.everything import EVERYTHING
+
+IMPLEMENTATIONS = {"numpy": grid.near}
+CODES = ("56110", "56120", "47110", "69201", "01110")
+WANTED = (
+    None,
+    (industry.CodeSet(frozenset({"56"})),),
+    (industry.CodeSet(frozenset({"I", "01"}), frozenset({"56120"})),),
+    (industry.CodeSet(frozenset()),),
+)
+BUFFERS = (0.0, 0.4, 1.0, 49.999, 500.0, 5000.0, 100_000.0)
+STEP = 0.004
+"""Degrees between the places of the lattice: some hundred metres, so that edges cross cells and ends coincide."""
+
+places = st.tuples(st.integers(-4, 4), st.integers(-4, 4)).map(lambda at: [18.0 + at[0] * STEP, 59.3 + at[1] * STEP])
+rings = st.lists(places, min_size=3, max_size=8).map(lambda ring: [*ring, ring[0]])
+
+
+def geojson(kind: str, coordinates: Any) -> dict[str, Any]:
+    return {"type": kind, "coordinates": coordinates}
+
+
+geometries = st.one_of(
+    places.map(lambda at: geojson("Point", at)),
+    st.lists(places, max_size=5).map(lambda at: geojson("MultiPoint", at)),
+    st.lists(places, min_size=2, max_size=9).map(lambda at: geojson("LineString", at)),
+    st.lists(st.lists(places, min_size=2, max_size=4), min_size=1, max_size=3).map(
+        lambda at: geojson("MultiLineString", at)
+    ),
+    rings.map(lambda ring: geojson("Polygon", [ring])),
+    st.lists(rings, min_size=2, max_size=3).map(lambda all_: geojson("Polygon", all_)),
+    st.lists(rings.map(lambda ring: [ring]), min_size=1, max_size=3).map(lambda all_: geojson("MultiPolygon", all_)),
+)
+
+
+def parts_of(drawn: dict[str, Any]) -> tuple[Part, ...]:
+    parts = geometry.parts_of([RoledGeometry.model_validate({"role": "site", "geometry": drawn})])
+    return tuple(part for part in parts if shapely.is_valid(part.metric))
+
+
+def hostile(chance: np.random.Generator, parts: tuple[Part, ...], count: int) -> Iterator[tuple[float, float]]:
+    """Places on corners, on edges, a hair beside them, on the lattice and anywhere."""
+    corners = np.vstack([np.array([[18.0, 59.3]]), *(shapely.get_coordinates(part.degrees) for part in parts)])
+    for _ in range(count):
+        corner, other = corners[chance.integers(len(corners), size=2)]
+        lon, lat = corner + chance.choice([0, 0, 0.5, chance.random(), 40]) * (other - corner)
+        hair = chance.choice([0, 0, 1e-12, 1e-8, 1e-5, STEP, 0.05])
+        yield float(lon + chance.choice([-1, 1]) * hair), float(lat + chance.choice([-1, 0, 1]) * hair)
+
+
+def workplaces(chance: np.random.Generator, parts: tuple[Part, ...], count: int) -> Iterator[Workplace]:
+    for lon, lat in hostile(chance, parts, count):
+        name, codes = f"W{chance.integers(2 * count)}", chance.choice(CODES, size=chance.integers(4), replace=False)
+        placed, municipality = chance.random() < 0.95, chance.choice(["0162", "0180"])
+        yield Workplace(
+            name, f"r{len(name)}", None, municipality, "active", lon if placed else None, lat if placed else None,
+            tuple(("2025", code) for code in codes.tolist()),
+        )  # fmt: skip
+
+
+def fits(row: Workplace, codes: tuple[industry.CodeSet, ...] | None) -> bool:
+    return codes is None or bool(
+        industry.matches([IndustryCode(code=code, version=version) for version, code in row.sni], codes)
+    )
+
+
+def asking_everybody(
+    known: dict[str, Workplace], part: Part, buffer_m: float, codes: tuple[industry.CodeSet, ...] | None
+) -> dict[str, float]:
+    placed = {name: [row.lon, row.lat] for name, row in known.items() if row.lon is not None and fits(row, codes)}
+    degrees = np.array(list(placed.values()), dtype=np.float64).reshape(-1, 2)
+    points = shapely.points(np.column_stack(geometry.to_grid(*degrees.T)))
+    metres = geometry.distances(part, points)
+    return {name: round(m, 2) for name, m in zip(placed, metres.tolist(), strict=True) if m <= geometry.reach(buffer_m)}
+
+
+def answered(
+    register: Snapshot, part: Part, buffer_m: float, codes: tuple[industry.CodeSet, ...] | None
+) -> dict[str, float]:
+    rows, metres = register.near(part, buffer_m, codes)
+    assert rows.tolist() == sorted(set(rows.tolist()))
+    return {register.workplace_id(row): round(m, 2) for row, m in zip(rows.tolist(), metres.tolist(), strict=True)}
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@settings(
+    max_examples=2000 if EVERYTHING else 40, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+)
+@given(geometries, st.integers(0, 2**32), st.sampled_from([0, 3, 30, 250]), st.sampled_from(BUFFERS))
+def test_the_index_finds_whom_asking_everybody_finds_after_every_change(
+    implementation: str, drawn: dict[str, Any], seed: int, count: int, buffer_m: float
+) -> None:
+    chance, parts = np.random.default_rng(seed), parts_of(drawn)
+    known: dict[str, Workplace] = {}
+    register = replace(EMPTY, index=IMPLEMENTATIONS[implementation])
+    for _ in range(3):
+        rows = {row.workplace_id: row for row in workplaces(chance, parts, count)}
+        gone = set(chance.choice(sorted(known), size=len(known) // 5, replace=False)) if known else set()
+        register = changed(register, rows.values(), gone, import_number=1, register_date=None, register_version="1")
+        known = {name: row for name, row in known.items() if name not in gone} | rows
+        erased = [name for name in known if chance.random() < 0.1]
+        register = register.without(erased)
+        known = {name: row for name, row in known.items() if name not in erased}
+        codes = WANTED[chance.integers(len(WANTED))]
+        assert len(register) == len(known)
+        assert register.active_placed == sum(row.lon is not None for row in known.values())
+        for part in parts:
+            assert answered(register, part, buffer_m, codes) == asking_everybody(known, part, buffer_m, codes)
+        local = {register.workplace_id(row) for row in register.in_municipality("0180", codes).tolist()}
+        assert local == {name for name, row in known.items() if row.municipality == "0180" and fits(row, codes)}
+        assert len(register.everywhere(codes)) == sum(fits(row, codes) for row in known.values())
