@@ -7,7 +7,7 @@ here: such ids are open strings.
 import re
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -53,10 +53,13 @@ class CaseState(StrEnum):
     CLOSED = "closed"
 
 
+Role: TypeAlias = Literal["site", "road", "detour", "zone"]
+
+
 class RoledGeometry(Value):
     """A geometry and what it is to the case: the site, the road, the detour, a zone such as a supply section."""
 
-    role: Literal["site", "road", "detour", "zone"] = "site"
+    role: Role = "site"
     geometry: Geometry
 
 
@@ -64,6 +67,10 @@ class ReachRing(Value):
     """A ring that replaces the model's for this case: metres from the geometry, industries, and why."""
 
     buffer_m: Metres
+    role: Role | None = None
+    """The geometries it is measured from; without it from sites, roads and zones, or from detours where there is
+    nothing else.
+    """
     industries: Literal["all"] | Annotated[list[IndustryCode], Field(min_length=1, max_length=200)] = "all"
     why: Line = ""
 

@@ -6,6 +6,7 @@ cross themselves, is asked by `check`, which both doors share: the matcher's for
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -24,6 +25,12 @@ SWEDEN: Final = (10.0, 54.9, 25.0, 69.5)
 """West, south, east, north of a box around Sweden, in degrees."""
 SWEREF_TM: Final = (200_000.0, 6_100_000.0, 1_000_000.0, 7_700_000.0)
 """The same in SWEREF 99 TM metres (EPSG:3006)."""
+MERIDIAN: Final = 15.0
+"""Degrees east: the middle of SWEREF 99 TM."""
+FARTHEST: Final = 0.98
+"""Sine of the greatest angle from the middle meridian's plane, 78°: a transverse Mercator projection has no metres near
+90°, at the equator in the Atlantic and the Pacific.
+"""
 
 
 def _refused(_: Any) -> Any:
@@ -156,6 +163,8 @@ def misplaced(pointer: str, x: float, y: float, *, anywhere: bool) -> Complaint 
         if west <= y <= east and south <= x <= north:
             return _swapped(pointer)
         return Complaint("not_degrees", f"not degrees; {hint}", pointer)
+    if anywhere and math.cos(math.radians(y)) * abs(math.sin(math.radians(x - MERIDIAN))) > FARTHEST:
+        return Complaint("unmeasurable", "lies where SWEREF 99 TM (EPSG:3006) has no metres; leave it out", pointer)
     if anywhere or _within(SWEDEN, x, y):
         return None
     if _within(SWEDEN, y, x):

@@ -61,11 +61,15 @@ class Adopted(_Part):
     date: _Date | None = None
 
 
+PLACES: Final = frozenset({"case", "site", "road", "zone", "detour"})
+"""What a ring can be measured from: `case` is every site, road and zone, the others are that role only."""
+
+
 class Ring(_Part):
     """Whom a stage concerns: within metres of a geometry, or by codes, subscription or earlier participation."""
 
     id: Name
-    geometry: Literal["case", "detour", "municipality", "any", "subscription", "participants"]
+    geometry: Literal["case", "site", "road", "zone", "detour", "municipality", "any", "subscription", "participants"]
     delivery: Literal["direct", "digest"] = "direct"
     industries: Literal["all", "from_case"] | list[str] = "all"
     buffer_m: Annotated[float, Field(ge=0, le=100_000)] | None = None
@@ -74,7 +78,7 @@ class Ring(_Part):
 
     @model_validator(mode="after")
     def _distance_where_needed(self) -> "Ring":
-        if self.geometry in ("case", "detour") and self.buffer_m is None:
+        if self.geometry in PLACES and self.buffer_m is None:
             raise ValueError(f"ring {self.id} is measured from a geometry and needs buffer_m")
         return self
 
@@ -156,7 +160,7 @@ class CaseType(_Part):
         """Whether the stage decides a single party's matter: no elected representative has a part in it (RF 12:2)."""
         if stage.individual_authority_exercise is not None:
             return stage.individual_authority_exercise
-        one_place = not stage.rings or any(ring.geometry in ("case", "detour", "participants") for ring in stage.rings)
+        one_place = not stage.rings or any(ring.geometry in PLACES | {"participants"} for ring in stage.rings)
         return self.individual_authority_exercise and one_place
 
 

@@ -27,9 +27,12 @@ from services.matcher.workplaces import Snapshot
 
 ROLES: Final[Mapping[str, frozenset[str]]] = {
     "case": frozenset({"site", "road", "zone"}),
+    "site": frozenset({"site"}),
+    "road": frozenset({"road"}),
+    "zone": frozenset({"zone"}),
     "detour": frozenset({"detour"}),
 }
-"""Which roles of geometry a ring of the model is measured from."""
+"""Which roles of geometry a ring is measured from."""
 ORGANISATIONS: Final = "organisationer"
 """The model's industry group of business organisations (SNI 94)."""
 NOTHING: Final[Mapping[str, Decision]] = {}
@@ -121,12 +124,12 @@ def audience(
 def reaches(case: Case, model: DialogueModel) -> tuple[Reach, ...]:
     """The rings that send for themselves, innermost first."""
     if case.reach is not None:
-        rings = [_of_case(i, ring) for i, ring in enumerate(case.reach, 1)]
+        rings = [_of_case(i, ring, case) for i, ring in enumerate(case.reach, 1)]
     else:
         rings = [_of_model(ring, case, model) for ring in model_rings(case, model) if ring.delivery == "direct"]
     if case.area == "municipality":
         rings = [_everywhere(ring) for ring in rings]
-    rank = {"case": 0, "detour": 0, "municipality": 1, "any": 2}
+    rank = {**dict.fromkeys(ROLES, 0), "municipality": 1, "any": 2}
     return tuple(
         sorted(
             (ring for ring in rings if ring.geometry in rank),
@@ -154,14 +157,16 @@ def model_rings(case: Case, model: DialogueModel) -> tuple[Ring, ...]:
 def _concerned(case: Case, model: DialogueModel) -> Iterator[tuple[industry.CodeSet, ...] | None]:
     """The industries of every ring, also of those that the digest carries or that ask subscribers as such."""
     if case.reach is not None:
-        yield from (_of_case(i, ring).codes for i, ring in enumerate(case.reach, 1))
+        yield from (_of_case(i, ring, case).codes for i, ring in enumerate(case.reach, 1))
     elif stage := model.stage(case.case_type, case.stage):
         yield from (industry.of_ring(ring, case, model) for ring in stage.rings if ring.geometry != "participants")
 
 
-def _of_case(number: int, ring: ReachRing) -> Reach:
+def _of_case(number: int, ring: ReachRing, case: Case) -> Reach:
+    """A ring of the case: without a role it is measured from all but detours, and from those where there is no more."""
+    every = "case" if any(place.role in ROLES["case"] for place in case.geometries) or not case.geometries else "detour"
     codes = None if ring.industries == "all" else industry.of_codes(ring.industries)
-    return Reach(f"reach-{number}", "case", ring.buffer_m, codes, ring.why)
+    return Reach(f"reach-{number}", ring.role or every, ring.buffer_m, codes, ring.why)
 
 
 def _of_model(ring: Ring, case: Case, model: DialogueModel) -> Reach:
@@ -170,7 +175,11 @@ def _of_model(ring: Ring, case: Case, model: DialogueModel) -> Reach:
 
 def _everywhere(ring: Reach) -> Reach:
     """A case that says that it concerns the whole municipality is near everything in it."""
-    return Reach(ring.id, "municipality", None, ring.codes, ring.why) if ring.geometry == "case" else ring
+    return (
+        Reach(ring.id, "municipality", None, ring.codes, ring.why)
+        if ring.geometry in ROLES and ring.geometry != "detour"
+        else ring
+    )
 
 
 def _reasons(

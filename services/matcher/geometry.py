@@ -82,14 +82,15 @@ def densified(shape: Shape, longest: float) -> Shape:
 def _cut(line: Shape, longest: float) -> Floats:
     """A line's positions, with equal steps along every edge that is too long."""
     at: Floats = shapely.get_coordinates(line)
-    edges = np.diff(at, axis=0)
-    pieces = np.maximum(np.ceil(np.hypot(edges[:, 0], edges[:, 1]) / longest), 1).astype(np.int64)
-    if (pieces == 1).all():
+    edges = at[1:] - at[:-1]
+    lengths = np.hypot(edges[:, 0], edges[:, 1])
+    if lengths.max() <= longest:
         return at
-    first = np.repeat(np.cumsum(pieces) - pieces, pieces)
-    share = (np.arange(pieces.sum()) - first) / np.repeat(pieces, pieces)
-    between = np.repeat(at[:-1], pieces, axis=0) + share[:, None] * np.repeat(edges, pieces, axis=0)
-    return np.vstack([between, at[-1:]])
+    pieces = np.maximum(np.ceil(lengths / longest), 1).astype(np.int64)
+    ends = pieces.cumsum()
+    edge = np.repeat(np.arange(len(edges)), pieces)
+    share = (np.arange(ends[-1]) - (ends - pieces)[edge]) / pieces[edge]
+    return np.concatenate([at[edge] + share[:, None] * edges[edge], at[-1:]])
 
 
 def parts_of(geometries: Iterable[RoledGeometry]) -> tuple[Part, ...]:

@@ -28,6 +28,7 @@ from services.runtime.clock import ManualClock
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.settings import KafkaSettings
 from services.runtime.store.database import micros, upsert
+from tests.field_places import BAD_PLACES
 from tests.matcher_cases import content
 from tests.portal_world import NOW, World, api_key, case, company, delivery, free_port, invitation, round_of
 
@@ -211,6 +212,7 @@ async def test_what_is_not_called_json_is_415(world: World) -> None:
 
 
 async def test_what_has_too_many_bytes_is_413_whether_it_says_so_or_not(world: World) -> None:
+    """FC-015."""
     async with door(world, case_bytes=2000) as at:
         large = json.dumps(content(summary="x" * 2000)).encode()
 
@@ -229,6 +231,7 @@ async def test_what_has_too_many_bytes_is_413_whether_it_says_so_or_not(world: W
 
 
 async def test_what_has_too_many_vertices_is_413_with_both_numbers(world: World) -> None:
+    """FC-015."""
     line = {"type": "LineString", "coordinates": [[18.03 + n / 1e5, 59.4] for n in range(101)]}
     sent = content(geometries=[{"role": "road", "geometry": line}])
     async with door(world, case_vertices=100) as at:
@@ -243,6 +246,16 @@ async def test_more_vertices_than_an_event_may_have_are_413_and_not_a_list_of_fa
     ring = {"type": "MultiPoint", "coordinates": [[18.03, 59.4]] * 20_001}
     async with door(world) as at:
         problem(await at.post(content(geometries=[{"geometry": ring}])), 413, "too-large")
+
+
+async def test_a_place_that_cannot_be_meant_is_refused_as_the_command_line_refuses_it(world: World) -> None:
+    """FC-001, FC-002, FC-003, FC-005, FC-008."""
+    async with door(world) as at:
+        for geometry, code, pointer, words in BAD_PLACES.values():
+            told = problem(await at.post(content(geometries=[{"geometry": geometry}])), 422, "invalid-case")
+            [error] = [error for error in told["errors"] if error["pointer"] == pointer]
+            assert error["code"] == code
+            assert words in error["detail"]
 
 
 async def test_a_version_says_one_thing_and_rises(world: World) -> None:

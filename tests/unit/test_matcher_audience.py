@@ -61,6 +61,7 @@ def invited(found: Audience) -> dict[str, float | None]:
 
 
 def test_a_radius_is_in_metres_of_the_national_grid_not_of_a_web_map() -> None:
+    """FC-012, FC-013."""
     found = run(
         case(point(18.03, 59.40), reach=[ring(100)]),
         company("east 90 m", 18.031584, 59.40),
@@ -70,6 +71,7 @@ def test_a_radius_is_in_metres_of_the_national_grid_not_of_a_web_map() -> None:
 
 
 def test_a_hole_is_outside_and_its_distance_is_to_the_inner_edge() -> None:
+    """FC-007."""
     east, north = 672018.58, 6588510.07
     back = Transformer.from_crs("EPSG:3006", "EPSG:4326", always_xy=True)
 
@@ -84,6 +86,7 @@ def test_a_hole_is_outside_and_its_distance_is_to_the_inner_edge() -> None:
 
 
 def test_a_collection_is_the_union_of_its_parts_and_the_nearest_counts() -> None:
+    """FC-009."""
     polygon = {"type": "Polygon", "coordinates": [[[18.05, 59.4], [18.052, 59.4], [18.052, 59.401], [18.05, 59.4]]]}
     collection = {"type": "GeometryCollection", "geometries": [point(18.03, 59.4), polygon]}
     found = run(case(collection, reach=[ring(100)]), company("P", 18.0301, 59.4), company("Q", 18.0515, 59.4005))
@@ -91,11 +94,13 @@ def test_a_collection_is_the_union_of_its_parts_and_the_nearest_counts() -> None
 
 
 def test_a_height_is_ignored() -> None:
+    """FC-010."""
     found = run(case({"type": "Point", "coordinates": [18.03, 59.4, 12.5]}, reach=[ring(1)]), company("W", 18.03, 59.4))
     assert invited(found) == {"W": 0.0}
 
 
 def test_the_border_counts_as_inside_of_both_areas_that_share_it() -> None:
+    """FC-011."""
     west = {
         "type": "Polygon",
         "coordinates": [[[18.0, 59.4], [18.03, 59.4], [18.03, 59.41], [18.0, 59.41], [18.0, 59.4]]],
@@ -112,6 +117,7 @@ def test_the_border_counts_as_inside_of_both_areas_that_share_it() -> None:
 
 
 def test_a_workplace_with_three_codes_gets_one_invitation_with_three_reasons() -> None:
+    """FC-019."""
     found = run(
         case(point(18.03, 59.4), reach=[ring(50, "56.110", "47.242", "10")]),
         company("W", 18.03, 59.4, "56110", "47242", "10710"),
@@ -157,6 +163,7 @@ def test_a_group_excludes_its_own_exceptions_only() -> None:
 
 
 def test_a_workplace_without_a_place_is_found_by_municipality_and_codes_never_by_distance() -> None:
+    """FC-084."""
     nowhere = company("W", None, None, "94110")
     assert invited(run(case(point(18.03, 59.4), reach=[ring(100_000)]), nowhere)) == {}
     assert invited(run(case(area="municipality", case_type="taxa", stage="utredning"), nowhere)) == {"W": None}
@@ -198,6 +205,7 @@ def test_five_hundred_workplaces_are_named_and_the_rest_counted_none_lost() -> N
 
 
 def test_all_of_3400_workplaces_in_an_area_are_invited() -> None:
+    """FC-025."""
     many = [company(f"W{i:04}", 18.03 + i * 1e-6, 59.4) for i in range(3400)]
     assert len(run(case(point(18.03, 59.4), reach=[ring(1000)]), *many).members) == 3400
 

@@ -87,11 +87,13 @@ def test_a_confidential_case_is_refused_without_its_value_however_it_is_written(
 def test_a_geometry_that_cannot_be_meant_is_refused_with_its_place(
     geometry: dict[str, Any], code: str, pointer: str
 ) -> None:
+    """FC-001, FC-003, FC-005."""
     error = refusal(site(geometry))
     assert (error.reason, error.pointer) == (code, pointer)
 
 
 def test_a_legacy_reference_system_is_refused() -> None:
+    """FC-002."""
     crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::3006"}}
     error = refusal(site({"type": "Point", "coordinates": [672018.58, 6588510.07], "crs": crs}))
     assert error.reason == "wrong_shape"
@@ -104,6 +106,7 @@ def test_places_elsewhere_are_taken_where_the_setting_says_so() -> None:
 
 
 def test_a_case_that_says_nowhere_is_neither_everywhere_nor_nobody() -> None:
+    """FC-008."""
     assert "nowhere" in refusal({"geometries": []}).detail
 
 
@@ -131,12 +134,14 @@ def test_a_key_that_is_not_the_cases_is_refused() -> None:
 
 
 def test_an_event_over_the_limit_is_refused_with_both_numbers() -> None:
+    """FC-015."""
     with pytest.raises(Rejected, match=str(EVENT_BYTES)) as caught:
         accept(record(b" " * (EVENT_BYTES + 1)), MODEL)
     assert caught.value.reason == "too_large"
 
 
 def test_implausible_days_are_refused_with_the_field() -> None:
+    """FC-020."""
     assert refusal({"respond_by": "4000-01-01"}).pointer == "/respond_by"
     assert refusal({"stage_opened": "0001-01-01"}).pointer == "/stage_opened"
 

@@ -48,6 +48,7 @@ def test_one_invitation_is_one_line_and_the_same_files_give_the_same_lines(files
 
 
 def test_refused_and_held_input_is_named_and_ends_with_six(files: Files) -> None:
+    """FC-016."""
     borås = [{"role": "site", "geometry": {"type": "Point", "coordinates": [12.94, 57.72]}}]
     code, lines, err = files.match(line(), line(case_id="B", nytt=1), line(case_id="C", geometries=borås))
     assert (code, len(lines)) == (6, 1)
@@ -57,12 +58,14 @@ def test_refused_and_held_input_is_named_and_ends_with_six(files: Files) -> None
 
 
 def test_an_older_version_is_ignored_and_counted_and_a_newer_one_replaces(files: Files) -> None:
+    """FC-023."""
     code, lines, err = files.match(line(version=3, title="tre"), line(version=2), line(version=4, title="fyra"))
     assert (code, len(lines)) == (0, 1)
     assert "1 of an older version ignored" in err
 
 
 def test_a_past_deadline_invites_nobody_and_a_replay_counts_from_the_day_the_stage_opened(files: Files) -> None:
+    """FC-020."""
     code, lines, err = files.match(line(respond_by="2020-06-01"))
     assert (code, lines) == (0, [])
     assert "closed: respond_by_passed" in err

@@ -139,6 +139,7 @@ def test_without_a_register_a_round_waits() -> None:
 
 
 def test_a_geometry_that_reaches_nearly_everybody_waits_unless_there_are_few() -> None:
+    """FC-024."""
     assert run(case(), register(50)).round.reason == "too_many"
     assert "50 of 50" in run(case(), register(50)).round.detail
     assert run(case(), register(49)).round.state is RoundState.OPEN

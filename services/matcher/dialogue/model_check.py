@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from schemas import industries
 from schemas.complaints import of_shape, pointer_to
-from schemas.model import LADDER, CaseType, IndustryGroup, Legal, ModelShape, Ring, Stage, flaws
+from schemas.model import LADDER, PLACES, CaseType, IndustryGroup, Legal, ModelShape, Ring, Stage, flaws
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
@@ -347,7 +347,7 @@ class _Stage:
                 what = f"has two rings {ring.id}: a reason cannot say which of them it was"
                 yield self.say("warning", "duplicate_ring", f"{at}/id", what, "give one of them another id")
             seen.add(ring.id)
-            if ring.geometry in ("case", "detour") and ring.buffer_m == 0:
+            if ring.geometry in PLACES - {"zone"} and ring.buffer_m == 0:
                 what = f"measures ring {ring.id} 0 m from the geometry: a street or a point reaches nobody"
                 yield self.say("warning", "unreachable_ring", f"{at}/buffer_m", what, "give it metres")
             if self._reaches_nothing(ring):
@@ -422,7 +422,7 @@ def _days(legal: Legal) -> int:
 def _place_within(ring: Ring, other: Ring) -> bool:
     """Whether wherever a ring reaches, the other does too."""
     if other.geometry == "any":
-        return ring.geometry in ("case", "detour", "municipality", "any")
-    if ring.geometry != other.geometry:
+        return ring.geometry in PLACES | {"municipality", "any"}
+    if ring.geometry != other.geometry and not (other.geometry == "case" and ring.geometry in PLACES - {"detour"}):
         return False
-    return ring.geometry not in ("case", "detour") or (ring.buffer_m or 0) <= (other.buffer_m or 0)
+    return ring.geometry not in PLACES or (ring.buffer_m or 0) <= (other.buffer_m or 0)
