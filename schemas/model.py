@@ -394,6 +394,17 @@ def content_hash(content: Any) -> str:
     return hashlib.sha256(canonical(content)).hexdigest()[:32]
 
 
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a model file. Members that it does not know are a municipality's own."""
+    schema = ModelShape.model_json_schema()
+    del schema["properties"]["content_hash"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:nardialog:dialogue-model",
+        **schema,
+    }
+
+
 def load(path: Path) -> DialogueModel:
     """The model in a file."""
     return parse(path.read_bytes())

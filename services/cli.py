@@ -27,6 +27,7 @@ if find_spec("services.demo.commands"):
     app.command("services.demo.commands:demo", name="demo", help="Everything, embedded, with invented companies.")
 app.command("services.matcher.commands:match", name="match", help="Match cases against a register, without a broker.")
 app.command("services.matcher.commands:companies", name="companies", help="The company register.")
+app.command("services.matcher.model_commands:model", name="model", help="The dialogue model: check, read, try another.")
 app.command("services.portal.commands:case", name="case", help="Cases: check, send in, withdraw, release.")
 app.command("services.portal.api_key_commands:api_keys", name="api-keys", help="Keys of case systems for the API.")
 app.command("services.ops.commands:topics", name="topics", help="The topics on the broker.")
@@ -41,8 +42,8 @@ app.command(schemas)
 app.command(keys)
 
 EXTRAS = {
-    "match": "matcher", "companies": "matcher", "case": "portal", "api-keys": "portal", "deliveries": "notifier",
-    "sending": "notifier", "demo": "all",
+    "match": "matcher", "companies": "matcher", "model": "matcher", "case": "portal", "api-keys": "portal",
+    "deliveries": "notifier", "sending": "notifier", "demo": "all",
 }  # fmt: skip
 """Which extra a command needs, beyond the base."""
 

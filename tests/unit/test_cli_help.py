@@ -20,6 +20,7 @@ COMMANDS = (
     ("deliveries",), ("sending",), ("doctor",), ("schemas",), ("schemas", "export"), ("keys", "new"),
     ("case",), ("case", "validate"), ("case", "submit"), ("case", "withdraw"), ("case", "list"), ("case", "release"),
     ("case", "undo"),
+    ("model",), ("model", "check"), ("model", "show"), ("model", "schema"),
     ("api-keys",), ("api-keys", "new"), ("api-keys", "list"), ("api-keys", "revoke"),
 )  # fmt: skip
 
