@@ -8,6 +8,7 @@ cross themselves, is asked by `check`, which both doors share: the matcher's for
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
@@ -148,7 +149,7 @@ def check(geometry: Geometry, *, anywhere: bool = False) -> Complaint | None:
         if complaint := misplaced(pointer, position[0], position[1], anywhere=anywhere):
             return complaint
     for prefix, part in _numbered(geometry):
-        if complaint := _unclosed(prefix, part):
+        if complaint := _broken(prefix, part):
             return complaint
     return _crossing(geometry)
 
@@ -189,20 +190,26 @@ def _numbered(geometry: Geometry) -> Iterator[tuple[str, Simple]]:
         yield "", geometry
 
 
-def _unclosed(prefix: str, part: Simple) -> Complaint | None:
-    if isinstance(part, Polygon):
-        rings = [(f"{prefix}/coordinates/{i}", ring) for i, ring in enumerate(part.coordinates)]
-    elif isinstance(part, MultiPolygon):
-        rings = [
-            (f"{prefix}/coordinates/{i}/{j}", ring)
-            for i, polygon in enumerate(part.coordinates)
-            for j, ring in enumerate(polygon)
-        ]
-    else:
-        return None
-    for pointer, ring in rings:
-        if ring[0][:2] != ring[-1][:2]:
+def _lines(prefix: str, part: Simple) -> Iterator[tuple[str, list[Position]]]:
+    """Every line and ring of a simple geometry with its JSON pointer."""
+    at = f"{prefix}/coordinates"
+    match part:
+        case LineString():
+            yield at, part.coordinates
+        case MultiLineString() | Polygon():
+            yield from ((f"{at}/{i}", line) for i, line in enumerate(part.coordinates))
+        case MultiPolygon():
+            for i, polygon in enumerate(part.coordinates):
+                yield from ((f"{at}/{i}/{j}", ring) for j, ring in enumerate(polygon))
+
+
+def _broken(prefix: str, part: Simple) -> Complaint | None:
+    """A ring that does not close, or a line that would run around the wrong side of the earth."""
+    for pointer, line in _lines(prefix, part):
+        if isinstance(part, Polygon | MultiPolygon) and line[0][:2] != line[-1][:2]:
             return Complaint("unclosed_ring", "the ring does not end where it began (RFC 7946 §3.1.6)", pointer)
+        if any(abs(a[0] - b[0]) > 180 for a, b in pairwise(line)):
+            return Complaint("antimeridian", "crosses the antimeridian; cut it in two there (RFC 7946 §3.1.9)", pointer)
     return None
 
 

@@ -213,7 +213,7 @@ def _codes(fields: Fields, problems: list[Problem]) -> tuple[tuple[IndustryCode,
         ticked = text in fields.codes and industries.is_code(text, VERSION)
         meant = (text,) if ticked else _meant(text)
         if not meant:
-            problems.append(_problem("industries", "unknown_industry", text=text.strip()[:60]))
+            problems.append(_unknown(text.strip()))
         elif len(meant) == 1:
             certain += meant
         elif not any(code in fields.codes for code in meant):
@@ -234,6 +234,17 @@ def _meant(text: str) -> tuple[str, ...]:
     if everyday := _everyday().get(folded):
         return tuple(industries.parse(code, VERSION) for code in everyday)
     return tuple(sorted(code for code, name in industries.names().items() if folded in name.casefold()))
+
+
+def _unknown(word: str) -> Problem:
+    """What is said of a word or a code that means nothing: of a code, what was meant perhaps."""
+    try:
+        industries.parse(word, VERSION)
+    except industries.UnknownCode as error:
+        if error.nearest and word[:1].isdigit():
+            nearest = industries.label(error.nearest[0], VERSION)
+            return _problem("industries", "unknown_code", text=word[:60], nearest=nearest)
+    return _problem("industries", "unknown_industry", text=word[:60])
 
 
 def _code(word: str) -> tuple[str, ...]:

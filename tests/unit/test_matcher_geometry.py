@@ -199,6 +199,14 @@ def test_what_is_no_place_is_refused_with_its_own_words(content: dict[str, Any],
     assert said in complaint.detail
 
 
+def test_a_line_around_the_wrong_side_of_the_earth_is_refused_where_the_world_is_allowed() -> None:
+    """RFC 7946 §3.1.9: what crosses the antimeridian is cut there."""
+    across = GEOMETRY.validate_python({"type": "LineString", "coordinates": [[179, 60], [-179, 60]]})
+    complaint = check(across, anywhere=True)
+    assert complaint is not None
+    assert (complaint.code, complaint.pointer) == ("antimeridian", "/coordinates")
+
+
 def test_null_and_a_collection_of_nothing_are_no_geometry() -> None:
     """FC-008."""
     for content in (None, {"type": "GeometryCollection", "geometries": []}, {"type": "LineString", "coordinates": []}):

@@ -61,6 +61,14 @@ def test_a_code_of_sni_2007_is_translated_and_shown_and_a_ticked_class_stays_its
     assert wrong(asked(industries="3220")) == {"industries": "unknown_industry"}
 
 
+def test_a_code_that_does_not_exist_is_told_of_with_the_nearest_that_does() -> None:
+    [problem] = asked(industries="56.999").problems
+    assert (problem.key, problem.values) == (
+        "unknown_code",
+        {"text": "56.999", "nearest": "56.110 Restaurangverksamhet"},
+    )
+
+
 def test_an_everyday_word_means_its_industry_and_a_word_of_many_is_chosen_among() -> None:
     cafe = asked(industries="Café").wish
     assert cafe is not None
