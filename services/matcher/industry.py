@@ -114,4 +114,10 @@ def _depth(heading: str) -> tuple[bool, int, str]:
 
 
 def _bare(codes: Iterable[str], version: str) -> frozenset[str]:
+    return _parsed(tuple(codes), version)
+
+
+@lru_cache(1 << 10)
+def _parsed(codes: tuple[str, ...], version: str) -> frozenset[str]:
+    """A model's groups are asked for with every case: they are read once."""
     return frozenset(industries.parse(code, version) for code in codes)
