@@ -58,6 +58,11 @@ def recipient_id(organisation: str, key: bytes) -> RecipientId:
     return RecipientId(hmac.digest(key, normal_organisation(organisation).encode(), "sha256")[:16].hex())
 
 
+def organisation_workplace(organisation: str, key: bytes) -> str:
+    """The workplace of a register that knows organisations only: a keyed hash, so that it is no personal number."""
+    return "O-" + hmac.digest(key, f"workplace:{normal_organisation(organisation)}".encode(), "sha256")[:16].hex()
+
+
 def subscriber_id(address: str, key: bytes) -> RecipientId:
     """A subscriber, by a keyed hash of its normalised address: whoever subscribes twice is one recipient, and nobody
     without the key can tell whether an address subscribes.

@@ -26,7 +26,7 @@ app = App(
 if find_spec("services.demo.commands"):
     app.command("services.demo.commands:demo", name="demo", help="Everything, embedded, with invented companies.")
 app.command("services.matcher.commands:match", name="match", help="Match cases against a register, without a broker.")
-app.command("services.matcher.commands:companies", name="companies", help="The company register.")
+app.command("services.matcher.register.commands:companies", name="companies", help="The company register.")
 app.command("services.matcher.model_commands:model", name="model", help="The dialogue model: check, read, try another.")
 app.command("services.portal.commands:case", name="case", help="Cases: check, send in, withdraw, release.")
 app.command("services.portal.api_key_commands:api_keys", name="api-keys", help="Keys of case systems for the API.")

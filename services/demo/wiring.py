@@ -23,10 +23,10 @@ from services.demo.settling import Expected
 from services.matcher import files
 from services.matcher.app import MatcherApp
 from services.matcher.app import build as build_matcher
-from services.matcher.commands import import_file
 from services.matcher.holds import Limits
 from services.matcher.register import reading
 from services.matcher.register.checks import Rules
+from services.matcher.register.commands import import_file
 from services.matcher.settings import MatcherSettings
 from services.matcher.workplaces import snapshot
 from services.notifier.app import NotifierApp

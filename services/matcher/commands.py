@@ -1,11 +1,9 @@
-"""The matcher's own commands: `nardialog match` and `nardialog companies import`.
+"""`nardialog match`: the matcher on files. `nardialog companies import` stands in `register/commands.py`.
 
 Data goes to stdout; progress, summaries and refusals go to stderr. Each returns its exit code: 0 ok, 1 failed, 2 usage,
 5 broker unreachable, 6 partly done.
 """
 
-import asyncio
-import json as json_text
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,22 +11,17 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 if TYPE_CHECKING:  # a command's help must not wait for numpy and shapely
     from services.matcher.files import Result
-    from services.matcher.register.reading import RegisterFile
-    from services.matcher.register.report import Report
-    from services.matcher.settings import MatcherSettings
-    from services.runtime.clock import Clock
+    from services.matcher.register.reading import Asked
 
 OK, FAILED, USAGE, UNREACHABLE, PARTLY = 0, 1, 2, 5, 6
 SHOWN: Final = 20
 """How many refusals are shown before they are only counted."""
 
 Later = Annotated[Path | None, Parameter(show=False)]
-
-companies = App(name="companies", help="The company register.")
 
 
 def match(
@@ -37,9 +30,9 @@ def match(
     cases: Path,
     subscriptions: Path | None = None,
     model: Path | None = None,
-    register_mapping: Later = None,
+    register_mapping: str | None = None,
     case_mapping: Later = None,
-    crs: Annotated[str | None, Parameter(show=False)] = None,
+    crs: str | None = None,
     no_holds: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Match cases to a register on files, without a broker.
@@ -50,35 +43,40 @@ def match(
     Parameters
     ----------
     register
-        The company register: CSV in Närdialog's own shape.
+        The company register: CSV, GeoPackage, Shapefile, GeoJSON, GeoParquet or JSON records.
     cases
         The case file: JSON Lines, one case's full state a line.
     subscriptions
         Who follows what: JSON Lines, one subscription's event a line.
     model
         The dialogue model; without it, NARDIALOG_MODEL__FILE or the one that comes with the product.
+    register_mapping
+        How somebody else's columns become ours: a mapping file, or the name of one that comes with the product
+        (scb, scb-bulk, hvd).
+    crs
+        The coordinate system of the register's places, such as EPSG:3006.
     no_holds
         Match held cases too.
     """
-    later = {
-        "--register-mapping": register_mapping, "--case-mapping": case_mapping,
-        "--crs": crs,
-    }  # fmt: skip
-    if refused := _comes_later(later):
+    if refused := _comes_later({"--case-mapping": case_mapping}):
         return refused
+    from services.matcher.register.reading import Asked
     from services.runtime.errors import Fault
 
     try:
-        return _match(register, cases, subscriptions, model, no_holds)
+        return _match(register, cases, subscriptions, model, no_holds, Asked(register_mapping, crs))
     except Fault as error:
         return _failed(error)
 
 
-def _match(register: Path, cases: Path, subscriptions: Path | None, model_file: Path | None, no_holds: bool) -> int:
+def _match(
+    register: Path, cases: Path, subscriptions: Path | None, model_file: Path | None, no_holds: bool, asked: "Asked"
+) -> int:
     from services.matcher import files
     from services.matcher.dialogue.working_days import local_day
     from services.matcher.register import formats, reading
     from services.matcher.register.checks import Rules
+    from services.matcher.register.progress import rows_progress
     from services.matcher.settings import MatcherSettings
     from services.matcher.workplaces import snapshot
     from services.runtime.clock import SystemClock
@@ -89,8 +87,8 @@ def _match(register: Path, cases: Path, subscriptions: Path | None, model_file: 
     model = settings.model if model_file is None else ModelSettings(file=model_file)
     anywhere, key = settings.matcher.allow_outside_sweden, settings.installation.key_or_demo()
     try:
-        with _progress("register") as step:
-            read = reading.read(register, Rules(key, anywhere=anywhere), step)
+        with rows_progress("register") as on_rows:
+            read = reading.read(register, Rules(key, anywhere=anywhere), asked, on_rows)
     except formats.Unreadable as error:
         return _failed(error)
     follows = files.subscriptions(subscriptions) if subscriptions else files.Read()
@@ -111,7 +109,7 @@ def _match(register: Path, cases: Path, subscriptions: Path | None, model_file: 
     for line in result.lines():
         sys.stdout.write(line + "\n")
     sys.stdout.flush()
-    _say_refused([f"{register.name}: line {r.line}: {r.reason}: {r.detail}" for r in read.report.refusals])
+    _say_refused(read.report.said(register.name))
     _say_refused([f"{subscriptions.name}: {refused}" for refused in follows.refused] if subscriptions else [])
     _say_refused([f"{cases.name}: {refused}" for refused in result.refused])
     for held in result.held:
@@ -129,90 +127,6 @@ def _summary(workplaces: int, refused: int, result: "Result") -> str:
         f"{len(result.refused)} refused, {result.stale} of an older version ignored; rounds: {states}; "
         f"invitations: {invited}"
     )
-
-
-@companies.command(name="import")
-def import_(
-    file: Path,
-    /,
-    *,
-    mapping: Later = None,
-    crs: Annotated[str | None, Parameter(show=False)] = None,
-    encoding: Annotated[str | None, Parameter(show=False)] = None,
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
-    report: Path | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
-) -> int:
-    """Bring a company register to the topics, or only report on it.
-
-    Exit 6 if some rows were refused.
-
-    Parameters
-    ----------
-    file
-        The register: CSV in Närdialog's own shape.
-    dry_run
-        Check the file and write nothing.
-    report
-        Write the refused rows here, as CSV: line, reason, what to do.
-    json
-        Print the counts as one JSON object.
-    """
-    if refused := _comes_later({"--mapping": mapping, "--crs": crs, "--encoding": encoding}):
-        return refused
-    from services.matcher.register.formats import Unreadable
-    from services.runtime.errors import Fault, Transient
-
-    try:
-        return _import(file, dry_run, report, json)
-    except (Fault, Unreadable, OSError) as error:
-        return _failed(error)
-    except Transient as error:
-        _say(str(error))
-        return UNREACHABLE
-
-
-def _import(file: Path, dry_run: bool, refusals: Path | None, as_json: bool) -> int:
-    from services.matcher.register import reading
-    from services.matcher.register.checks import Rules
-    from services.matcher.register.report import write_refusals
-    from services.matcher.settings import MatcherSettings
-    from services.matcher.workplaces import content_hash
-    from services.runtime.settings import load
-
-    settings = load(MatcherSettings)
-    key = settings.installation.key_or_demo() if dry_run else settings.installation.key()
-    with _progress("rows") as step:
-        read = reading.read(file, Rules(key, anywhere=settings.matcher.allow_outside_sweden), step)
-    if refusals is not None:
-        write_refusals(refusals, read.report.refusals)
-    if dry_run:
-        read.report.register_version = content_hash(read.companies.values())
-    else:
-        asyncio.run(import_file(read, settings))
-    _say_refused([f"{file.name}: line {r.line}: {r.reason}: {r.detail}" for r in read.report.refusals])
-    counts = read.report.as_json()
-    if as_json:
-        sys.stdout.write(json_text.dumps(counts, ensure_ascii=False) + "\n")
-    else:
-        _say(", ".join(f"{name}: {value}" for name, value in counts.items() if isinstance(value, int)))
-        _say("".join(f"\n  {reason}: {count}" for reason, count in counts["reasons"].items()).lstrip("\n"))
-    return PARTLY if read.report.refused else OK
-
-
-async def import_file(read: "RegisterFile", settings: "MatcherSettings", clock: "Clock | None" = None) -> "Report":
-    """Publishes a checked file; also what the demo calls."""
-    from services.matcher.register.publish import publish
-    from services.runtime.broker import Broker
-    from services.runtime.clock import SystemClock
-
-    clock = clock or SystemClock()
-    broker = Broker(settings.kafka, service="register")
-    await broker.connect()
-    try:
-        return await publish(read, broker, settings.kafka, settings.installation.seal(), clock)
-    finally:
-        await broker.stop()
 
 
 def _comes_later(options: Mapping[str, object]) -> int:

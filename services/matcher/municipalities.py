@@ -10,7 +10,7 @@ from importlib.resources import files
 import shapely
 
 from services.matcher import geometry
-from services.matcher.geometry import Shape
+from services.matcher.geometry import Floats, Shape
 
 
 @cache
@@ -39,6 +39,16 @@ def municipality_of(lon: float, lat: float) -> str | None:
     codes, tree = _locator()
     found = tree.query(shapely.points(lon, lat), predicate="intersects")
     return codes[int(found[0])] if len(found) else None
+
+
+def municipalities_of(lon: Floats, lat: Floats) -> list[str | None]:
+    """The code of the municipality that each point lies in, or None. Of two that share a border, the first."""
+    codes, tree = _locator()
+    found: list[str | None] = [None] * len(lon)
+    points, areas = tree.query(shapely.points(lon, lat), predicate="intersects")
+    for point, area in zip(points.tolist(), areas.tolist(), strict=True):
+        found[point] = found[point] or codes[area]
+    return found
 
 
 @cache

@@ -1,5 +1,6 @@
 """The matcher's settings."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -29,6 +30,12 @@ class MatcherOptions(Section):
     after the time in which it can be undone) or `review` (held until an official releases it). The most specific wins:
     `{"*": "auto", "exempel/*": "review", "exempel/gatuarbete": "auto"}`.
     """
+    import_state_file: Path | None = Path("nardialog-register.db")
+    """What `companies import` remembers of the contacts it wrote, as keyed fingerprints: those that did not change are
+    not written again. Keep it between imports; if it is lost, every contact is written once more.
+    """
+    import_max_erased_share: float = Field(0.1, ge=0, le=1)
+    """Which share of a source's workplaces a full import may erase without `--yes`."""
 
     def limits(self) -> Limits:
         """What the guards hold."""

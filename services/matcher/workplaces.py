@@ -37,11 +37,19 @@ Number = TypeVar("Number", bound=np.generic)
 
 def content_hash(companies: Iterable[Company]) -> str:
     """BLAKE2b (RFC 7693) over the workplaces' canonical rows in order of id: 32 hexadecimal digits."""
+    return version_of(canonical(company) for company in sorted(companies, key=lambda company: company.workplace_id))
+
+
+def canonical(company: Company) -> bytes:
+    """A workplace's row as the version counts it."""
+    return company.model_dump_json(exclude={"import_number", "synthetic"}, exclude_none=True).encode()
+
+
+def version_of(rows: Iterable[bytes]) -> str:
+    """The version of a register from its canonical rows, in order of workplace id."""
     digest = hashlib.blake2b(digest_size=16)
-    for company in sorted(companies, key=lambda company: company.workplace_id):
-        digest.update(
-            company.model_dump_json(exclude={"import_number", "synthetic"}, exclude_none=True).encode() + b"\n"
-        )
+    for row in rows:
+        digest.update(row + b"\n")
     return digest.hexdigest()
 
 

@@ -23,12 +23,12 @@ class Seal:
     """Seals to a public key."""
 
     def __init__(self, key_version: str, public_key: bytes) -> None:
-        self._version = key_version
+        self.key_version = key_version
         self._box = SealedBox(PublicKey(public_key))
 
     def seal(self, data: bytes) -> Sealed:
         """A box that only the notifier can open."""
-        return Sealed(key_version=self._version, box=base64.b64encode(self._box.encrypt(data)).decode())
+        return Sealed(key_version=self.key_version, box=base64.b64encode(self._box.encrypt(data)).decode())
 
 
 class Opener:

@@ -10,9 +10,9 @@ from pydantic import SecretStr
 from schemas.company import IMPORT_COMPLETED, MARKER_PREFIX, ImportCompleted
 from schemas.contact import Address, Contact
 from schemas.topics import COMPANIES, CONTACTS, TOPICS, Topic
-from services.matcher.commands import import_file
 from services.matcher.register import reading
 from services.matcher.register.checks import Rules
+from services.matcher.register.commands import import_file
 from services.matcher.register.report import Report
 from services.matcher.settings import MatcherSettings
 from services.runtime.clock import ManualClock

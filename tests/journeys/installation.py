@@ -28,9 +28,9 @@ from schemas.topics import ALL_TOPICS, DELIVERIES, INVITATIONS, ROUNDS, Topic
 from services.demo.wiring import unsent
 from services.matcher.app import MatcherApp
 from services.matcher.app import build as build_matcher
-from services.matcher.commands import import_file
 from services.matcher.register import reading
 from services.matcher.register.checks import Rules
+from services.matcher.register.commands import import_file
 from services.matcher.register.report import Report
 from services.matcher.settings import MatcherSettings
 from services.notifier.app import NotifierApp

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from schemas.subscription import EXAMPLE, FOLLOWING_EXAMPLE
-from services.matcher.commands import import_, match
+from services.matcher.commands import match
+from services.matcher.register.commands import import_
 from tests.matcher_cases import content
 
 HEADER = "workplace_id,organisation,name,lon,lat,sni,sni_version,municipality\n"
@@ -111,7 +112,7 @@ def test_the_installations_key_makes_other_recipients_than_the_demos(
 
 
 def test_what_comes_later_is_a_usage_error(files: Files) -> None:
-    code, lines, err = files.match(line(), crs="EPSG:3006")
+    code, lines, err = files.match(line(), case_mapping=files.cases)
     assert (code, lines) == (2, [])
     assert "comes in a later release" in err
 

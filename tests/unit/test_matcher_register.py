@@ -7,7 +7,8 @@ import pytest
 from schemas.identity import recipient_id
 from services.matcher.register import formats, reading
 from services.matcher.register.checks import Accepted, Refused, Rules, check
-from services.matcher.register.publish import difference
+from services.matcher.register.publish import Current, There, Told, plan
+from services.matcher.register.report import Report
 
 RULES = Rules(b"a recipient key for tests only")
 GOOD = {
@@ -157,15 +158,21 @@ def test_a_swedish_spreadsheets_file_is_read_right(tmp_path: Path) -> None:
         (b"workplace_id,organisation,sni,sni_version\n", "r.csv", "lon and lat, or municipality"),
         ("workplace_id,name\nW1,Åkerö".encode("latin-1"), "r.csv", "line 2 is not UTF-8"),
         (b"", "r.csv", "is empty"),
-        (b"x", "r.gpkg", "comes in a later release"),
+        (b"x", "r.gpkg", "cannot be read as gpkg"),
+        (b"x", "r.xlsx", "save it as CSV"),
+        (b"x", "r.zip", "unpack it first"),
+        (b"x", "r", "no format that is read"),
     ],
 )
 def test_a_file_of_another_shape_is_refused_by_name(tmp_path: Path, data: bytes, name: str, said: str) -> None:
     with pytest.raises(formats.Unreadable, match=said):
-        list(formats.rows(write(tmp_path, data, name)))
+        reading.read(write(tmp_path, data, name), RULES)
 
 
 def test_an_import_erases_only_workplaces_of_its_own_source() -> None:
-    ours, theirs = accepted().company, accepted(workplace_id="W2").company.model_copy(update={"source": "other"})
-    changed, gone, unchanged = difference({"W1": ours, "W2": theirs}, {}, "register", 2)
-    assert (changed, gone, unchanged) == ([], ["W1"], 0)
+    current = Current({})
+    for key, source in (("W1", "register"), ("W2", "other")):
+        current.companies[key] = There(source, b"", b"{}")
+    new = {"W3": accepted(workplace_id="W3").company}
+    made = plan(reading.RegisterFile(new, (), Report()), current, Told())
+    assert (made.written, made.gone, made.unchanged, made.added) == (("W3",), ("W1",), 0, 1)

@@ -6,7 +6,7 @@ number that is a personal number, or is shaped like one (a mistyped digit makes 
 module as a keyed hash and in no other form. No message quotes a value.
 """
 
-import math
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,18 +21,36 @@ from pydantic import ValidationError
 from schemas import geojson, industries
 from schemas.company import MARKER_PREFIX, Company
 from schemas.contact import ContactChannel
-from schemas.identity import normal_organisation, recipient_id
+from schemas.identity import normal_organisation, organisation_workplace, recipient_id
 from schemas.types import IndustryCode, is_personal_number
 from services.matcher.municipalities import municipality_of
-from services.matcher.register.formats import Row
+from services.matcher.register.places import NOWHERE, Place, number
+from services.matcher.register.source import Row
 
-NOTHING: Final = frozenset({"", "null", "nan", "none", "na", "n/a", "-"})
-MOJIBAKE: Final = re.compile("\ufffd|Ã[\u0080-\u00bf]|Ã[…„–¶¤¥©–]|Â[\u00a0-\u00bf]")
+NOTHING: Final = frozenset(
+    {
+        "", "null", "(null)", "<null>", "nil", "nan", "-nan", "inf", "-inf", "none", "na", "n/a", "#n/a", "-", "--",
+        "?", "\\n", "#value!", "#ref!", "okänd", "okänt", "saknas", "uppgift saknas", "ej angiven", "ej angivet",
+    }
+)  # fmt: skip
+"""What programs and people write where there is nothing."""
+MOJIBAKE: Final = re.compile(
+    "[\ufffd\x80-\x9f├┤]"
+    "|Ã[\u0080-\u00bf…„–‰ƒ]|Â[\u00a0-\u00bf]|√[•§∂ÖÑñ©º]"  # UTF-8 read as Latin-1 or as Mac Roman
+    "|(?<=[a-zåäöA-ZÅÄÖ])[„†‰™](?=[a-zåäö])"  # code page 850 or Mac Roman read as windows-1252
+    "|&(?:[aAoOuU](?:uml|ring)|[eE](?:acute|grave)|amp|quot|#\\d{2,5});"  # escaped for HTML
+)
 STATUSES: Final[Mapping[str, str]] = {"": "active", "active": "active", "closed": "closed", "vacant": "vacant"}
-TRUE: Final = frozenset({"1", "true", "yes", "ja", "j", "y"})
+TRUE: Final = frozenset({"1", "true", "yes", "ja", "j", "y", "t", "sant"})
+FALSE: Final = frozenset({"0", "false", "no", "nej", "n", "f", "falskt"}) | NOTHING
 BIRTH_NUMBER: Final = re.compile(r"(\d{2})?\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01]|6[1-9]|[78]\d|9[01])[-+]?\w{4}")
 """A date of birth, that of a co-ordination number included (day + 60), and four signs more."""
+LETTERED_CODE: Final = re.compile(r"(?<!\S)([A-Za-z]) (?=\d)")
 SPACED_CODE: Final = re.compile(r"(?<!\S)(\d\d) (\d{3})(?!\S)")
+BETWEEN_CODES: Final = re.compile(r"[\s;|/]+|,(?=\s|$)|(?<=\d{5}),|(?<=\.\d{3}),")
+DASHES: Final = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212\u00ad", "-"))
+LABEL: Final = re.compile(r"^org(anisations)?[.\s-]*(nr|nummer)[.:\s]*", re.IGNORECASE)
+SCIENTIFIC: Final = re.compile(r"\d([.,]\d+)?[eE]\+?\d+")
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,70 +76,87 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Refused:
-    """Why a row was refused. The detail says what to do and holds nothing personal."""
+    """Why a row was refused. The detail says what to do and holds nothing personal; the row itself is for whoever has
+    asked for a report of what to correct.
+    """
 
     line: int
     reason: str
     detail: str
+    field: str = ""
+    values: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
 
 class _Refusal(Exception):
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, field: str, remedy: str) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.detail = detail
+        self.field = field
+        self.detail = f"{field}: {remedy}"
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What an import is told: the installation's key, whether places may lie outside Sweden, the source's name."""
+    """What an import is told: the installation's key, whether places may lie outside Sweden, the source's name; and
+    what a mapping tells: that the rows are organisations, how many digits the codes have.
+    """
 
     key: bytes
     anywhere: bool = False
     source: str = "register"
     synthetic: bool = False
+    organisations: bool = False
+    code_width: int | None = None
 
 
-def check(row: Row, rules: Rules) -> Accepted | Refused:
-    """A row as a workplace, or why not."""
+def check(row: Row, rules: Rules, place: Place | None = None) -> Accepted | Refused:
+    """A row as a workplace, or why not. Without a place that was read before, `lon` and `lat` are degrees."""
     notes: list[str] = []
     try:
-        company = _company(row.values, rules, notes)
+        company = _company(row.values, rules, notes, _degrees(row.values, rules) if place is None else place)
         contacts = _contacts(row.values, company, notes)
     except _Refusal as refusal:
-        return Refused(row.line, refusal.reason, refusal.detail)
+        return Refused(row.line, refusal.reason, refusal.detail, refusal.field, row.values)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         field = "/".join(str(part) for part in first["loc"])
-        return Refused(row.line, "wrong_value", f"{field}: {first['msg'].removeprefix('Value error, ')}")
+        detail = f"{field}: {first['msg'].removeprefix('Value error, ')}"
+        return Refused(row.line, "wrong_value", detail, field.partition("/")[0], row.values)
     return Accepted(company, contacts, tuple(notes))
 
 
-def _company(values: Mapping[str, str], rules: Rules, notes: list[str]) -> Company:
+def _company(values: dict[str, str], rules: Rules, notes: list[str], place: Place) -> Company:
     for name in ("name", "street", "town", "legal_form"):
         if MOJIBAKE.search(values.get(name, "")):
-            raise _Refusal("wrong_encoding", f"{name}: was decoded wrongly somewhere; export the file anew as UTF-8")
-    workplace_id = values["workplace_id"]
-    if not workplace_id or workplace_id.startswith(MARKER_PREFIX):
-        raise _Refusal("no_workplace_id", "workplace_id: is missing; give each workplace an id of its own")
+            raise _Refusal("wrong_encoding", name, "was decoded wrongly somewhere; export the file anew as UTF-8")
+    if values.get("workplace_id", "").startswith(MARKER_PREFIX) or not (
+        values.get("workplace_id") or rules.organisations
+    ):
+        raise _Refusal("no_workplace_id", "workplace_id", "is missing; give each workplace an id of its own")
     organisation = _organisation(values["organisation"])
-    status = STATUSES.get(values.get("status", "").lower())
+    if not values.get("workplace_id"):
+        values["workplace_id"] = organisation_workplace(organisation, rules.key)
+    said = values.get("status", "").lower()
+    status = STATUSES.get("" if said in NOTHING else said)
     if status is None:
-        raise _Refusal("unknown_status", "status: is not active, closed or vacant; map it")
-    lon, lat = _place(values, rules, notes)
+        raise _Refusal("unknown_status", "status", "is not active, closed or vacant; map it")
+    if place.complaint is not None:
+        raise _Refusal(place.complaint.code, "lon, lat", place.complaint.detail)
+    if place.lon is None:
+        notes.append("without_place")
     fields: dict[str, Any] = {
-        "municipality": _municipality(values, lon, lat),
+        "municipality": _municipality(values, place.lon, place.lat),
         "synthetic": rules.synthetic,
-        "workplace_id": workplace_id,
+        "workplace_id": values["workplace_id"],
         "recipient_id": recipient_id(organisation, rules.key),
-        "organisation": None if _is_personal(organisation) else organisation,
+        "organisation": None if is_personal(organisation) else organisation,
         "name": values.get("name", ""),
-        "lon": lon,
-        "lat": lat,
-        "sni": _codes(values, notes),
+        "lon": place.lon,
+        "lat": place.lat,
+        "sni": _codes(values, rules, notes),
         "status": status,
         "employees": _employees(values.get("employees", "")),
-        "advertising_block": values.get("advertising_block", "").lower() in TRUE,
+        "advertising_block": _truth(values.get("advertising_block", "")),
         "language": values.get("language", "").lower() or "sv",
         "source": rules.source,
     }
@@ -130,60 +165,74 @@ def _company(values: Mapping[str, str], rules: Rules, notes: list[str]) -> Compa
 
 
 def _organisation(text: str) -> str:
-    if text.lower() in NOTHING:
-        raise _Refusal("no_organisation", "organisation: is missing; give a number, or any id that groups workplaces")
-    organisation = normal_organisation(text)
+    """One form of what is written in many: dashes of any length, a label, a spreadsheet's `.0`, a lost leading zero."""
+    bare = LABEL.sub("", text.translate(DASHES).replace("\u00a0", " ").strip())
+    if bare.lower() in NOTHING:
+        raise _Refusal("no_organisation", "organisation", "is missing; give a number, or any id that groups workplaces")
+    if SCIENTIFIC.fullmatch(bare):
+        raise _Refusal(
+            "lost_digits", "organisation", "a spreadsheet shortened it; format the column as text and export anew"
+        )
+    bare = re.sub(r"^(\d{9,12})\.0+$", r"\1", bare)
+    if re.fullmatch(r"\d{7,9}", bare) and is_personal_number(bare.zfill(10)):
+        bare = bare.zfill(10)
+    organisation = normal_organisation(bare)
     ten_digits = re.fullmatch(r"\d{10}", organisation) is not None
     # An organisation number's third digit is 2 or more; below that the ten digits are a birth date or somebody's id.
     if ten_digits and int(organisation[2]) >= 2 and not organisationsnummer.valid(organisation):
-        raise _Refusal("wrong_check_digit", "organisation: the check digit does not fit; correct the number")
+        raise _Refusal("wrong_check_digit", "organisation", "the check digit does not fit; correct the number")
     return organisation
 
 
-def _is_personal(organisation: str) -> bool:
-    return is_personal_number(organisation) or BIRTH_NUMBER.fullmatch(re.sub(r"\s", "", organisation)) is not None
+def is_personal(text: str) -> bool:
+    """Whether a text is a personal number or is shaped like one."""
+    bare = re.sub(r"\s", "", text.translate(DASHES))
+    return is_personal_number(bare) or BIRTH_NUMBER.fullmatch(bare) is not None
 
 
-def _place(values: Mapping[str, str], rules: Rules, notes: list[str]) -> tuple[float | None, float | None]:
-    lon, lat = _number(values.get("lon", "")), _number(values.get("lat", ""))
-    if lon is None or lat is None or (lon == 0 and lat == 0):
-        notes.append("without_place")
-        return None, None
-    if complaint := geojson.misplaced("", lon, lat, anywhere=rules.anywhere):
-        raise _Refusal(complaint.code, f"lon, lat: {complaint.detail}")
-    return lon, lat
-
-
-def _number(text: str) -> float | None:
-    if text.lower() in NOTHING:
-        return None
+def _degrees(values: Mapping[str, str], rules: Rules) -> Place:
     try:
-        number = float(text.replace(" ", "").replace("\u00a0", "").replace(",", "."))
+        lon, lat = number(values.get("lon", ""), NOTHING), number(values.get("lat", ""), NOTHING)
     except ValueError:
-        raise _Refusal("not_a_number", "lon, lat: is not a number; write degrees such as 18.0300") from None
-    return number if math.isfinite(number) else None
+        raise _Refusal("not_a_number", "lon, lat", "is not a number; write degrees such as 18.0300") from None
+    if lon is None or lat is None or (lon == 0 and lat == 0):
+        return NOWHERE
+    complaint = geojson.misplaced("", lon, lat, anywhere=rules.anywhere)
+    return Place(lon, lat) if complaint is None else Place(complaint=complaint)
 
 
 def _municipality(values: Mapping[str, str], lon: float | None, lat: float | None) -> str:
     given = values.get("municipality", "")
-    if given:
+    if given.lower() not in NOTHING:
         return given.zfill(4) if given.isdigit() else given
     found = municipality_of(lon, lat) if lon is not None and lat is not None else None
     if found is None:
-        raise _Refusal("no_place", "has neither a place in Sweden nor a municipality; give one of them")
+        raise _Refusal(
+            "no_place", "municipality",
+            "the row has neither a place in Sweden nor a municipality; give one of them, or a constant in the mapping",
+        )  # fmt: skip
     return found
 
 
-def _codes(values: Mapping[str, str], notes: list[str]) -> list[IndustryCode]:
+def _truth(text: str) -> bool:
+    said = text.lower()
+    if said in TRUE or said in FALSE:
+        return said in TRUE
+    raise _Refusal("wrong_value", "advertising_block", "is neither yes nor no; write 1 or 0, or map it")
+
+
+def _codes(values: Mapping[str, str], rules: Rules, notes: list[str]) -> list[IndustryCode]:
     text = values["sni"]
     if text.lower() in NOTHING:
         notes.append("without_code")
         return []
     version = values["sni_version"].removesuffix(".0").upper().removeprefix("SNI").strip()
     if version not in industries.VERSIONS:
-        raise _Refusal("no_sni_version", "sni_version: a code needs its version; write 2025 or 2007")
-    joined = SPACED_CODE.sub(lambda spaced: _join_spaced(spaced, version), text)
-    found = [_code(token, version) for token in re.split(r"[\s;|]+", joined) if token]
+        raise _Refusal("no_sni_version", "sni_version", "a code needs its version; write 2025 or 2007")
+    joined = SPACED_CODE.sub(lambda spaced: _join_spaced(spaced, version), LETTERED_CODE.sub(r"\1", text))
+    found = [_code(token, version, rules.code_width) for token in BETWEEN_CODES.split(joined) if token]
+    if any(len(code) < 5 for code in found):
+        notes.append("code_is_heading")
     return [IndustryCode(code=code, version=version) for code in dict.fromkeys(found)]
 
 
@@ -194,21 +243,23 @@ def _join_spaced(match: re.Match[str], version: str) -> str:
 
 
 @lru_cache(4096)
-def _code(token: str, version: str) -> str:
+def _code(token: str, version: str, width: int | None) -> str:
     if token.isalpha():
-        raise _Refusal("unknown_code", "sni: a section letter says too little; give at least the division")
+        raise _Refusal("unknown_code", "sni", "a section letter says too little; give at least the division")
+    if width == 4 and len(token) == 4 and token.isdigit():
+        token = f"{token[:2]}.{token[2:]}"  # a class, and no five digits that lost one
     try:
         return industries.parse(token, version)
     except industries.UnknownCode as error:
-        raise _Refusal("unknown_code", f"sni: {error}") from None
+        raise _Refusal("unknown_code", "sni", str(error)) from None
 
 
 def _employees(text: str) -> int | None:
-    digits = re.sub(r"[\s\u00a0]", "", text)
+    digits = re.sub(r"[\s\u00a0]", "", text).removesuffix(".0")
     if digits.lower() in NOTHING:
         return None
     if not digits.isdigit():
-        raise _Refusal("not_a_number", "employees: is not a whole number; leave it empty if it is unknown")
+        raise _Refusal("not_a_number", "employees", "is not a whole number; leave it empty if it is unknown")
     return int(digits)
 
 

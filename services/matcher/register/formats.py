@@ -1,82 +1,99 @@
-"""Register files in: CSV in our own shape, read tolerantly where nothing can be misread and refused by name elsewhere.
+"""Register files in: which format a file is, what our own columns are called, which mappings come with the product."""
 
-UTF-8 with or without a byte-order mark; comma, semicolon or tab between fields. Other encodings are refused rather
-than guessed at, because a wrong guess ends as `Ã¥` in a mail.
-"""
-
-import csv
-import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Final
+
+from services.matcher.register.source import Row, Source, Stated, Unreadable
+from services.runtime.mapping import FieldMapping, MappingError, nearest, parse
+
+__all__ = ["COLUMNS", "REQUIRED", "Row", "Unreadable", "mapping_of", "open_source", "shipped"]
 
 COLUMNS: Final = (
     "workplace_id", "organisation", "name", "lon", "lat", "sni", "sni_version", "status", "municipality", "employees",
     "legal_form", "street", "postcode", "town", "advertising_block", "email", "phone", "language", "contact_source",
 )  # fmt: skip
 REQUIRED: Final = ("workplace_id", "organisation", "sni", "sni_version")
-DELIMITERS: Final = (";", "\t", ",")
+DELIMITED: Final = frozenset({".csv", ".tsv", ".txt", ".tab", ".skv"})
+VECTOR: Final = frozenset({".gpkg", ".shp", ".geojson"})
+PARQUET: Final = frozenset({".parquet", ".geoparquet"})
+RECORDS: Final = frozenset({".json", ".jsonl", ".ndjson"})
+UNPACK: Final = frozenset({".zip", ".gz", ".7z", ".xz", ".bz2"})
+SHEETS: Final = frozenset({".xlsx", ".xls", ".ods"})
 
 
-class Unreadable(Exception):
-    """The file as a whole cannot be read: what, where, what to do."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row by our column names, and the line of the file that it ends on."""
-
-    line: int
-    values: dict[str, str]
-
-
-def rows(path: Path) -> Iterator[Row]:
-    """The rows of a register file. Raises `Unreadable` before the first row where the file is not of our shape."""
-    if path.suffix.lower() not in (".csv", ".tsv", ".txt"):
-        raise Unreadable(
-            f"{path.name}: {path.suffix or 'no suffix'} comes in a later release; use CSV in our own shape"
-        )
-    text = _text(path)
-    header, _, _ = text.partition("\n")
-    delimiter = max(DELIMITERS, key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+def open_source(path: Path, stated: Stated) -> Source:
+    """Opens a register file by its suffix. Raises `Unreadable` where it cannot be read as a whole."""
+    suffix = path.suffix.lower()
     try:
-        names = [name.strip().lower() for name in next(reader)]
-    except StopIteration:
-        raise Unreadable(f"{path.name}: is empty; the first line must name the columns") from None
-    _check_header(path, names)
-    return _rows(path, reader, names)
+        if not path.is_file():
+            raise Unreadable(f"{path.name}: is no file; check the path")
+        if suffix in DELIMITED:
+            from services.matcher.register.delimited import open_delimited
 
+            return open_delimited(path, stated)
+        if suffix in RECORDS or suffix in VECTOR:
+            return _open_geo_or_json(path, stated)
+        if suffix in PARQUET:
+            from services.matcher.register.tables import open_parquet
 
-def _text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
+            return open_parquet(path, stated)
     except OSError as error:
         raise Unreadable(f"{path.name}: {error.strerror or 'cannot be read'}; check the path") from None
+    raise Unreadable(f"{path.name}: {_advice(suffix)}")
+
+
+def _open_geo_or_json(path: Path, stated: Stated) -> Source:
+    from services.matcher.register import json_records
+
+    if path.suffix.lower() in RECORDS and not json_records.is_geojson(path):
+        return json_records.open_records(path)
+    from services.matcher.register.tables import open_vector
+
+    return open_vector(path, stated)
+
+
+def _advice(suffix: str) -> str:
+    if suffix in UNPACK:
+        return "is packed; unpack it first"
+    if suffix in SHEETS:
+        return "is a spreadsheet; save it as CSV UTF-8 and import that"
+    return (
+        f"{suffix or 'no suffix'} is no format that is read; use CSV, GeoPackage (.gpkg), Shapefile (.shp), GeoJSON, "
+        "GeoParquet (.parquet) or JSON records"
+    )
+
+
+def shipped() -> dict[str, str]:
+    """The mappings that come with the product: name to text."""
+    folder = files("services.matcher.register").joinpath("mappings")
+    return {
+        item.name.removesuffix(".toml"): item.read_text(encoding="utf-8")
+        for item in sorted(folder.iterdir(), key=lambda item: item.name)
+        if item.name.endswith(".toml")
+    }
+
+
+def mapping_of(given: str) -> FieldMapping:
+    """A mapping by the name of a shipped one or by its path. Raises `Unreadable` where it cannot be used."""
     try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise Unreadable(f"{path.name}: line {line} is not UTF-8; save the file as UTF-8") from None
+        return parse(_mapping_text(given), COLUMNS, _shipped)
+    except MappingError as error:
+        raise Unreadable(f"{Path(given).name}: {error}") from None
 
 
-def _check_header(path: Path, names: list[str]) -> None:
-    missing = [name for name in REQUIRED if name not in names]
-    if not ({"lon", "lat"} <= set(names) or "municipality" in names):
-        missing.append("lon and lat, or municipality")
-    if missing:
-        raise Unreadable(f"{path.name}: missing required column {', '.join(missing)}; found {', '.join(names)[:300]}")
-    if twice := sorted({name for name in names if names.count(name) > 1 and name in COLUMNS}):
-        raise Unreadable(f"{path.name}: column {', '.join(twice)} stands twice; keep one")
-
-
-def _rows(path: Path, reader: "Iterator[list[str]]", names: list[str]) -> Iterator[Row]:
-    known = [(i, name) for i, name in enumerate(names) if name in COLUMNS]
+def _mapping_text(given: str) -> str:
+    path = Path(given)
     try:
-        for fields in reader:
-            if any(field.strip() for field in fields):
-                line = int(getattr(reader, "line_num", 0))
-                yield Row(line, {name: fields[i].strip() if i < len(fields) else "" for i, name in known})
-    except csv.Error as error:
-        raise Unreadable(f"{path.name}: line {getattr(reader, 'line_num', 0)}: {error}; correct the quoting") from None
+        return path.read_text(encoding="utf-8-sig") if path.is_file() else _shipped(given)
+    except UnicodeDecodeError:
+        raise MappingError("is not UTF-8; save it as UTF-8") from None
+    except OSError as error:
+        raise MappingError(error.strerror or "cannot be read") from None
+
+
+def _shipped(name: str) -> str:
+    known = shipped()
+    if name not in known:
+        raise MappingError(f"is no file, and no mapping {name} comes with the product; {nearest(name, known)}")
+    return known[name]

@@ -1,12 +1,15 @@
 """A register file to the topics: only what changed, erasures of what is gone, then one marker on each partition.
 
-The markers come last and on every partition, so that no reader matches half a register. An import erases only
-workplaces and contacts of its own source. Contacts are sealed, and because a box never looks the same twice they are
-written anew at each import; those that are gone from the file are erased.
+The markers come last and on every partition, so that no reader matches half a register. An import erases only what came
+from its own source and is gone from the file; a workplace whose row was refused is not gone. More than a set share is
+erased only when somebody says so. Contacts are sealed; those whose fingerprint is known are not written again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from hashlib import blake2b
+from itertools import islice
 from typing import Final
 
 from schemas.company import COMPANY_CHANGED, IMPORT_COMPLETED, MARKER_PREFIX, Company, ImportCompleted
@@ -16,7 +19,8 @@ from schemas.topics import COMPANIES, CONTACTS
 from services.matcher.register.checks import PlainContact
 from services.matcher.register.reading import RegisterFile
 from services.matcher.register.report import Report
-from services.matcher.workplaces import content_hash
+from services.matcher.register.state import ContactState, Known, box_hash, fingerprint
+from services.matcher.workplaces import canonical, version_of
 from services.runtime.broker import Broker
 from services.runtime.clock import Clock
 from services.runtime.errors import Fault, Rejected
@@ -28,15 +32,39 @@ from services.runtime.tables import TableReader
 
 SOURCE: Final = "nardialog/register"
 BATCH: Final = 2000
+FEW: Final = 3
+"""So many may always be gone, unless they are all: in a small register one closing is a large share."""
+
+
+class TooManyErased(Exception):
+    """The import would erase more than it may without being told."""
+
+
+@dataclass(frozen=True)
+class There:
+    """A workplace as it lies in the topic: whose it is, what it says, and its canonical row where that is needed."""
+
+    source: str
+    digest: bytes
+    row: bytes = b""
+
+
+@dataclass(frozen=True)
+class ThereContact:
+    """A contact as it lies in the topic."""
+
+    source: str
+    workplace_id: str
+    box: bytes
 
 
 class Current:
-    """What lies in the topics before the import."""
+    """What lies in the topics before the import. Of workplaces that the file has, the digest is enough."""
 
-    def __init__(self) -> None:
-        self.companies: dict[str, Company] = {}
-        self.contacts: dict[str, str] = {}
-        """Contact id to its source."""
+    def __init__(self, in_file: Mapping[str, object]) -> None:
+        self._in_file = in_file
+        self.companies: dict[str, There] = {}
+        self.contacts: dict[str, ThereContact] = {}
         self.import_number = 0
 
     async def apply_companies(self, records: Sequence[Record]) -> None:
@@ -48,7 +76,8 @@ class Current:
                 continue
             event = _event(record)
             if isinstance(event, Company):
-                self.companies[key] = event
+                row = b"" if key in self._in_file else canonical(event)
+                self.companies[key] = There(event.source, digest_of(event), row)
             if event is not None:
                 self.import_number = max(self.import_number, event.import_number)
 
@@ -63,7 +92,14 @@ class Current:
             if record.value is None:
                 self.contacts.pop(key, None)
             elif parsed is not None:
-                self.contacts[key] = parsed.event.source
+                event = parsed.event
+                self.contacts[key] = ThereContact(event.source, event.workplace_id or "", box_hash(event.sealed.box))
+
+
+def digest_of(company: Company) -> bytes:
+    """Of all that a workplace says, except in which import it said so."""
+    said = company.model_dump_json(exclude={"import_number"}, exclude_none=True)
+    return blake2b(said.encode(), digest_size=16).digest()
 
 
 def _event(record: Record) -> Company | ImportCompleted | None:
@@ -78,9 +114,9 @@ def _event(record: Record) -> Company | ImportCompleted | None:
     return parsed.event if parsed else None
 
 
-async def read_current(kafka: KafkaSettings) -> Current:
+async def read_current(kafka: KafkaSettings, in_file: Mapping[str, object]) -> Current:
     """What lies in the topics now."""
-    current = Current()
+    current = Current(in_file)
     for topic, apply in ((COMPANIES, current.apply_companies), (CONTACTS, current.apply_contacts)):
         reader = TableReader(kafka, [kafka.topic(topic)], apply)
         try:
@@ -91,38 +127,81 @@ async def read_current(kafka: KafkaSettings) -> Current:
     return current
 
 
-def difference(
-    current: dict[str, Company], new: dict[str, Company], source: str, number: int
-) -> tuple[list[Company], list[str], int]:
-    """Rows to write (numbered), ids to erase, and how many rows are unchanged."""
-    changed = []
-    for workplace_id, company in new.items():
-        before = current.get(workplace_id)
-        numbered = company.model_copy(update={"import_number": number})
-        if before is None or before.model_copy(update={"import_number": number}) != numbered:
-            changed.append(numbered)
-    gone = sorted(key for key, company in current.items() if company.source == source and key not in new)
-    return changed, gone, len(new) - len(changed)
+@dataclass(frozen=True)
+class Told:
+    """What an import was told: whose workplaces these are, whether the file is all of them, how many it may erase."""
+
+    source: str = "register"
+    partial: bool = False
+    max_erased_share: float | None = None
+    """None: as many as are gone."""
 
 
-def sealed(
-    contacts: Iterable[PlainContact], municipality: dict[str, str], seal: Seal, *, synthetic: bool
-) -> list[Contact]:
-    """Contacts that only the notifier can read."""
-    return [
-        Contact(
-            municipality=municipality[item.workplace_id],
-            synthetic=synthetic,
-            contact_id=contact_id(item.source, item.recipient_id, item.workplace_id, "register", item.channel),
-            source=item.source,
-            recipient_id=item.recipient_id,
-            workplace_id=item.workplace_id,
-            channel=item.channel,
-            language=item.language,
-            sealed=seal.seal(Address(address=item.address).model_dump_json().encode()),
+@dataclass(frozen=True)
+class Plan:
+    """What an import would write."""
+
+    number: int
+    written: tuple[str, ...]
+    """Ids of workplaces that are new or changed."""
+    gone: tuple[str, ...]
+    added: int
+    unchanged: int
+    workplaces: int
+    """In the whole register afterwards."""
+    version: str
+    of_source: int = 0
+    """Workplaces of this source before."""
+    gone_contacts: tuple[str, ...] = ()
+
+
+def plan(file: RegisterFile, current: Current, told: Told) -> Plan:
+    """What of a file is new, changed or gone. Raises `TooManyErased` where more is gone than was allowed."""
+    there, new = current.companies, file.companies
+    written = tuple(key for key, row in new.items() if key not in there or there[key].digest != digest_of(row))
+    of_source = [key for key, row in there.items() if row.source == told.source]
+    gone = () if told.partial else tuple(sorted(key for key in of_source if key not in new and key not in file.refused))
+    _allow(len(gone), len(of_source), told)
+    erased = frozenset(gone)
+    rest = {key: row.row for key, row in there.items() if key not in erased and key not in new}
+    rows = dict.fromkeys(new, b"") | rest
+    version = version_of(canonical(new[key]) if key in new else rest[key] for key in sorted(rows))
+    return Plan(
+        number=current.import_number + 1,
+        written=written,
+        gone=gone,
+        added=sum(1 for key in written if key not in there),
+        unchanged=len(new) - len(written),
+        workplaces=len(rows),
+        version=version,
+        of_source=len(of_source),
+        gone_contacts=tuple(_gone_contacts(file, current, told, erased)),
+    )
+
+
+def _allow(gone: int, before: int, told: Told) -> None:
+    if told.max_erased_share is None or not gone:
+        return
+    if gone == before or (gone > FEW and gone > told.max_erased_share * before):
+        raise TooManyErased(
+            f"{gone} of the {before} workplaces of source {told.source} are not in the file ({gone / before:.0%}); "
+            f"{told.max_erased_share:.0%} may be erased without a word. Nothing is written. If the file is the whole "
+            "register, add --yes; if it is a part of it, add --partial"
         )
-        for item in contacts
-    ]
+
+
+def _gone_contacts(file: RegisterFile, current: Current, told: Told, erased: frozenset[str]) -> Iterator[str]:
+    """Contacts that are no longer in the file. Those of another source's workplace are none of ours."""
+    kept = {_contact_id(contact) for contact in file.contacts}
+    sources = {told.source, *(contact.source for contact in file.contacts)}
+    for key, contact in sorted(current.contacts.items()):
+        if key in kept or contact.source not in sources or contact.workplace_id in file.refused:
+            continue
+        in_file = contact.workplace_id in file.companies and file.says_contacts
+        owner = current.companies.get(contact.workplace_id)
+        ours = contact.workplace_id in erased or owner is None or owner.source == told.source
+        if in_file or (ours and not told.partial):
+            yield key
 
 
 async def publish(
@@ -132,40 +211,41 @@ async def publish(
     seal: Seal | None,
     clock: Clock,
     *,
-    source: str = "register",
+    told: Told = Told(),
+    state: ContactState | None = None,
+    key: bytes = b"",
 ) -> Report:
     """Writes a checked file to the topics through a connected broker. Returns the report with what changed."""
     if not file.companies:
         raise Fault("no row of the file was accepted; nothing is written, the register stays as it is")
     if file.contacts and seal is None:
         raise Fault("the file has contacts: set NARDIALOG_INSTALLATION__SEAL_PUBLIC_KEY to the notifier's public key")
-    current = await read_current(kafka)
-    now, number = clock.now(), current.import_number + 1
-    changed, gone, unchanged = difference(current.companies, file.companies, source, number)
-    await _write_companies(broker, kafka, changed, gone, number, now)
-    await _write_contacts(broker, kafka, file, current, seal, source, number, now)
-    erased = frozenset(gone)
-    whole = {key: row for key, row in current.companies.items() if key not in erased} | file.companies
-    version = content_hash(whole.values())
-    await broker.publish(
-        await _markers(broker, kafka, next(iter(file.companies.values())), number, len(whole), version, now)
-    )
-    file.report.changed, file.report.closed, file.report.unchanged = len(changed), len(gone), unchanged
-    file.report.register_version = version
-    return file.report
+    state = state or ContactState(None)
+    known = state.load()
+    current = await read_current(kafka, file.companies)
+    made = plan(file, current, told)
+    now = clock.now()
+    await _write(broker, _company_records(kafka, file, made, now))
+    known = await _write_contacts(broker, kafka, file, current, seal, known, key, made, now)
+    await broker.publish(await _markers(broker, kafka, next(iter(file.companies.values())), told.source, made, now))
+    state.save(known.items())
+    return counted(file.report, made)
 
 
-async def _write_companies(
-    broker: Broker, kafka: KafkaSettings, changed: list[Company], gone: list[str], number: int, now: datetime
-) -> None:
+def counted(report: Report, made: Plan) -> Report:
+    """The report with what a plan says."""
+    report.added, report.changed = made.added, len(made.written)
+    report.closed, report.unchanged = len(made.gone), made.unchanged
+    report.register_version = made.version
+    return report
+
+
+def _company_records(kafka: KafkaSettings, file: RegisterFile, made: Plan, now: datetime) -> Iterator[Outgoing]:
     topic = kafka.topic(COMPANIES)
-    rows = [
-        outgoing(
-            topic, c.workplace_id, c, type=COMPANY_CHANGED, id=f"{c.workplace_id}/{number}", source=SOURCE, time=now
-        )
-        for c in changed
-    ]
-    await _in_batches(broker, [*rows, *(Outgoing(topic, key, None) for key in gone)])
+    for key in made.written:
+        company = file.companies[key].model_copy(update={"import_number": made.number})
+        yield outgoing(topic, key, company, type=COMPANY_CHANGED, id=f"{key}/{made.number}", source=SOURCE, time=now)
+    yield from (Outgoing(topic, key, None) for key in made.gone)
 
 
 async def _write_contacts(
@@ -174,25 +254,63 @@ async def _write_contacts(
     file: RegisterFile,
     current: Current,
     seal: Seal | None,
-    source: str,
-    number: int,
+    known: Known,
+    key: bytes,
+    made: Plan,
     now: datetime,
-) -> None:
+) -> dict[str, tuple[bytes, bytes]]:
+    """Writes what is new of the contacts; returns what is to be remembered of all of them."""
     topic = kafka.topic(CONTACTS)
-    places = {key: company.municipality for key, company in file.companies.items()}
-    synthetic = any(company.synthetic for company in file.companies.values())
-    contacts = sealed(file.contacts, places, seal, synthetic=synthetic) if seal else []
-    rows = [
-        outgoing(topic, c.contact_id, c, type=CONTACT_CHANGED, id=f"{c.contact_id}/{number}", source=SOURCE, time=now)
-        for c in contacts
-    ]
-    kept, sources = {c.contact_id for c in contacts}, {source, *(c.source for c in contacts)}
-    gone = sorted(key for key, theirs in current.contacts.items() if theirs in sources and key not in kept)
-    await _in_batches(broker, [*rows, *(Outgoing(topic, key, None) for key in gone)])
+    kept: dict[str, tuple[bytes, bytes]] = {}
+
+    def sealed(seal: Seal) -> Iterator[Outgoing]:
+        for plain in file.contacts:
+            identity, company = _contact_id(plain), file.companies[plain.workplace_id]
+            said = _fingerprint(plain, company, key, seal)
+            before, there = known.get(identity), current.contacts.get(identity)
+            if before is not None and there is not None and before == (said, there.box):
+                kept[identity] = before
+                continue
+            contact = _sealed(identity, plain, company, seal)
+            kept[identity] = (said, box_hash(contact.sealed.box))
+            event_id = f"{identity}/{made.number}"
+            yield outgoing(topic, identity, contact, type=CONTACT_CHANGED, id=event_id, source=SOURCE, time=now)
+
+    if seal is not None:
+        await _write(broker, sealed(seal))
+    await _write(broker, (Outgoing(topic, gone, None) for gone in made.gone_contacts))
+    erased = frozenset(made.gone_contacts)
+    others = {one: both for one, both in known.items() if one in current.contacts and one not in erased}
+    return others | kept
+
+
+def _contact_id(plain: PlainContact) -> str:
+    return contact_id(plain.source, plain.recipient_id, plain.workplace_id, "register", plain.channel)
+
+
+def _fingerprint(plain: PlainContact, company: Company, key: bytes, seal: Seal) -> bytes:
+    return fingerprint(
+        key, seal.key_version, company.municipality, str(company.synthetic), plain.language, plain.address
+    )  # fmt: skip
+
+
+def _sealed(identity: str, plain: PlainContact, company: Company, seal: Seal) -> Contact:
+    """A contact that only the notifier can read."""
+    return Contact(
+        municipality=company.municipality,
+        synthetic=company.synthetic,
+        contact_id=identity,
+        source=plain.source,
+        recipient_id=plain.recipient_id,
+        workplace_id=plain.workplace_id,
+        channel=plain.channel,
+        language=plain.language,
+        sealed=seal.seal(Address(address=plain.address).model_dump_json().encode()),
+    )
 
 
 async def _markers(
-    broker: Broker, kafka: KafkaSettings, sample: Company, number: int, rows: int, version: str, now: datetime
+    broker: Broker, kafka: KafkaSettings, sample: Company, source: str, made: Plan, now: datetime
 ) -> list[Outgoing]:
     topic = kafka.topic(COMPANIES)
     partitions = await broker.partition_count(topic)
@@ -200,13 +318,13 @@ async def _markers(
         ImportCompleted(
             municipality=sample.municipality,
             synthetic=sample.synthetic,
-            import_id=f"{number}-{version}",
-            import_number=number,
-            source=sample.source,
+            import_id=f"{made.number}-{made.version}",
+            import_number=made.number,
+            source=source,
             partition=partition,
             partitions=partitions,
-            rows=rows,
-            content_hash=version,
+            rows=made.workplaces,
+            content_hash=made.version,
             completed_at=now,
         )
         for partition in range(partitions)
@@ -220,6 +338,7 @@ async def _markers(
     ]  # fmt: skip
 
 
-async def _in_batches(broker: Broker, records: list[Outgoing]) -> None:
-    for start in range(0, len(records), BATCH):
-        await broker.publish(records[start : start + BATCH])
+async def _write(broker: Broker, records: Iterable[Outgoing]) -> None:
+    waiting = iter(records)
+    while batch := list(islice(waiting, BATCH)):
+        await broker.publish(batch)

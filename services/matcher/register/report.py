@@ -1,16 +1,25 @@
 """What an import did: one object of counts for machines, and the refused rows for whoever corrects the file.
 
-No value of the file stands in either; a row is found by its line.
+The counts, the log and what is said on a terminal hold no value of the file; a row is found by its number. The report
+file holds the refused rows, because they are there to be corrected, without what is personal: no address of a person,
+and no number that is, or is shaped like, a personal one. It is written for its owner only.
 """
 
 import csv
+import os
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from services.matcher.register.checks import Accepted, Refused
+from services.matcher.register.checks import Accepted, Refused, is_personal
+from services.matcher.register.formats import COLUMNS
+from services.runtime.mapping import normal
+
+SHOWN: Final = tuple(name for name in COLUMNS if name not in ("email", "phone"))
+COUNTS: Final = ("read", "accepted", "added", "changed", "closed", "unchanged", "skipped", "refused")
 
 
 @dataclass
@@ -19,14 +28,21 @@ class Report:
 
     read: int = 0
     accepted: int = 0
+    added: int = 0
+    """Of `changed`, those that were not there before."""
     changed: int = 0
+    """Rows that were written."""
     closed: int = 0
+    """Rows that were erased because the file no longer has them."""
     unchanged: int = 0
     skipped: int = 0
     refused: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     refusals: list[Refused] = field(default_factory=list)
     register_version: str | None = None
+    row_word: str = "line"
+    elsewhere: int = 0
+    """Accepted places outside the municipality that their row names."""
 
     def add(self, result: Accepted | Refused) -> None:
         """Counts one row."""
@@ -39,18 +55,56 @@ class Report:
             self.accepted += 1
             self.reasons.update(result.notes)
 
+    def skip(self, count: int) -> None:
+        """Counts rows that the mapping leaves out."""
+        self.read += count
+        self.skipped += count
+
+    def refused_workplaces(self) -> frozenset[str]:
+        """The ids of workplaces in refused rows, as they stand there."""
+        return frozenset(filter(None, (normal(item.values.get("workplace_id", "")) for item in self.refusals)))
+
+    def said(self, file: str) -> list[str]:
+        """One sentence for each refusal."""
+        return [f"{file}: {self.row_word} {r.line}: {r.reason}: {r.detail}" for r in self.refusals]
+
     def as_json(self) -> dict[str, Any]:
         """The object that `--json` prints."""
-        counts = ("read", "accepted", "changed", "closed", "unchanged", "skipped", "refused")
-        return {name: getattr(self, name) for name in counts} | {
+        return {name: getattr(self, name) for name in COUNTS} | {
             "reasons": dict(sorted(self.reasons.items())),
             "register_version": self.register_version,
         }
 
 
 def write_refusals(path: Path, refusals: Iterable[Refused]) -> None:
-    """The refused rows as CSV: line, reason, what to do."""
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
+    """The refused rows as a register file in our own shape, with why in front: to correct and import with --partial.
+
+    A personal number has to be filled in again. There are no columns for contacts, so that those that are known stay.
+    """
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["line", "reason", "detail"])
-        writer.writerows([item.line, item.reason, item.detail] for item in refusals)
+        writer.writerow(["line", "reason", "field", "kind", "detail", *SHOWN])
+        for item in refusals:
+            kind = kind_of(item.values[item.field]) if item.field in item.values else ""
+            said = [_unpersonal(item.values, name) for name in SHOWN]
+            writer.writerow([item.line, item.reason, item.field, kind, item.detail, *said])
+
+
+def _unpersonal(values: Mapping[str, str], name: str) -> str:
+    value = values.get(name, "")
+    return "" if name not in ("lon", "lat") and is_personal(value) else value
+
+
+def kind_of(value: str) -> str:
+    """What sort of value stands there, without the value."""
+    text = value.strip()
+    if not text:
+        return "empty"
+    if re.fullmatch(r"\d+", text):
+        return f"{len(text)} digits"
+    if re.fullmatch(r"[+-]?\d[\d\s\u00a0]*[.,]\d+", text):
+        return "decimal number"
+    if re.fullmatch(r"[\d\s.,+-]+", text):
+        return f"digits and signs, {len(text)} characters"
+    return f"text, {len(text)} characters"
