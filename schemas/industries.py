@@ -118,6 +118,7 @@ def other(version: str) -> str:
     return "2007" if version == "2025" else "2025"
 
 
+@lru_cache(1 << 14)  # a model's codes are asked for at every case
 def parse(text: str, version: str) -> str:
     """A code of any level in its one bare form. `56.110`, `56 110`, `I 56.110` and `56110` are one code.
 
