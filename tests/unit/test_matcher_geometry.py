@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 from typing import Any
 
 import numpy as np
@@ -144,6 +145,28 @@ def test_within_is_what_a_naive_search_finds_whatever_geometry_the_doors_take(
             assert found[index] == pytest.approx(true, abs=SLACK_M)
         else:
             assert true > buffer_m
+
+
+@MANY
+@given(HOSTILE, PLACES)
+def test_a_tree_of_the_edges_measures_what_the_geometry_measures(
+    hostile: dict[str, Any], places: list[tuple[float, float]]
+) -> None:
+    assume(check(GEOMETRY.validate_python(hostile)) is None)
+    points = shapely.points(in_grid(np.array(places)))
+    for part in _parts(hostile):
+        assert geometry.by_edges(part.metric, points) == pytest.approx(geometry.distances(part, points), abs=1e-9)
+
+
+def test_many_edges_and_many_points_are_measured_in_a_second_not_in_a_minute() -> None:
+    """FC-015: the largest geometry that is taken crosses a municipality twenty thousand times."""
+    zigzag = {"type": "LineString", "coordinates": [[18 + 0.1 * (i % 2), 59.38 + i * 2e-6] for i in range(20_000)]}
+    (part,) = _parts(zigzag)
+    points = shapely.points(in_grid(np.random.default_rng(1).uniform((18, 59.38), (18.1, 59.42), (800, 2))))
+    begun = time.process_time()
+    metres = geometry.distances(part, points)
+    assert time.process_time() - begun < 4
+    assert metres[:5] == pytest.approx(shapely.distance(part.metric, points[:5]), abs=1e-9)
 
 
 def _parts(content: dict[str, Any]) -> tuple[Part, ...]:
