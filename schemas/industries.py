@@ -132,7 +132,7 @@ def parse(text: str, version: str) -> str:
     pointed = re.sub(r"^(\d\d),(?=\d{1,3}$)", r"\1.", digits)
     bare = re.sub(r"[.\s]", "", pointed)
     if re.match(r"\d[.\s]", pointed) or (re.fullmatch(r"\d|\d{4}", pointed) and _could_have_lost_a_zero(bare, version)):
-        raise UnknownCode("may have lost a leading zero: write the code with its point, as in 01.110")
+        raise _ambiguous(bare, version)
     if bare not in _headings(version):
         raise _unknown(bare, version)
     if letter and letter != _sections(version)[bare[:2]]:
@@ -202,6 +202,12 @@ def _known(version: str) -> None:
 
 def _could_have_lost_a_zero(bare: str, version: str) -> bool:
     return len(bare) == 1 or f"0{bare}" in leaves(version)
+
+
+def _ambiguous(bare: str, version: str) -> UnknownCode:
+    meant = tuple(code for code in (bare, f"0{bare}") if code in _headings(version))
+    could = " or ".join(map(written, meant)) or "as in 01.110"
+    return UnknownCode(f"may have lost a leading zero: write the code in full, with its point: {could}", meant)
 
 
 def _unknown(bare: str, version: str) -> UnknownCode:

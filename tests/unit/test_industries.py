@@ -74,6 +74,13 @@ def test_a_refusal_names_the_nearest_codes_of_the_same_version(text: str, versio
     assert all(parse(written(code), version) == code for code in refusal.value.nearest)
 
 
+@pytest.mark.parametrize(("text", "could"), [("1410", "14.10 or 01.410"), ("6.1", "61 or 06.1"), ("6", "06")])
+def test_a_code_that_may_have_lost_its_zero_is_told_what_it_could_be(text: str, could: str) -> None:
+    """FC-085."""
+    with pytest.raises(UnknownCode, match=f"lost a leading zero: write the code in full, with its point: {could}$"):
+        parse(text, "2025")
+
+
 def test_a_code_of_the_other_version_only_is_refused_with_the_question_whether_the_version_is_right() -> None:
     with pytest.raises(UnknownCode, match="SNI 2007 has it: is the version right"):
         parse("45.200", "2025")

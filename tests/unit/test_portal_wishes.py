@@ -58,7 +58,7 @@ def test_a_code_of_sni_2007_is_translated_and_shown_and_a_ticked_class_stays_its
     ticked = asked(industries="45.200", codes=("9531", "3220")).wish
     assert ticked is not None
     assert [item.code for item in ticked.codes] == ["9531", "3220"]
-    assert wrong(asked(industries="3220")) == {"industries": "unknown_industry"}
+    assert wrong(asked(industries="3220")) == {"industries": "unknown_code"}
 
 
 def test_a_code_that_does_not_exist_is_told_of_with_the_nearest_that_does() -> None:
