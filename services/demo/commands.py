@@ -36,6 +36,7 @@ def demo(
     port: Annotated[int | None, Parameter(show_default=False)] = None,
     no_open: Flag = False,
     fetch: Flag = False,
+    year: Path | None = None,
     speed: float = 60,
 ) -> int:
     """Start everything embedded, with invented companies and cases; nothing is sent for real.
@@ -56,6 +57,9 @@ def demo(
         Do not open a browser.
     fetch
         Only bring what the first run needs, 45 MB of Apache Kafka.
+    year
+        Only write a made-up year of cases, the register and two models into this empty folder, for
+        `nardialog model backtest`.
     speed
         How many times as fast as yours the demo's clock runs.
     """
@@ -69,6 +73,8 @@ def demo(
     logs.configure(LogSettings(level="error", format="lines"), "demo")
     if fetch:
         return _fetch(console)
+    if year is not None:
+        return _write_year(console, year)
     if json and not once:
         raise Fault("--json needs --once: without it the demo never ends by itself")
     if not 1 <= speed <= 600:
@@ -89,6 +95,25 @@ def _fetch(console: "Console") -> int:
         folder = bring(progress)
     console.print(f"Apache Kafka is here: {folder}")
     return OK
+
+
+def _write_year(console: "Console", folder: Path) -> int:
+    from services.demo.year import write
+
+    _must_be_empty(folder, "--year")
+    for file in write(folder):
+        print(file)
+    console.print(f"try: nardialog model backtest --cases {folder}/cases --register {folder}/register.csv", end=" ")
+    console.print(f"--model {folder}/model.json --model {folder}/model-tried.json --html {folder}/backtest.html")
+    return OK
+
+
+def _must_be_empty(folder: Path, option: str) -> None:
+    from services.runtime.errors import Fault
+
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise Fault(f"{folder} is not empty: give {option} an empty folder")
 
 
 @contextmanager

@@ -194,7 +194,7 @@ class _Drawing:
 
     def _near(self, centre: Centre) -> Point:
         east, north = self.draw.gauss(0, centre.spread_m), self.draw.gauss(0, centre.spread_m)
-        return _moved((centre.lon, centre.lat), east, north)
+        return moved((centre.lon, centre.lat), east, north)
 
     def _kind(self) -> Kind:
         return self.draw.choices(KINDS, [kind.weight for kind in KINDS])[0]
@@ -216,7 +216,8 @@ class _Drawing:
         )
 
 
-def _moved(point: Point, east_m: float, north_m: float) -> Point:
+def moved(point: Point, east_m: float, north_m: float) -> Point:
+    """A point some metres further east and north."""
     lon, lat = point
     return lon + east_m / (_M_PER_LAT * math.cos(math.radians(lat))), lat + north_m / _M_PER_LAT
 
@@ -229,7 +230,7 @@ def _beside(along: float, aside_m: float) -> Point:
     east, north = (x2 - x1) * math.cos(math.radians(y1)), y2 - y1
     length = math.hypot(east, north)
     on = (x1 + (x2 - x1) * (at - leg), y1 + (y2 - y1) * (at - leg))
-    return _moved(on, aside_m * north / length, -aside_m * east / length)
+    return moved(on, aside_m * north / length, -aside_m * east / length)
 
 
 def _with_organisations(rows: Sequence[Workplace], draw: random.Random) -> list[Workplace]:

@@ -21,15 +21,12 @@ from schemas.model import DialogueModel
 from schemas.round import Round, RoundState
 from schemas.subscription import Following, Subscription
 from schemas.types import Basis
-from services.matcher.case_formats.items import Draft, Item, Refusal, Skipped, Unreadable
-from services.matcher.case_formats.reading import Told, items
 from services.matcher.door import read
 from services.matcher.holds import Limits
 from services.matcher.rounds import derive
 from services.matcher.subscriptions import NOBODY, Subscribers, columns, complaint
 from services.matcher.workplaces import Snapshot
 from services.runtime.errors import Fault, Rejected
-from services.runtime.json_texts import split
 from services.runtime.parsing import validate
 
 LINE: Final = (
@@ -41,14 +38,13 @@ LINE: Final = (
 
 @dataclass(frozen=True)
 class RefusedLine:
-    """A piece of a file that no case could be read from: its line, or what its format counts."""
+    """A line that no case could be read from."""
 
-    place: int | str
+    line: int
     error: Rejected
 
     def __str__(self) -> str:
-        place = f"line {self.place}" if isinstance(self.place, int) else self.place
-        return f"{place}: {self.error.pointer or '/'}: {self.error.reason}: {self.error.detail}"
+        return f"line {self.line}: {self.error.pointer or '/'}: {self.error.reason}: {self.error.detail}"
 
 
 @dataclass
@@ -67,7 +63,6 @@ class Result:
     invitations: dict[str, tuple[Invitation, ...]] = field(default_factory=dict)
     refused: list[RefusedLine] = field(default_factory=list)
     stale: int = 0
-    skipped: int = 0
     cases: int = 0
 
     @property
@@ -104,21 +99,17 @@ def match(
     key: bytes,
     limits: Limits | None,
     anywhere: bool = False,
-    told: Told = Told(),  # noqa: B008 - frozen
     on_case: Callable[[], object] = lambda: None,
     subscribers: Subscribers = NOBODY,
 ) -> Result:
     """Matches every case of a file. Raises `Fault` where the file cannot be read."""
     result, versions = Result(), dict[str, int]()
-    for item in _items(cases, told, model, today):
+    for number, value in lines(cases):
         on_case()
-        if isinstance(item, Skipped):
-            result.skipped += 1
-            continue
         try:
-            case = _case(item, model, anywhere=anywhere)
+            case = read(value, model, anywhere=anywhere)
         except Rejected as error:
-            result.refused.append(RefusedLine(item.place, error))
+            result.refused.append(RefusedLine(number, error))
             continue
         result.cases += 1
         if versions.get(case.key, 0) >= case.version:
@@ -129,22 +120,8 @@ def match(
             _take(result, case, register, model, today, key, limits, subscribers)
         except (ValueError, ArithmeticError, GEOSException) as error:
             refusal = Rejected("not_matched", f"could not be matched ({type(error).__name__}); report it")
-            result.refused.append(RefusedLine(item.place, refusal))
+            result.refused.append(RefusedLine(number, refusal))
     return result
-
-
-def _items(path: Path, told: Told, model: DialogueModel, today: date) -> Iterator[Item]:
-    try:
-        return items(_data(path), told, model, today)
-    except Unreadable as error:
-        raise Fault(f"{path.name}: {error}") from None
-
-
-def _case(item: Draft | Refusal, model: DialogueModel, *, anywhere: bool) -> Case:
-    if isinstance(item, Refusal):
-        raise Rejected(item.complaints[0].code, item.complaints[0].detail, item.complaints[0].pointer)
-    case = read(item.value, model, anywhere=anywhere)
-    return case.model_copy(update={"version": item.numbered}) if item.numbered else case
 
 
 def subscriptions(path: Path) -> Read:
@@ -154,7 +131,7 @@ def subscriptions(path: Path) -> Read:
     rows: dict[str, Subscription] = {}
     followings: dict[str, Following] = {}
     refused = []
-    for number, value in split(_data(path)):
+    for number, value in lines(path):
         try:
             if b'"case_key"' in value:
                 following = validate(value, Following, extra="forbid")
@@ -186,8 +163,12 @@ def _take(
     result.invitations[derived.round.round_id] = derived.invitations
 
 
-def _data(path: Path) -> bytes:
+def lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file that hold something, with their numbers. Raises `Fault` where it cannot be read."""
     try:
-        return path.read_bytes()
+        data = path.read_bytes()
     except OSError as error:
         raise Fault(f"{path.name}: {error.strerror or 'cannot be read'}; check the path") from None
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
+        if line.strip():
+            yield number, line

@@ -15,7 +15,6 @@ import shapely
 
 from schemas.case import Case
 from services.matcher import geometry, municipalities
-from services.matcher.audience import Audience
 from services.matcher.dialogue.plan import StagePlan
 from services.matcher.dialogue.working_days import local_day
 from services.matcher.workplaces import Snapshot
@@ -48,12 +47,14 @@ DECISION_HORIZON: Final = timedelta(days=3653)
 
 
 def hold(
-    case: Case, planned: StagePlan, reached: Audience, register: Snapshot, limits: Limits, day: date
+    case: Case, planned: StagePlan, by_distance: int, register: Snapshot, limits: Limits, day: date
 ) -> Hold | None:
-    """Why to wait, or None: the first reason, and the names of the others in its detail."""
+    """Why to wait, or None: the first reason, and the names of the others in its detail. `by_distance` is how many
+    active workplaces the case's geometries reach.
+    """
     found = [
         *_outside(case, limits),
-        *_too_many(reached, register, limits),
+        *_too_many(by_distance, register, limits),
         *_implausible(case, planned, limits, day),
         *_too_soon(case, planned),
         *_unexplained(planned),
@@ -77,13 +78,12 @@ def _outside(case: Case, limits: Limits) -> Iterator[Hold]:
             return
 
 
-def _too_many(reached: Audience, register: Snapshot, limits: Limits) -> Iterator[Hold]:
+def _too_many(by_distance: int, register: Snapshot, limits: Limits) -> Iterator[Hold]:
     active = register.active_placed
-    if active >= limits.smallest_register and reached.by_distance >= limits.share * active:
+    if active >= limits.smallest_register and by_distance >= limits.share * active:
         yield Hold(
             "too_many",
-            f"the geometry reaches {reached.by_distance} of {active} workplaces; "
-            "correct it, or release it if it is meant",
+            f"the geometry reaches {by_distance} of {active} workplaces; correct it, or release it if it is meant",
         )
 
 

@@ -6,11 +6,11 @@ Data on stdout, prose on stderr. Exit codes: 0 ok, 1 failed, 2 usage, 3 the chec
 import json as json_text
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import App, Parameter
 
-from services.runtime.terminal import NOT_MET, OK, failed, printable, say, usage
+from services.runtime.terminal import NOT_MET, OK, PARTLY, failed, printable, say, usage
 from services.runtime.terminal import show as show_rows
 
 if TYPE_CHECKING:  # a command's help must not wait for pydantic
@@ -19,7 +19,9 @@ if TYPE_CHECKING:  # a command's help must not wait for pydantic
     from pydantic import BaseModel
 
     from schemas.model import DialogueModel
+    from services.matcher.backtest.comparison import Comparison
     from services.matcher.dialogue.model_check import Finding
+    from services.matcher.workplaces import Snapshot
 
 model = App(name="model", help="The dialogue model: check it, read it, try another.")
 
@@ -111,6 +113,88 @@ def show(
     else:
         show_rows(model_table.FACT_COLUMNS, model_table.facts(found, one, loaded))
     return OK
+
+
+@model.command
+def backtest(
+    *,
+    cases: Path,
+    register: Path,
+    model_files: Annotated[list[Path], Parameter(name="--model", negative="")],
+    register_mapping: str | None = None,
+    crs: str | None = None,
+    html: Path | None = None,
+    by: Literal["stage", "quarter", "case", "company", "difference"] | None = None,
+    top: int = 15,
+    json_: Json = False,
+) -> int:
+    """Rerun past cases under two models: who gains, who is dropped, what it costs each company.
+
+    On a terminal a table each of what differs, stages, quarters, cases and companies; elsewhere one of them,
+    tab-separated. Exit 6 if some input was refused.
+
+    Parameters
+    ----------
+    cases
+        A folder of case files (JSON Lines, .jsonl), or one file. A round's day is the case's stage_opened.
+    register
+        The company register: a file that `nardialog companies import` takes.
+    model_files
+        The two models, today's first: give it twice.
+    register_mapping
+        A mapping file for other people's registers, or the name of one that is shipped.
+    crs
+        The register's coordinate system, such as EPSG:3006.
+    html
+        Write a page with pictures here, for those who decide.
+    by
+        Only this table; without a terminal, stage.
+    top
+        How many cases and companies the tables show; 0 shows all.
+    json_
+        Everything as one JSON object.
+    """
+    from services.matcher.backtest.report import summary
+    from services.runtime.errors import Fault
+
+    if len(model_files) != 2:
+        return usage("give --model twice: today's model, and the one to compare it with")
+    if top < 0:
+        return usage("--top must be 0 or more")
+    try:
+        from services.matcher.backtest.command import compare
+        from services.matcher.register.reading import Asked
+
+        compared, columns, refused_rows = compare(cases, register, model_files, Asked(register_mapping, crs))
+        if html is not None:
+            _write_page(compared, columns, register.name, html)
+    except Fault as error:
+        return failed(str(error))
+    if json_:
+        print(json_text.dumps(compared.as_json(), ensure_ascii=False, default=str))
+    else:
+        _tell(compared, by, top)
+    say(summary(compared))
+    return PARTLY if refused_rows or compared.a.refused or compared.b.refused else OK
+
+
+def _write_page(compared: "Comparison", register: "Snapshot", register_name: str, html: Path) -> None:
+    from services.matcher.backtest.page import page
+
+    html.write_text(page(compared, register, register_name), encoding="utf-8")
+    say(f"{html} written")
+
+
+def _tell(compared: "Comparison", by: str | None, top: int) -> None:
+    """One table where another program reads; all of them for people."""
+    from services.matcher.backtest.report import TABLES, TITLES
+
+    chosen = [by] if by else list(TABLES) if sys.stdout.isatty() else ["stage"]
+    for name in chosen:
+        columns, rows = TABLES[name](compared, top or None)
+        if len(chosen) > 1:
+            say(f"\n{TITLES[name]}")
+        show_rows(columns, rows)
 
 
 @model.command

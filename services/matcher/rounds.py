@@ -16,6 +16,8 @@ from schemas.round import Counts, Round, RoundState
 from schemas.types import Basis
 from services.matcher import holds
 from services.matcher.audience import Audience, audience
+from services.matcher.counting import Rows
+from services.matcher.counting import reached as rows_reached
 from services.matcher.dialogue.plan import StagePlan, plan
 from services.matcher.dialogue.working_days import at
 from services.matcher.invitations import invitations
@@ -60,12 +62,39 @@ def derive(
     applicant = recipient_id(case.applicant, key) if case.applicant else None
     listed = decided.listed(draft.round_id)
     reached = audience(case, register, model, applicant, subscribers, listed=listed, standing=standing)
-    guard = holds.hold(case, planned, reached, register, limits, day) if limits else None
+    guard = holds.hold(case, planned, reached.by_distance, register, limits, day) if limits else None
     held = decided.hold(draft.round_id, _hash_of(reached), guard)
     if held is not None:
         return Derivation(draft.held(held, reached))
     opened = draft.round(RoundState.OPEN, None, "", reached, not_before=decided.not_before(draft.round_id))
     return Derivation(opened, invitations(opened, reached.members))
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a round would be, without its invitations: how it goes about it, whether it opens, and whom it is for."""
+
+    planned: StagePlan
+    state: RoundState
+    reason: str | None
+    detail: str
+    reached: Rows
+
+
+def forecast(
+    case: Case, register: Snapshot, model: DialogueModel, day: date, *, key: bytes, limits: holds.Limits | None
+) -> Forecast:
+    """The same as `derive` where nothing was decided and nobody subscribes, for counting: of those reached only their
+    rows. What is held is counted too.
+    """
+    planned = plan(case, model, day)
+    if (ended := _ended(case, planned, day)) is not None:
+        return Forecast(planned, *ended, reached=Rows.none())
+    reached = rows_reached(case, register, model, recipient_id(case.applicant, key) if case.applicant else None)
+    held = holds.hold(case, planned, reached.by_distance, register, limits, day) if limits else None
+    if held is not None:
+        return Forecast(planned, RoundState.HELD, held.reason, held.detail, reached)
+    return Forecast(planned, RoundState.OPEN, None, "", reached)
 
 
 def round_of(case: Case, model: DialogueModel, day: date) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,12 @@ def mat(model: Model) -> dict[str, Any]:
 def found(change: Callable[[Model], object]) -> list[Finding]:
     model = json.loads(DEFAULT)
     change(model)
-    before = set(check(DEFAULT))
-    return [item for item in check(json.dumps(model).encode()) if item not in before]
+    return [item for item in check(json.dumps(model).encode()) if item not in usual()]
+
+
+@cache
+def usual() -> frozenset[Finding]:
+    return frozenset(check(DEFAULT))
 
 
 def ring(metres: float, industries: Any = "all", name: str = "ny") -> dict[str, Any]:
