@@ -52,7 +52,8 @@ ADVICE: Final[Mapping[str, str]] = {
     "datetime_parsing": "must be a moment, such as 2025-12-05T16:00:00+01:00",
     "datetime_from_date_parsing": "must be a moment, such as 2025-12-05T16:00:00+01:00",
     "timezone_aware": "has no offset from UTC; add Z or +01:00",
-    "union_tag_invalid": "not a GeoJSON geometry type (RFC 7946 §1.4)",
+    "union_tag_invalid": "not a geometry type of GeoJSON that may stand here (RFC 7946 §3.1); of a Feature send its "
+    "geometry, and of a collection in a collection its parts",
     "union_tag_not_found": "has no type; a GeoJSON geometry has one (RFC 7946 §3.1)",
 }
 """What to do, by pydantic's kind of error, with the schema's limits filled in."""

@@ -46,9 +46,11 @@ class Reason(Value):
     code: Annotated[str, Field(max_length=10)] | None = None
     """The workplace's own code that is concerned."""
     heading: Annotated[str, Field(max_length=10)] | None = None
-    """The code of the case or model that it lies under."""
+    """The code of the case or model that it lies under, of the other version where it was translated."""
     version: Annotated[str, Field(max_length=10)] | None = None
+    """Of `code`."""
     translated: Literal["full", "part"] | None = None
+    """`full`: all that the code may be in the other version lies under the heading; `part`: only some of it does."""
     subscription_id: OurId | None = None
     area: Line = ""
     """Of a subscription: what the subscriber calls the area, such as `800 m runt Mörby centrum`."""

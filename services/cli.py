@@ -28,7 +28,7 @@ if find_spec("services.demo.commands"):
 app.command("services.matcher.commands:match", name="match", help="Match cases against a register, without a broker.")
 app.command("services.matcher.register.commands:companies", name="companies", help="The company register.")
 app.command("services.matcher.model_commands:model", name="model", help="The dialogue model: check, read, try another.")
-app.command("services.portal.commands:case", name="case", help="Cases: check, send in, withdraw, release.")
+app.command("services.case_import:case", name="case", help="Cases: check, send in, import, withdraw, release.")
 app.command("services.portal.api_key_commands:api_keys", name="api-keys", help="Keys of case systems for the API.")
 app.command("services.ops.commands:topics", name="topics", help="The topics on the broker.")
 app.command("services.ops.lag_command:lag", name="lag", help="Records that each group has not handled yet.")

@@ -47,6 +47,14 @@ BAD_PLACES: Final[dict[str, tuple[Any, str, str, str]]] = {
     "FC-008 nothing in it": (
         {"type": "MultiPoint", "coordinates": []}, "empty_geometry", f"{_AT}/coordinates", "leave it out",
     ),
+    "a Feature where a geometry is meant": (
+        {"type": "Feature", "properties": {}, "geometry": {"type": "Point", "coordinates": [18.03, 59.4]}},
+        "wrong_shape", _AT, "of a Feature send its geometry",
+    ),
+    "a collection in a collection": (
+        {"type": "GeometryCollection", "geometries": [{"type": "GeometryCollection", "geometries": []}]},
+        "wrong_shape", f"{_AT}/geometries/0", "of a collection in a collection its parts",
+    ),
     "a longitude beyond the antimeridian": (
         {"type": "Point", "coordinates": [181.0, 59.4]}, "not_degrees", f"{_AT}/coordinates", "degrees",
     ),

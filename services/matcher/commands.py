@@ -5,15 +5,16 @@ Data goes to stdout; progress, summaries and refusals go to stderr. Each returns
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import Parameter
 
 if TYPE_CHECKING:  # a command's help must not wait for numpy and shapely
+    from services.matcher.case_formats.reading import Told
     from services.matcher.files import Result
     from services.matcher.register.reading import Asked
 
@@ -21,7 +22,7 @@ OK, FAILED, USAGE, UNREACHABLE, PARTLY = 0, 1, 2, 5, 6
 SHOWN: Final = 20
 """How many refusals are shown before they are only counted."""
 
-Later = Annotated[Path | None, Parameter(show=False)]
+CaseFormat = Literal["nardialog", "geojson", "detaljplan", "wzdx", "ukplanning"]
 
 
 def match(
@@ -31,7 +32,8 @@ def match(
     subscriptions: Path | None = None,
     model: Path | None = None,
     register_mapping: str | None = None,
-    case_mapping: Later = None,
+    case_mapping: Path | None = None,
+    case_format: CaseFormat | None = None,
     crs: str | None = None,
     no_holds: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -45,9 +47,13 @@ def match(
     register
         The company register: CSV, GeoPackage, Shapefile, GeoJSON, GeoParquet or JSON records.
     cases
-        The case file: JSON Lines, one case's full state a line.
+        The case file: JSON Lines, one case's full state a line, or one of the formats that `case import` reads.
     subscriptions
         Who follows what: JSON Lines, one subscription's event a line.
+    case_mapping
+        Which of the case file's fields is which of ours (TOML).
+    case_format
+        The case file's format; without it, what its content shows.
     model
         The dialogue model; without it, NARDIALOG_MODEL__FILE or the one that comes with the product.
     register_mapping
@@ -58,19 +64,25 @@ def match(
     no_holds
         Match held cases too.
     """
-    if refused := _comes_later({"--case-mapping": case_mapping}):
-        return refused
+    from services.matcher.case_formats.reading import Told
     from services.matcher.register.reading import Asked
     from services.runtime.errors import Fault
 
     try:
-        return _match(register, cases, subscriptions, model, no_holds, Asked(register_mapping, crs))
+        told = Told(case_format, None if case_mapping is None else _text(case_mapping))
+        return _match(register, cases, told, subscriptions, model, no_holds, Asked(register_mapping, crs))
     except Fault as error:
         return _failed(error)
 
 
 def _match(
-    register: Path, cases: Path, subscriptions: Path | None, model_file: Path | None, no_holds: bool, asked: "Asked"
+    register: Path,
+    cases: Path,
+    told: "Told",
+    subscriptions: Path | None,
+    model_file: Path | None,
+    no_holds: bool,
+    asked: "Asked",
 ) -> int:
     from services.matcher import files
     from services.matcher.dialogue.working_days import local_day
@@ -103,6 +115,7 @@ def _match(
             key=key,
             limits=limits,
             anywhere=anywhere,
+            told=told,
             on_case=step,
             subscribers=follows.subscribers,
         )
@@ -119,21 +132,27 @@ def _match(
     return PARTLY if refusals or result.held else OK
 
 
+def _text(path: Path) -> str:
+    """A mapping file's text. Raises `Fault`."""
+    from services.runtime.errors import Fault
+
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise Fault(f"{path.name}: {error.strerror or 'cannot be read'}; check the path") from None
+    except UnicodeDecodeError:
+        raise Fault(f"{path.name}: is not UTF-8; save it as UTF-8") from None
+
+
 def _summary(workplaces: int, refused: int, result: "Result") -> str:
     states = ", ".join(f"{count} {state}" for state, count in sorted(result.states.items())) or "none"
+    skipped = f", {result.skipped} left out by the mapping" if result.skipped else ""
     invited = sum(len(items) for items in result.invitations.values())
     return (
         f"register: {workplaces} workplaces, {refused} rows refused; cases: {result.cases} read, "
-        f"{len(result.refused)} refused, {result.stale} of an older version ignored; rounds: {states}; "
+        f"{len(result.refused)} refused, {result.stale} of an older version ignored{skipped}; rounds: {states}; "
         f"invitations: {invited}"
     )
-
-
-def _comes_later(options: Mapping[str, object]) -> int:
-    given = [name for name, value in options.items() if value is not None]
-    if given:
-        _say(f"{', '.join(given)}: comes in a later release; use files in Närdialog's own shape, WGS 84, UTF-8")
-    return USAGE if given else OK
 
 
 def _failed(error: Exception) -> int:

@@ -21,12 +21,15 @@ from schemas.model import DialogueModel
 from schemas.round import Round, RoundState
 from schemas.subscription import Following, Subscription
 from schemas.types import Basis
+from services.matcher.case_formats.items import Draft, Item, Refusal, Skipped, Unreadable
+from services.matcher.case_formats.reading import Told, items
 from services.matcher.door import read
 from services.matcher.holds import Limits
 from services.matcher.rounds import derive
 from services.matcher.subscriptions import NOBODY, Subscribers, columns, complaint
 from services.matcher.workplaces import Snapshot
 from services.runtime.errors import Fault, Rejected
+from services.runtime.json_texts import split
 from services.runtime.parsing import validate
 
 LINE: Final = (
@@ -38,13 +41,14 @@ LINE: Final = (
 
 @dataclass(frozen=True)
 class RefusedLine:
-    """A line that no case could be read from."""
+    """A piece of a file that no case could be read from: its line, or what its format counts."""
 
-    line: int
+    place: int | str
     error: Rejected
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.error.pointer or '/'}: {self.error.reason}: {self.error.detail}"
+        place = f"line {self.place}" if isinstance(self.place, int) else self.place
+        return f"{place}: {self.error.pointer or '/'}: {self.error.reason}: {self.error.detail}"
 
 
 @dataclass
@@ -63,6 +67,7 @@ class Result:
     invitations: dict[str, tuple[Invitation, ...]] = field(default_factory=dict)
     refused: list[RefusedLine] = field(default_factory=list)
     stale: int = 0
+    skipped: int = 0
     cases: int = 0
 
     @property
@@ -99,17 +104,21 @@ def match(
     key: bytes,
     limits: Limits | None,
     anywhere: bool = False,
+    told: Told = Told(),  # noqa: B008 - frozen
     on_case: Callable[[], object] = lambda: None,
     subscribers: Subscribers = NOBODY,
 ) -> Result:
     """Matches every case of a file. Raises `Fault` where the file cannot be read."""
     result, versions = Result(), dict[str, int]()
-    for number, value in lines(cases):
+    for item in _items(cases, told, model, today):
         on_case()
+        if isinstance(item, Skipped):
+            result.skipped += 1
+            continue
         try:
-            case = read(value, model, anywhere=anywhere)
+            case = _case(item, model, anywhere=anywhere)
         except Rejected as error:
-            result.refused.append(RefusedLine(number, error))
+            result.refused.append(RefusedLine(item.place, error))
             continue
         result.cases += 1
         if versions.get(case.key, 0) >= case.version:
@@ -120,8 +129,22 @@ def match(
             _take(result, case, register, model, today, key, limits, subscribers)
         except (ValueError, ArithmeticError, GEOSException) as error:
             refusal = Rejected("not_matched", f"could not be matched ({type(error).__name__}); report it")
-            result.refused.append(RefusedLine(number, refusal))
+            result.refused.append(RefusedLine(item.place, refusal))
     return result
+
+
+def _items(path: Path, told: Told, model: DialogueModel, today: date) -> Iterator[Item]:
+    try:
+        return items(_data(path), told, model, today)
+    except Unreadable as error:
+        raise Fault(f"{path.name}: {error}") from None
+
+
+def _case(item: Draft | Refusal, model: DialogueModel, *, anywhere: bool) -> Case:
+    if isinstance(item, Refusal):
+        raise Rejected(item.complaints[0].code, item.complaints[0].detail, item.complaints[0].pointer)
+    case = read(item.value, model, anywhere=anywhere)
+    return case.model_copy(update={"version": item.numbered}) if item.numbered else case
 
 
 def subscriptions(path: Path) -> Read:
@@ -165,10 +188,11 @@ def _take(
 
 def lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines of a file that hold something, with their numbers. Raises `Fault` where it cannot be read."""
+    return split(_data(path))
+
+
+def _data(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise Fault(f"{path.name}: {error.strerror or 'cannot be read'}; check the path") from None
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
-        if line.strip():
-            yield number, line

@@ -9,7 +9,6 @@ exception takes away the possible groups under it, so a workplace is left out on
 exception or is not meant. `full` says that all possible groups fit under the heading, `part` that only some do.
 """
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -50,6 +49,11 @@ class CodeSet:
             return ()
         return tuple(heading for heading in above if heading in self.codes)
 
+    @property
+    def leaves(self) -> frozenset[str]:
+        """The detailed groups that are meant."""
+        return _meant(self.codes, self.exclude, self.version)
+
 
 def of_ring(ring: Ring, case: Case, model: DialogueModel) -> tuple[CodeSet, ...] | None:
     """The code sets of a ring of the model; None where every industry is meant."""
@@ -80,7 +84,13 @@ def matches(own: Iterable[IndustryCode], sets: tuple[CodeSet, ...]) -> tuple[Mat
 @lru_cache(1 << 16)
 def match(own: IndustryCode, sets: tuple[CodeSet, ...]) -> Match | None:
     """One own code and its nearest heading, or None. Compared as it stands where it can be, else translated."""
-    native = [heading for one in sets if one.version == own.version and (heading := one.heading(own.code)) is not None]
+    is_leaf = own.code in industries.leaves(own.version)
+    native = [
+        heading
+        for one in sets
+        if one.version == own.version and not (is_leaf and own.code not in one.leaves)
+        if (heading := one.heading(own.code)) is not None
+    ]
     if native:
         return Match(own.code, own.version, max(native, key=_depth))
     foreign = [one for one in sets if one.version != own.version]
@@ -89,18 +99,20 @@ def match(own: IndustryCode, sets: tuple[CodeSet, ...]) -> Match | None:
 
 def overlap(code: IndustryCode, sets: Iterable[CodeSet]) -> bool:
     """Whether a heading and what is meant have anything in common: one lies under the other, wholly or in part."""
-    return any(one.headings(leaf) for one in sets for leaf in _leaves(code, one.version))
+    return any(not one.leaves.isdisjoint(_leaves(code, one.version)) for one in sets)
 
 
 def _translated(own: IndustryCode, foreign: Iterable[CodeSet]) -> Match | None:
     possible = industries.possible(own.code, own.version)
-    covered: Counter[str] = Counter()
-    for leaf in possible:
-        covered.update({heading for one in foreign for heading in one.headings(leaf)})
+    covered: dict[str, set[str]] = {}
+    for one in foreign:
+        for leaf in one.leaves.intersection(possible):
+            for heading in one.headings(leaf):
+                covered.setdefault(heading, set()).add(leaf)
     if not covered:
         return None
-    heading = max(covered, key=lambda code: (covered[code], *_depth(code)))
-    return Match(own.code, own.version, heading, "full" if covered[heading] == len(possible) else "part")
+    heading = max(covered, key=lambda code: (len(covered[code]), *_depth(code)))
+    return Match(own.code, own.version, heading, "full" if len(covered[heading]) == len(possible) else "part")
 
 
 def _leaves(code: IndustryCode, version: str) -> Iterable[str]:
@@ -111,6 +123,14 @@ def _leaves(code: IndustryCode, version: str) -> Iterable[str]:
 
 def _depth(heading: str) -> tuple[bool, int, str]:
     return not heading.isalpha(), len(heading), heading
+
+
+@lru_cache(1 << 10)
+def _meant(codes: frozenset[str], exclude: frozenset[str], version: str) -> frozenset[str]:
+    def under(headings: frozenset[str]) -> frozenset[str]:
+        return frozenset[str]().union(*(industries.leaves_under(heading, version) for heading in headings))
+
+    return under(codes) - under(exclude)
 
 
 def _bare(codes: Iterable[str], version: str) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """Where the municipalities are: borders simplified to some metres, a locator and not a survey.
 
-Source: Valmyndigheten, by way of Opendatasoft and okfse/sweden-geojson ("feel free to reuse"); four decimals.
+Sources: the borders from Valmyndigheten, by way of Opendatasoft and okfse/sweden-geojson ("feel free to reuse"), four
+decimals; the names from SCB's list of municipalities on 1 January 2026 (CC0).
 """
 
 import json
@@ -38,6 +39,22 @@ def grown(municipality: str, margin_m: float) -> Shape | None:
     grown = geometry.project(shape).buffer(margin_m)
     shapely.prepare(grown)
     return grown
+
+
+def code_of(name: str) -> str | None:
+    """The code of a municipality by its name, also in the forms "Danderyds kommun" and "Stockholms stad"; or None."""
+    asked = " ".join(name.casefold().split())
+    names = _codes()
+    if asked in names:
+        return names[asked]
+    short, _, kind = asked.rpartition(" ")
+    return (names.get(short) or names.get(short.removesuffix("s"))) if kind in ("kommun", "stad") else None
+
+
+@cache
+def _codes() -> dict[str, str]:
+    data = json.loads(files("services.matcher").joinpath("data/municipality_names.json").read_bytes())
+    return {name.casefold(): code for code, name in data.items()}
 
 
 def municipality_of(lon: float, lat: float) -> str | None:

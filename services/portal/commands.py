@@ -16,13 +16,12 @@ from services.runtime.terminal import NOT_MET, OK, PARTLY, agreed, can_ask, fail
 if TYPE_CHECKING:  # help must not wait for pydantic and Kafka's client
     from schemas.case import Case
     from schemas.case_rules import Verdict
-    from schemas.dialogue import Dialogue
-    from schemas.round import Purpose, Round, RoundState
+    from schemas.round import Round
     from services.portal.case_files import Piece
-    from services.portal.case_orders import Standing, Steps
+    from services.portal.case_orders import Standing
     from services.portal.case_settings import CaseSettings
 
-case = App(name="case", help="Cases: check them, send them in, withdraw them, release what is held.")
+case = App(name="case", help="Cases: check them, send them in, import, withdraw and release them.")
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 Flag = Annotated[bool, Parameter(negative="")]
@@ -34,7 +33,7 @@ ROUND_COLUMNS: Final = (
 
 @case.command
 def validate(file: File, /, *files: Annotated[str, Parameter(allow_leading_hyphen=True)], json_: Json = False) -> int:
-    """Check case files offline: JSON Lines, or one JSON object. Exit 3 if something is wrong.
+    """Check case files offline: JSON Lines, an array, or one JSON object. Exit 3 if something is wrong.
 
     Parameters
     ----------
@@ -64,7 +63,7 @@ def submit(file: File, /, *, dry_run: Flag = False, json_: Json = False) -> int:
     Parameters
     ----------
     file
-        A case file: JSON Lines, or one JSON object; - for standard input.
+        A case file: JSON Lines, an array, or one JSON object; - for standard input.
     dry_run
         Check everything, also against what is known, and send nothing.
     json_
@@ -74,11 +73,12 @@ def submit(file: File, /, *, dry_run: Flag = False, json_: Json = False) -> int:
 
 
 async def _submit(file: str, settings: "CaseSettings", *, dry_run: bool, as_json: bool) -> int:
+    from services.portal.case_desk import Desk
     from services.portal.case_orders import Standing, content_hash, standing, submission
 
     refused = 0
     judged = list(_judged([file], settings))
-    async with _Desk(settings) as desk:
+    async with Desk(settings) as desk:
         for piece, verdict in judged:
             if (given := verdict.case) is None:
                 refused += 1
@@ -115,9 +115,10 @@ def withdraw(case_: Annotated[str, Parameter(name="CASE")], /, *, yes: Flag = Fa
 
 async def _withdraw(asked: str, settings: "CaseSettings", *, yes: bool) -> int:
     from schemas.case import CaseState
+    from services.portal.case_desk import Desk
     from services.portal.case_orders import UNFINISHED, submission, withdrawn
 
-    async with _Desk(settings) as desk:
+    async with Desk(settings) as desk:
         key = desk.book.key_of(asked)
         known = desk.book.cases.get(key)
         if known is None:
@@ -151,9 +152,10 @@ def list_(*, held: Flag = False, json_: Json = False) -> int:
 
 async def _list(settings: "CaseSettings", *, held: bool, as_json: bool) -> int:
     from schemas.round import RoundState
+    from services.portal.case_desk import Desk
     from services.portal.case_topics import in_order
 
-    async with _Desk(settings) as desk:
+    async with Desk(settings) as desk:
         found = in_order(desk.book.rounds.values())
         _show_rounds([item for item in found if not held or item.state is RoundState.HELD], as_json)
     return OK
@@ -192,8 +194,9 @@ async def _release(
 ) -> int:
     from schemas.round import RoundState
     from services.portal import case_orders
+    from services.portal.case_desk import Desk
 
-    async with _Desk(settings) as desk:
+    async with Desk(settings) as desk:
         found = desk.one_round(asked, round_id, frozenset({RoundState.HELD}), "held")
         if found.reason == "no_register" or found.set_hash is None:
             return failed(
@@ -242,8 +245,9 @@ def undo(
 async def _undo(asked: str, settings: "CaseSettings", round_id: str | None, *, by: str, reason: str, yes: bool) -> int:
     from schemas.round import Purpose
     from services.portal import case_orders
+    from services.portal.case_desk import Desk
 
-    async with _Desk(settings) as desk:
+    async with Desk(settings) as desk:
         found = desk.one_round(asked, round_id, case_orders.UNDER_WAY, "open", but=Purpose.CHANGE)
         _show_rounds([found])
         question = f"Hold it back? What has left of {found.counts.invitations} invitation(s) stays sent."
@@ -253,84 +257,6 @@ async def _undo(asked: str, settings: "CaseSettings", round_id: str | None, *, b
         known = desk.book.cases.get(found.case_key)
         steps = case_orders.undo(decided, found, known.version if known else 0, settings.kafka, desk.now())
         return await desk.decide(decided, steps, f"{found.case_key}: nothing more leaves until it is released again")
-
-
-class _Desk:
-    """Where a command sees the cases as they are now, and publishes: `async with _Desk(settings) as desk`."""
-
-    def __init__(self, settings: "CaseSettings") -> None:
-        from services.portal.case_topics import CaseBook
-        from services.runtime import logs
-        from services.runtime.broker import Broker
-        from services.runtime.clock import SystemClock
-
-        logs.configure(settings.log, "case")
-        clock = SystemClock()
-        self.now = clock.now
-        self.book: CaseBook = CaseBook(settings.model.load(), settings.matcher.allow_outside_sweden)
-        self._kafka = settings.kafka
-        self._broker = Broker(settings.kafka, service="case")
-
-    async def __aenter__(self) -> "_Desk":
-        from contextlib import AsyncExitStack
-
-        from services.portal.case_topics import reading
-
-        async with AsyncExitStack() as stack:
-            self._reader = await stack.enter_async_context(reading(self.book, self._kafka))
-            stack.push_async_callback(self._broker.stop)
-            await self._broker.connect()
-            self._stack = stack.pop_all()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
-
-    async def publish(self, steps: "Steps") -> None:
-        """Each group is acknowledged before the next."""
-        for group in steps:
-            if group:
-                await self._broker.publish(group)
-
-    async def decide(self, decided: "Dialogue", steps: "Steps", done: str) -> int:
-        """Publishes a decision and looks whether it stands: of two that are taken at once one replaces the other."""
-        from services.portal.case_orders import stands
-
-        await self.publish(steps)
-        await self._reader.caught_up()
-        if not stands(decided, self.book.decisions.get(decided.key)):
-            return failed(f"{decided.key}: somebody decided on it at the same moment; look again with `case list`")
-        say(f"{done} (decision {decided.number})")
-        return OK
-
-    def one_round(
-        self,
-        asked: str,
-        round_id: str | None,
-        states: "frozenset[RoundState]",
-        said: str,
-        *,
-        but: "Purpose | None" = None,
-    ) -> "Round":
-        """The one round of a case in these states; what is told of a change only where it is named.
-
-        Raises `Permanent` where there is none, or several.
-        """
-        from services.runtime.errors import Permanent
-
-        key = self.book.key_of(asked)
-        found = [
-            item
-            for item in self.book.of_case(key)
-            if item.state in states and (item.round_id == round_id if round_id else item.purpose is not but)
-        ]
-        if not found:
-            states_now = ", ".join(f"{item.stage}: {item.state.value}" for item in self.book.of_case(key)) or "none"
-            raise Permanent(f"{key} has no such round that is {said}; its rounds: {states_now}")
-        if len(found) > 1:
-            ids = ", ".join(f"{item.round_id} ({item.stage}, {item.purpose.value})" for item in found)
-            raise Permanent(f"{key} has {len(found)} rounds that are {said}: say --round and one of {ids}")
-        return found[0]
 
 
 def _settings() -> "CaseSettings":

@@ -262,20 +262,22 @@ def text_of(value: Any) -> str:
 def flatten(record: Mapping[str, Any]) -> dict[str, str]:
     """A record with records inside it as one row: `{"a": {"b": 1}}` has the column `a.b`, and the list
     `{"sni": [{"kod": "1"}, {"kod": "2"}]}` the columns `sni[].kod`, joined by a space, and `sni[0].kod`, the first.
+
+    Of a list inside a list there is the first of the first, and all of all: every level would double the columns.
     """
     row: dict[str, list[str]] = {}
     for name, value in record.items():
-        _flatten(name, value, row)
+        _flatten(name, value, row, ("[0]", "[]"))
     return {name: " ".join(filter(None, (text.strip() for text in texts))) for name, texts in row.items()}
 
 
-def _flatten(name: str, value: Any, row: dict[str, list[str]]) -> None:
+def _flatten(name: str, value: Any, row: dict[str, list[str]], ways: Sequence[str]) -> None:
     if isinstance(value, Mapping):
         for inner, deeper in value.items():
-            _flatten(f"{name}.{inner}", deeper, row)
+            _flatten(f"{name}.{inner}", deeper, row, ways)
     elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
-        _flatten(f"{name}[0]", value[0], row)
-        for one in value:
-            _flatten(f"{name}[]", one, row)
+        for way in ways:
+            for one in value[:1] if way == "[0]" else value:
+                _flatten(f"{name}{way}", one, row, (way,))
     else:
         row.setdefault(name, []).append(text_of(value))

@@ -12,8 +12,8 @@ from schemas.round import EXAMPLE, Round, RoundState
 from schemas.suppression import Suppression
 from schemas.types import Basis
 from services.portal import case_orders
-from services.portal.case_files import split
 from services.portal.case_orders import Standing, content_hash, event_id, standing, submission
+from services.runtime.json_texts import split
 from services.runtime.records import Outgoing
 from services.runtime.settings import KafkaSettings
 from tests.matcher_cases import content

@@ -18,8 +18,8 @@ COMMANDS = (
     (), ("match",), ("companies",), ("companies", "import"), ("run",), ("topics",), ("topics", "create"), ("lag",),
     ("dlq",), ("dlq", "list"), ("dlq", "show"), ("dlq", "replay"), ("dlq", "discard"), ("dlq", "edit"),
     ("deliveries",), ("sending",), ("doctor",), ("schemas",), ("schemas", "export"), ("keys", "new"),
-    ("case",), ("case", "validate"), ("case", "submit"), ("case", "withdraw"), ("case", "list"), ("case", "release"),
-    ("case", "undo"),
+    ("case",), ("case", "validate"), ("case", "submit"), ("case", "import"),
+    ("case", "withdraw"), ("case", "list"), ("case", "release"), ("case", "undo"),
     ("model",), ("model", "check"), ("model", "show"), ("model", "schema"), ("model", "backtest"),
     ("api-keys",), ("api-keys", "new"), ("api-keys", "list"), ("api-keys", "revoke"),
 )  # fmt: skip

@@ -111,12 +111,6 @@ def test_the_installations_key_makes_other_recipients_than_the_demos(
     assert demo[0]["recipient_id"] != ours[0]["recipient_id"]
 
 
-def test_what_comes_later_is_a_usage_error(files: Files) -> None:
-    code, lines, err = files.match(line(), case_mapping=files.cases)
-    assert (code, lines) == (2, [])
-    assert "comes in a later release" in err
-
-
 def test_a_dry_run_reports_counts_and_refused_rows_without_their_values(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,7 @@
 """Mapping files: somebody else's columns become ours, and what is misspelt is refused by name."""
 
+from typing import Any
+
 import pytest
 
 from services.matcher.register.formats import COLUMNS, mapping_of, shipped
@@ -95,6 +97,13 @@ def test_records_inside_records_become_columns_by_their_path() -> None:
     assert flatten(record) == {
         "a.b": "1", "a.c": "", "sni[0].kod": "56110", "sni[].kod": "56110 47242", "list": "x 2",
     }  # fmt: skip
+
+
+def test_lists_inside_lists_do_not_double_the_columns_at_every_level() -> None:
+    record: dict[str, Any] = {"b": 1}
+    for _ in range(60):
+        record = {"a": [record]}
+    assert len(flatten(record)) == 2
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))
