@@ -168,6 +168,8 @@ class Round(Event):
     counts: Counts = Counts()
     set_hash: Hash | None = None
     """Over the recipients and their workplaces (`identity.set_hash`): what a release names."""
+    reach_hash: Hash | None = None
+    """Over what of the case decides whom it concerns: where it differs, who is new is no late comer."""
     model_version: Line = ""
     model_hash: Hash | None = None
     register_version: Hash | None = None

@@ -82,7 +82,7 @@ class MatcherApp:
         )
         self._work = (self._cases_topic, kafka.topic(DIALOGUES))
         self._broker.subscribe(self._work, group=group, handle=self.matcher.handle)
-        self._rematching = Rematching(self._due, self.matcher.rematch)
+        self._rematching = Rematching(self._due, self.matcher.rematch, self.matcher.close)
         self._health = HealthServer(settings.health, lambda: self.ready)
         self._watching: asyncio.Task[None] | None = None
 

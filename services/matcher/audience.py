@@ -127,6 +127,18 @@ def reaches(case: Case, model: DialogueModel) -> tuple[Reach, ...]:
         rings = [_of_case(i, ring, case) for i, ring in enumerate(case.reach, 1)]
     else:
         rings = [_of_model(ring, case, model) for ring in model_rings(case, model) if ring.delivery == "direct"]
+    return _innermost_first(case, rings)
+
+
+def digests(case: Case, model: DialogueModel) -> tuple[Reach, ...]:
+    """The rings that are only told of in the weekly digest."""
+    if case.reach is not None:
+        return ()
+    rings = [_of_model(ring, case, model) for ring in model_rings(case, model) if ring.delivery == "digest"]
+    return _innermost_first(case, rings)
+
+
+def _innermost_first(case: Case, rings: list[Reach]) -> tuple[Reach, ...]:
     if case.area == "municipality":
         rings = [_everywhere(ring) for ring in rings]
     rank = {**dict.fromkeys(ROLES, 0), "municipality": 1, "any": 2}
@@ -213,7 +225,7 @@ def _in_ring(
         everybody = [Reason(kind="municipality", ring=ring.id, why=ring.why)] if ring.codes is None else []
         yield from ((row, everybody) for row in register.everywhere(ring.codes).tolist())
     else:
-        for row, (metres, role) in _near(register, parts, ring).items():
+        for row, (metres, role) in near(register, parts, ring).items():
             yield (
                 row,
                 [
@@ -229,7 +241,7 @@ def _in_ring(
             )
 
 
-def _near(register: Snapshot, parts: tuple[Part, ...], ring: Reach) -> dict[int, tuple[float, str]]:
+def near(register: Snapshot, parts: tuple[Part, ...], ring: Reach) -> dict[int, tuple[float, str]]:
     """Per row the distance to the nearest part that the ring is measured from, and that part's role."""
     nearest: dict[int, tuple[float, str]] = {}
     for part in parts:

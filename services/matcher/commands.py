@@ -7,6 +7,7 @@ Data goes to stdout; progress, summaries and refusals go to stderr. Each returns
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
@@ -30,12 +31,15 @@ def match(
     register: Path,
     cases: Path,
     subscriptions: Path | None = None,
+    dialogues: Path | None = None,
     model: Path | None = None,
     register_mapping: str | None = None,
     case_mapping: Path | None = None,
     case_format: CaseFormat | None = None,
     crs: str | None = None,
     no_holds: Annotated[bool, Parameter(negative="")] = False,
+    rounds: Path | None = None,
+    day: str | None = None,
 ) -> int:
     """Match cases to a register on files, without a broker.
 
@@ -50,6 +54,8 @@ def match(
         The case file: JSON Lines, one case's full state a line, or one of the formats that `case import` reads.
     subscriptions
         Who follows what: JSON Lines, one subscription's event a line.
+    dialogues
+        What officials decided: JSON Lines, all decisions on a case a line.
     case_mapping
         Which of the case file's fields is which of ours (TOML).
     case_format
@@ -63,23 +69,42 @@ def match(
         The coordinate system of the register's places, such as EPSG:3006.
     no_holds
         Match held cases too.
+    rounds
+        Write the rounds here, JSON Lines: state, times, counts, and the hashes of model, register and set.
+    day
+        The day on which rounds open, such as 2026-11-25, where a case has no stage_opened; without it, today.
     """
     from services.matcher.case_formats.reading import Told
     from services.matcher.register.reading import Asked
     from services.runtime.errors import Fault
 
     try:
-        told = Told(case_format, None if case_mapping is None else _text(case_mapping))
-        return _match(register, cases, told, subscriptions, model, no_holds, Asked(register_mapping, crs))
+        opened = date.fromisoformat(day) if day else None
+    except ValueError:
+        return _usage(f"--day {day}: not a day; write it as 2026-11-25")
+    besides = _Besides(subscriptions, dialogues, rounds, opened)
+    try:
+        told = Told(case_format, None if case_mapping is None else text_of(case_mapping))
+        return _match(register, cases, told, besides, model, no_holds, Asked(register_mapping, crs))
     except Fault as error:
         return _failed(error)
+
+
+@dataclass(frozen=True)
+class _Besides:
+    """What `match` may be given beside a register and cases."""
+
+    subscriptions: Path | None
+    dialogues: Path | None
+    rounds: Path | None
+    day: date | None
 
 
 def _match(
     register: Path,
     cases: Path,
     told: "Told",
-    subscriptions: Path | None,
+    besides: _Besides,
     model_file: Path | None,
     no_holds: bool,
     asked: "Asked",
@@ -103,9 +128,11 @@ def _match(
             read = reading.read(register, Rules(key, anywhere=anywhere), asked, on_rows)
     except formats.Unreadable as error:
         return _failed(error)
+    subscriptions, dialogues = besides.subscriptions, besides.dialogues
     follows = files.subscriptions(subscriptions) if subscriptions else files.Read()
+    decisions = files.dialogues(dialogues) if dialogues else files.Decisions()
     limits = None if no_holds else settings.matcher.limits()
-    today: date = local_day(SystemClock().now())
+    today: date = besides.day or local_day(SystemClock().now())
     with progress("cases") as step:
         result = files.match(
             cases,
@@ -118,21 +145,25 @@ def _match(
             told=told,
             on_case=step,
             subscribers=follows.subscribers,
+            dialogues=decisions.dialogues,
         )
+    if besides.rounds is not None:
+        result.write_rounds(besides.rounds)
     for line in result.lines():
         sys.stdout.write(line + "\n")
     sys.stdout.flush()
     _say_refused(read.report.said(register.name))
     _say_refused([f"{subscriptions.name}: {refused}" for refused in follows.refused] if subscriptions else [])
+    _say_refused([f"{dialogues.name}: {refused}" for refused in decisions.refused] if dialogues else [])
     _say_refused([f"{cases.name}: {refused}" for refused in result.refused])
     for held in result.held:
         _say(f"{cases.name}: case {held.case_id} held: {held.reason}: {held.detail}")
     _say(_summary(read.report.accepted, read.report.refused, result))
-    refusals = read.report.refused or follows.refused or result.refused
+    refusals = read.report.refused or follows.refused or decisions.refused or result.refused
     return PARTLY if refusals or result.held else OK
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
     """A mapping file's text. Raises `Fault`."""
     from services.runtime.errors import Fault
 
@@ -153,6 +184,11 @@ def _summary(workplaces: int, refused: int, result: "Result") -> str:
         f"{len(result.refused)} refused, {result.stale} of an older version ignored{skipped}; rounds: {states}; "
         f"invitations: {invited}"
     )
+
+
+def _usage(text: str) -> int:
+    _say(text)
+    return USAGE
 
 
 def _failed(error: Exception) -> int:

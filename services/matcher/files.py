@@ -1,13 +1,13 @@
 """The matcher on files, without a broker: what `nardialog match` computes.
 
 The lines come in the order of the case file, one invitation each. Of several versions of a case the later wins; a
-version that comes after a higher one is ignored and counted. A round's day is the case's `stage_opened`, so that past
-years can be replayed; without it, today.
+version that comes after a higher one is ignored and counted, unless it opens a stage of its own. A round's day is the
+case's `stage_opened`, so that past years can be replayed; without it, today.
 """
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from shapely.errors import GEOSException
 
-from schemas.case import Case
+from schemas.case import Case, CaseState
+from schemas.dialogue import Dialogue
 from schemas.invitation import Invitation
 from schemas.model import DialogueModel
 from schemas.round import Round, RoundState
@@ -23,9 +24,12 @@ from schemas.subscription import Following, Subscription
 from schemas.types import Basis
 from services.matcher.case_formats.items import Draft, Item, Refusal, Skipped, Unreadable
 from services.matcher.case_formats.reading import Told, items
+from services.matcher.dialogue.working_days import at
 from services.matcher.door import read
 from services.matcher.holds import Limits
-from services.matcher.rounds import derive
+from services.matcher.meant import one_of
+from services.matcher.release import Decided
+from services.matcher.rounds import Derivation, derive
 from services.matcher.subscriptions import NOBODY, Subscribers, columns, complaint
 from services.matcher.workplaces import Snapshot
 from services.runtime.errors import Fault, Rejected
@@ -60,6 +64,14 @@ class Read:
 
 
 @dataclass
+class Decisions:
+    """What officials decided, by case key."""
+
+    dialogues: dict[str, Dialogue] = field(default_factory=dict)
+    refused: list[RefusedLine] = field(default_factory=list)
+
+
+@dataclass
 class Result:
     """What a case file led to."""
 
@@ -81,6 +93,11 @@ class Result:
         return Counter(
             f"{item.state.value}: {item.reason}" if item.reason else item.state.value for item in self.rounds.values()
         )
+
+    def write_rounds(self, path: Path) -> None:
+        """The rounds as JSON Lines, each as its event would say it."""
+        lines = (item.model_dump_json(exclude_none=True) + "\n" for item in self.rounds.values())
+        path.write_text("".join(lines), encoding="utf-8")
 
     def lines(self) -> Iterator[str]:
         """The invitations as JSON Lines."""
@@ -107,9 +124,10 @@ def match(
     told: Told = Told(),  # noqa: B008 - frozen
     on_case: Callable[[], object] = lambda: None,
     subscribers: Subscribers = NOBODY,
+    dialogues: Mapping[str, Dialogue] = {},
 ) -> Result:
     """Matches every case of a file. Raises `Fault` where the file cannot be read."""
-    result, versions = Result(), dict[str, int]()
+    result, newer = Result(), dict[str, Case]()
     for item in _items(cases, told, model, today):
         on_case()
         if isinstance(item, Skipped):
@@ -121,12 +139,23 @@ def match(
             result.refused.append(RefusedLine(item.place, error))
             continue
         result.cases += 1
-        if versions.get(case.key, 0) >= case.version:
-            result.stale += 1
-            continue
-        versions[case.key] = case.version
+        newest = newer.get(case.key)
         try:
-            _take(result, case, register, model, today, key, limits, subscribers)
+            derived = derived_of(
+                case, register, model, today, key=key, limits=limits, subscribers=subscribers,
+                dialogue=dialogues.get(case.key),
+            )  # fmt: skip
+            if (
+                newest is not None
+                and newest.version >= case.version
+                and not _opens(result, derived.round, newest, today)
+            ):
+                result.stale += 1
+                continue
+            result.rounds[derived.round.round_id] = derived.round
+            result.invitations[derived.round.round_id] = derived.invitations
+            if newest is None or newest.version < case.version:
+                newer[case.key] = case
         except (ValueError, ArithmeticError, GEOSException) as error:
             refusal = Rejected("not_matched", f"could not be matched ({type(error).__name__}); report it")
             result.refused.append(RefusedLine(item.place, refusal))
@@ -145,6 +174,19 @@ def _case(item: Draft | Refusal, model: DialogueModel, *, anywhere: bool) -> Cas
         raise Rejected(item.complaints[0].code, item.complaints[0].detail, item.complaints[0].pointer)
     case = read(item.value, model, anywhere=anywhere)
     return case.model_copy(update={"version": item.numbered}) if item.numbered else case
+
+
+def case_of(path: Path, asked: str, model: DialogueModel, today: date, *, anywhere: bool, told: Told) -> Case:
+    """The highest version of one case of a file, by its key or by an id that only one has. Raises `Permanent`."""
+    found: dict[str, Case] = {}
+    for item in _items(path, told, model, today):
+        try:
+            case = None if isinstance(item, Skipped) else _case(item, model, anywhere=anywhere)
+        except Rejected:
+            continue
+        if case is not None and (case.key not in found or found[case.key].version < case.version):
+            found[case.key] = case
+    return found[one_of(asked, found)]
 
 
 def subscriptions(path: Path) -> Read:
@@ -169,21 +211,49 @@ def subscriptions(path: Path) -> Read:
     return Read(columns(rows.values(), followings=followings.values()), refused)
 
 
-def _take(
-    result: Result,
+def dialogues(path: Path) -> Decisions:
+    """The decisions of a file, all those on a case a line; of two lines on one case the later numbers count. Raises
+    `Fault` where the file cannot be read.
+    """
+    found = Decisions()
+    for number, value in split(_data(path)):
+        try:
+            dialogue = validate(value, Dialogue, extra="forbid")
+        except Rejected as error:
+            found.refused.append(RefusedLine(number, error))
+            continue
+        known = found.dialogues.get(dialogue.key)
+        if known is None or known.number <= dialogue.number:
+            found.dialogues[dialogue.key] = dialogue
+    return found
+
+
+def derived_of(
     case: Case,
     register: Snapshot,
     model: DialogueModel,
     today: date,
+    *,
     key: bytes,
     limits: Limits | None,
-    subscribers: Subscribers,
-) -> None:
-    basis = Basis(case_version=case.version, import_number=register.import_number)
+    subscribers: Subscribers = NOBODY,
+    dialogue: Dialogue | None = None,
+) -> Derivation:
+    """What one case of a file leads to, with what was decided on it."""
+    decided = Decided(dialogue)
+    basis = Basis(case_version=case.version, decision=decided.number, import_number=register.import_number)
     day = case.stage_opened or today
-    derived = derive(case, register, model, day, basis, key=key, limits=limits, subscribers=subscribers)
-    result.rounds[derived.round.round_id] = derived.round
-    result.invitations[derived.round.round_id] = derived.invitations
+    return derive(case, register, model, day, basis, key=key, limits=limits, decided=decided, subscribers=subscribers)
+
+
+def _opens(result: Result, opened: Round, newest: Case, today: date) -> bool:
+    """Whether a version that comes after a later one opens a stage that is not known yet, and that had not expired when
+    the later one came.
+    """
+    known = {(item.case_key, item.stage, item.occurrence) for item in result.rounds.values()}
+    ahead = opened.expires_at is not None and opened.expires_at > at(newest.stage_opened or today)
+    under_way = opened.state in (RoundState.OPEN, RoundState.HELD) and newest.state is CaseState.OPEN
+    return under_way and ahead and (opened.case_key, opened.stage, opened.occurrence) not in known
 
 
 def lines(path: Path) -> Iterator[tuple[int, bytes]]:

@@ -12,7 +12,7 @@ from schemas.case import Case, CaseState
 from schemas.identity import recipient_id, round_id, set_hash
 from schemas.invitation import Invitation
 from schemas.model import DialogueModel
-from schemas.round import Counts, Round, RoundState
+from schemas.round import Counts, Purpose, Round, RoundState
 from schemas.types import Basis
 from services.matcher import holds
 from services.matcher.audience import Audience, audience
@@ -21,6 +21,7 @@ from services.matcher.counting import reached as rows_reached
 from services.matcher.dialogue.plan import StagePlan, plan
 from services.matcher.dialogue.working_days import at
 from services.matcher.invitations import invitations
+from services.matcher.late import reach_hash, too_late
 from services.matcher.release import Decided
 from services.matcher.subscriptions import NOBODY, Subscribers
 from services.matcher.workplaces import Snapshot
@@ -32,6 +33,20 @@ class Derivation:
 
     round: Round
     invitations: tuple[Invitation, ...] = ()
+
+
+@dataclass(frozen=True)
+class Joining:
+    """The recipients of a round that is open, and the moment at which it is looked at again."""
+
+    recipients: frozenset[str]
+    now: datetime
+
+    def standing(self, opened_at: datetime, planned: StagePlan, model: DialogueModel) -> frozenset[str] | None:
+        """These recipients, where it is too late for others; None where others may come."""
+        asks = planned.purpose is Purpose.ASK
+        late = asks and too_late(opened_at, planned.expires_at, self.now, model.late_comers)
+        return self.recipients if late else None
 
 
 def derive(
@@ -46,11 +61,11 @@ def derive(
     decided: Decided = Decided(),  # noqa: B008 - frozen
     opened_at: datetime | None = None,
     subscribers: Subscribers = NOBODY,
-    standing: frozenset[str] | None = None,
+    joining: Joining | None = None,
 ) -> Derivation:
     """What a case and its decisions lead to on `day`. `key` makes recipient ids; without `limits` no guard holds the
-    round. The undo time runs from `opened_at`, by default the day's beginning. With `standing` nobody but these
-    recipients is invited: it is too late for others.
+    round. The undo time runs from `opened_at`, by default the day's beginning. `joining` says who is in a round that is
+    open already; it is looked at whether others may still come.
     """
     planned = plan(case, model, day)
     draft = _Draft(case, planned, model, basis, register, opened_at or planned.opened_at)
@@ -61,6 +76,7 @@ def derive(
         return Derivation(draft.held(holds.NO_REGISTER))
     applicant = recipient_id(case.applicant, key) if case.applicant else None
     listed = decided.listed(draft.round_id)
+    standing = joining.standing(draft.opened_at, planned, model) if joining else None
     reached = audience(case, register, model, applicant, subscribers, listed=listed, standing=standing)
     guard = holds.hold(case, planned, reached.by_distance, register, limits, day) if limits else None
     held = decided.hold(draft.round_id, _hash_of(reached), guard)
@@ -176,10 +192,11 @@ class _Draft:
             decision_at=case.decision_at,
             counts=_counts(reached),
             set_hash=_hash_of(reached) if reached else None,
+            reach_hash=reach_hash(case),
             model_version=self.model.model_version,
             model_hash=self.model.content_hash or None,
-            register_version=register.register_version if register else None,
-            register_date=register.register_date if register else None,
+            register_version=register.register_version if register is not None else None,
+            register_date=register.register_date if register is not None else None,
         )
 
 

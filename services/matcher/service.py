@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from shapely.errors import GEOSException
 
-from schemas.case import Case
+from schemas.case import Case, CaseState
 from schemas.model import DialogueModel
 from schemas.round import Round, RoundState
 from schemas.topics import CASES, DIALOGUES, ROUNDS
@@ -21,9 +21,10 @@ from schemas.types import Basis
 from services.matcher.dialogue.working_days import local_day
 from services.matcher.door import accept, accept_dialogue, is_edited
 from services.matcher.holds import Limits
+from services.matcher.late import reach_hash
 from services.matcher.release import Decided, Policy, policy_for
-from services.matcher.rounds import Derivation, derive, round_of
-from services.matcher.steps import ONGOING, STAGES, Standing, is_due, steps
+from services.matcher.rounds import Derivation, Joining, derive, round_of
+from services.matcher.steps import EXPIRED, ONGOING, STAGES, Standing, is_due, steps
 from services.matcher.tables import (
     CaseTable,
     DialogueTable,
@@ -130,6 +131,17 @@ class Matcher:
                     await self._again(key)
                     await asyncio.sleep(0)  # many cases that need nothing must not keep heartbeats waiting
 
+    async def close(self, owned: frozenset[int]) -> None:
+        """Closes by the clock what is open on our partitions and has expired. Nothing is sent, nothing taken back."""
+        if not self._rounds.expired(self._clock.now()):
+            return
+        async with self._lock:
+            await self._read()
+            for known in self._rounds.expired(self._clock.now()):
+                if await self._output.home(self._kafka.topic(CASES), known.case_key.encode()) in owned:
+                    over = {"state": RoundState.CLOSED, "reason": EXPIRED, "detail": ""}
+                    await self._writer.write((known.model_copy(update=over),))
+
     async def _read(self) -> None:
         """A partition may have come from another instance, with what it wrote, and it may not know yet that it went."""
         await self._tables_read()
@@ -153,14 +165,29 @@ class Matcher:
             return
         case = parsed.event
         self._cases.put(case, edited=is_edited(parsed))
-        if self._handled(case.key) > case.version:
-            _count(record, "stale_version")
-            return
+        stale = self._handled(case.key) > case.version
         try:
-            await self._settle(case, parsed.envelope.time)
+            if stale and not self._opens_unknown_stage(case, parsed.envelope.time):
+                _count(record, "stale_version")
+                return
+            await self._settle(case, parsed.envelope.time, earlier=stale)
         except UNCOMPUTABLE as error:
             # It must not stop those behind it.
             raise Rejected("not_matched", f"could not be matched ({type(error).__name__}); report it") from None
+
+    def _opens_unknown_stage(self, case: Case, happened: datetime | None) -> bool:
+        """Whether a version that comes after a later one opens a stage that the later one does not know, and whose
+        expiry is still ahead. A case that has ended opens nothing any more.
+        """
+        newest = self._cases.get(case.key)
+        if newest is None or newest.state is not CaseState.OPEN or case.state is not CaseState.OPEN:
+            return False
+        for known in self._rounds.of_case(case.key):
+            if known.purpose in STAGES and (known.stage, known.occurrence) == (case.stage, case.occurrence):
+                return known.state is RoundState.MATCHING and known.basis.case_version == case.version  # was cut off
+        opened = self._derived(case, happened).round
+        ahead = opened.expires_at is not None and opened.expires_at > self._clock.now()
+        return ahead and opened.state in (RoundState.OPEN, RoundState.HELD)
 
     def _purged(self, record: Record) -> None:
         """A tombstone may purge a case that has ended. For any other it is a slip: the case would be gone, unheard."""
@@ -196,31 +223,47 @@ class Matcher:
                 await self._settle(case, None, decided=decided)
             else:
                 await self._publish(key, None)
+            for earlier in self._cases.earlier(key):
+                if self._is_open_at(earlier):
+                    await self._settle(earlier, None, decided=decided, earlier=True)
         except UNCOMPUTABLE as error:
             # Its own record is among the dead letters or will be; the others that wait must not wait for it.
             logger().error("case not matched again", case_key=key, error=type(error).__name__)
+
+    def _is_open_at(self, case: Case) -> bool:
+        """Whether this version's round is under way, though a later version is known."""
+        return any(
+            known.purpose in STAGES and known.state in ONGOING and known.basis.case_version == case.version
+            and (known.stage, known.occurrence) == (case.stage, case.occurrence)
+            for known in self._rounds.of_case(case.key)
+        )  # fmt: skip
 
     def _handled(self, key: str) -> int:
         """The version that was last handled. Rounds say so, not the case table, which reads ahead of us."""
         return max((known.basis.case_version for known in self._rounds.of_case(key)), default=0)
 
-    async def _settle(self, case: Case, happened: datetime | None, *, decided: bool = False) -> None:
+    async def _settle(
+        self, case: Case, happened: datetime | None, *, decided: bool = False, earlier: bool = False
+    ) -> None:
+        basis = self._basis(case)
+        known = self._rounds.get(self._round_of(case))
+        if not is_due(known, basis, decided=decided) or self._is_over(known, basis):
+            metrics.RECORDS.labels("matcher", self._kafka.topic(CASES), "basis_not_newer").inc()
+            await self._publish(case.key, None)
+            return
+        await self._publish(case.key, self._derived(case, happened), earlier=earlier)
+
+    def _basis(self, case: Case) -> Basis:
         dialogue = self._dialogues.get(case.key)
-        basis = Basis(
+        return Basis(
             case_version=case.version,
             decision=dialogue.number if dialogue else 0,
             import_number=self._register.import_number,
             subscription=self._subscriptions.snapshot().position,
         )
-        round_id = round_of(case, self._model, local_day(self._clock.now()))
-        known = self._rounds.get(round_id)
-        if not is_due(known, basis, decided=decided) or self._is_over(known, basis):
-            metrics.RECORDS.labels("matcher", self._kafka.topic(CASES), "basis_not_newer").inc()
-            await self._publish(case.key, None)
-            return
-        policy = policy_for(case.source, case.case_type, self._policies)
-        decisions = Decided(dialogue, policy, self._cases.edited(case))
-        await self._publish(case.key, self._derive(case, decisions, basis, round_id, happened))
+
+    def _round_of(self, case: Case) -> str:
+        return round_of(case, self._model, local_day(self._clock.now()))
 
     def _is_over(self, known: Round | None, basis: Basis) -> bool:
         """Whether a round has expired and nobody but the register says something new of it."""
@@ -229,11 +272,13 @@ class Matcher:
         said = (basis.case_version, basis.decision) == (known.basis.case_version, known.basis.decision)
         return said and known.expires_at <= self._clock.now()
 
-    def _derive(
-        self, case: Case, decided: Decided, basis: Basis, round_id: str, happened: datetime | None
-    ) -> Derivation:
-        known = self._rounds.get(round_id)
-        if known is not None and known.state in (RoundState.OPEN, RoundState.MATCHING) and known.opened_at is not None:
+    def _derived(self, case: Case, happened: datetime | None) -> Derivation:
+        round_id, policy = self._round_of(case), policy_for(case.source, case.case_type, self._policies)
+        known, decided = (
+            self._rounds.get(round_id),
+            Decided(self._dialogues.get(case.key), policy, self._cases.edited(case)),
+        )
+        if known is not None and known.opened_at is not None and _was_open(known):
             opened_at = known.opened_at  # who was told a last day keeps it
         else:
             opened_at = self._moment(happened, decided.released_at(round_id))
@@ -241,10 +286,20 @@ class Matcher:
         register = self._register.snapshot()
         with metrics.MATCH_SECONDS.time():
             return derive(
-                case, register, self._model, day, basis,
+                case, register, self._model, day, self._basis(case),
                 key=self._key, limits=self._limits, decided=decided, opened_at=opened_at,
-                subscribers=self._subscriptions.snapshot(),
+                subscribers=self._subscriptions.snapshot(), joining=self._joining(case, known),
             )  # fmt: skip
+
+    def _joining(self, case: Case, known: Round | None) -> Joining | None:
+        """Who is in a round that is open, where whoever is new would be a late comer and not the case's own doing."""
+        if known is None or known.state is not RoundState.OPEN:
+            return None
+        before = known.reach_hash or (reach_hash(case) if known.basis.case_version == case.version else None)
+        if before != reach_hash(case):
+            return None
+        there = self._members.of_rounds([known.round_id])
+        return Joining(frozenset(member.recipient_id for member in there if member.live), self._clock.now())
 
     def _moment(self, *happened: datetime | None) -> datetime:
         """The later of the event and the release; now, where that is long ago or still to come."""
@@ -252,13 +307,18 @@ class Matcher:
         latest = max((moment for moment in happened if moment is not None), default=now)
         return latest if timedelta(0) <= now - latest <= LATE else now
 
-    async def _publish(self, case_key: str, derived: Derivation | None) -> None:
+    async def _publish(self, case_key: str, derived: Derivation | None, *, earlier: bool = False) -> None:
         rounds = self._rounds.of_case(case_key)
         standing = Standing(rounds, self._members.of_rounds(item.round_id for item in rounds))
-        for batch in steps(standing, derived, self._clock.now()):
+        for batch in steps(standing, derived, self._clock.now(), earlier=earlier):
             if not await self._is_ours(case_key):
                 return  # whoever has it now goes on from what is written
             await self._writer.write(batch)
+
+
+def _was_open(known: Round) -> bool:
+    """Whether a round is open, or was until the clock closed it: more time for it is not a new round."""
+    return known.state in (RoundState.OPEN, RoundState.MATCHING) or known.reason == EXPIRED
 
 
 def _count(record: Record, outcome: str) -> None:

@@ -22,6 +22,8 @@ Batch = tuple[Round | Invitation, ...]
 ONGOING: Final = frozenset({RoundState.HELD, RoundState.MATCHING, RoundState.OPEN})
 ENDED: Final = frozenset({RoundState.CLOSED, RoundState.SILENT, RoundState.WITHDRAWN})
 TIMES: Final = frozenset({"opened_at", "expires_at", "remind_at", "respond_by"})
+EXPIRED: Final = "expired"
+"""Why a round is closed by the clock: nothing is sent, and nothing is taken back."""
 STAGES: Final = frozenset({Purpose.ASK, Purpose.INFORM})
 
 
@@ -67,19 +69,22 @@ def is_due(known: Round | None, basis: Basis, *, decided: bool = False) -> bool:
     return basis.case_version > known.basis.case_version
 
 
-def steps(standing: Standing, derived: Derivation | None, now: datetime) -> Iterator[Batch]:
-    """First what was cut off, then what the new derivation changes, where there is one."""
-    for batch in _steps(standing, derived, now):
+def steps(standing: Standing, derived: Derivation | None, now: datetime, *, earlier: bool = False) -> Iterator[Batch]:
+    """First what was cut off, then what the new derivation changes, where there is one. One of an `earlier` version, of
+    a stage that the later ones do not know, closes nothing.
+    """
+    for batch in _steps(standing, derived, now, earlier):
         standing.take(batch)
         yield batch
 
 
-def _steps(standing: Standing, derived: Derivation | None, now: datetime) -> Iterator[Batch]:
+def _steps(standing: Standing, derived: Derivation | None, now: datetime, earlier: bool) -> Iterator[Batch]:
     for known in standing.stages():
         yield from _finish(standing, known, now)
     if derived is None or _says_the_same(standing, derived):
         return
-    yield from _close_older(standing, derived.round, now)
+    if not earlier:
+        yield from _close_older(standing, derived.round, now)
     yield from _publish(standing, derived)
     yield from _finish(standing, derived.round, now)
 
@@ -97,7 +102,12 @@ def _says_the_same(standing: Standing, derived: Derivation) -> bool:
 
 
 def _close_older(standing: Standing, new: Round, now: datetime) -> Iterator[Batch]:
-    """A newer stage closes the older rounds of the case; a case that is withdrawn withdraws all of them."""
+    """A newer stage closes the older rounds of the case; a case that is withdrawn withdraws all of them. It does so
+    before its own round is there: what an earlier version opened after that stays.
+    """
+    known = standing.rounds.get(new.round_id)
+    if known is not None and known.basis.case_version >= new.basis.case_version:
+        return
     for old in standing.stages():
         if old.round_id == new.round_id or old.state not in ONGOING:
             continue
@@ -130,7 +140,7 @@ def _finish(standing: Standing, known: Round, now: datetime) -> Iterator[Batch]:
     elif known.state is RoundState.OPEN:
         yield from _supersede(standing, known)
         yield from _tell(standing, known, changes.NOT_AFFECTED, [m for m in members if not m.live], now)
-    if known.state in ENDED and (taken_back := revocations(members, known.basis)):
+    if known.state in ENDED and known.reason != EXPIRED and (taken_back := revocations(members, known.basis)):
         yield taken_back
 
 

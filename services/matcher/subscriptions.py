@@ -98,7 +98,8 @@ def columns(
 
 
 def _shape(surface: geojson.Simple) -> Shape:
-    return shapely.force_2d(shapely.from_geojson(surface.model_dump_json()))
+    shape = geojson.in_degrees(surface)
+    return shape if shape.is_valid else shapely.union_all(shape.geoms)  # of parts that overlap each other
 
 
 def _by_case(followings: Iterable[Following]) -> Mapping[str, tuple[Following, ...]]:

@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from schemas.case import Case
 from schemas.company import COMPANY_CHANGED, IMPORT_COMPLETED, Company, ImportCompleted
@@ -137,12 +138,14 @@ class CaseTable:
         self._model = model
         self._anywhere = anywhere
         self._cases: dict[str, tuple[Case, bool]] = {}
+        self._earlier: dict[str, dict[tuple[str, int], Case]] = {}
 
     async def apply(self, records: Sequence[Record]) -> None:
         """Takes a batch of the topic; what the door refuses is not here, its subscriber sets it aside."""
         for record in records:
             if record.value is None:
-                self._cases.pop((record.key or b"").decode(errors="replace"), None)
+                for table in (self._cases, self._earlier):
+                    table.pop((record.key or b"").decode(errors="replace"), None)
                 continue
             try:
                 parsed = accept(record, self._model, anywhere=self._anywhere)
@@ -152,12 +155,23 @@ class CaseTable:
                 self.put(parsed.event, edited=is_edited(parsed))
 
     def put(self, case: Case, *, edited: bool) -> None:
-        """Keeps a case unless a later version is known. A version that was once marked stays marked."""
+        """Keeps a case unless a later version is known. A version that was once marked stays marked. One that comes
+        after a later version is kept beside it where it is of another stage: that may still have to be opened.
+        """
         known, marked = self._cases.get(case.key, (None, False))
         if known is None or known.version < case.version:
             self._cases[case.key] = (case, edited)
         elif known.version == case.version:
             self._cases[case.key] = (case, edited or marked)
+        elif (case.stage, case.occurrence) != (known.stage, known.occurrence):
+            stages = self._earlier.setdefault(case.key, {})
+            before = stages.get((case.stage, case.occurrence))
+            if before is None or before.version <= case.version:
+                stages[case.stage, case.occurrence] = case
+
+    def earlier(self, key: str) -> list[Case]:
+        """Versions that came after a later one, one for each stage that was not that one's."""
+        return list(self._earlier.get(key, {}).values())
 
     def get(self, key: str) -> Case | None:
         """A case."""
@@ -275,6 +289,7 @@ class RoundTable:
         self._rounds: dict[str, Round] = {}
         self._by_case: dict[str, set[str]] = {}
         self._ours: Counter[str] = Counter()
+        self._open: dict[str, datetime] = {}
         self.overwritten: dict[str, str] = {}
         """Round id → case key of those whose last record says less than is known: an instance that had lost its
         partitions wrote it when they were already ours.
@@ -304,7 +319,15 @@ class RoundTable:
             return False
         self._rounds[round_.round_id] = round_
         self._by_case.setdefault(round_.case_key, set()).add(round_.round_id)
+        if round_.state is RoundState.OPEN and round_.expires_at is not None:
+            self._open[round_.round_id] = round_.expires_at
+        else:
+            self._open.pop(round_.round_id, None)
         return True
+
+    def expired(self, now: datetime) -> list[Round]:
+        """The rounds that are open and whose time is over."""
+        return [self._rounds[round_id] for round_id, expires_at in sorted(self._open.items()) if expires_at <= now]
 
     def _read(self, round_: Round) -> None:
         said, kept = _said(round_), self.put(round_)
@@ -328,6 +351,7 @@ class RoundTable:
         return [self._rounds[round_id] for round_id in sorted(self._by_case.get(case_key, ()))]
 
     def _forget(self, round_id: str) -> None:
+        self._open.pop(round_id, None)
         if (known := self._rounds.pop(round_id, None)) is not None:
             self._by_case[known.case_key].discard(round_id)
 

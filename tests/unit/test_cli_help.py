@@ -15,7 +15,8 @@ from services.runtime.settings import load
 
 HEAVY = ("faststream", "aiokafka", "kafka", "shapely", "sqlalchemy", "pyogrio", "numba", "numpy", "pydantic", "jinja2")
 COMMANDS = (
-    (), ("match",), ("companies",), ("companies", "import"), ("run",), ("topics",), ("topics", "create"), ("lag",),
+    (), ("match",), ("explain",), ("companies",), ("companies", "import"),
+    ("run",), ("topics",), ("topics", "create"), ("lag",),
     ("dlq",), ("dlq", "list"), ("dlq", "show"), ("dlq", "replay"), ("dlq", "discard"), ("dlq", "edit"),
     ("deliveries",), ("sending",), ("doctor",), ("schemas",), ("schemas", "export"), ("keys", "new"),
     ("case",), ("case", "validate"), ("case", "submit"), ("case", "import"),

@@ -19,14 +19,18 @@ class Work:
         self.now = due
         self.done: list[frozenset[int]] = []
         self.failures = list(failures)
-        self.loop = Rematching(lambda: self.now, self.rematch)
+        self.loop = Rematching(lambda: self.now, self.rematch, self.close)
         self.failed_before: list[int] = []
+        self.closed = 0
 
     async def rematch(self, owned: frozenset[int]) -> None:
         self.failed_before.append(self.loop.failures)
         if self.failures:
             raise self.failures.pop(0)
         self.done.append(owned)
+
+    async def close(self, owned: frozenset[int]) -> None:
+        self.closed += 1
 
     async def until_done(self, times: int) -> None:
         running = asyncio.create_task(self.loop.run())

@@ -19,7 +19,7 @@ from schemas.envelope import HELD, Envelope
 from schemas.identity import DEMO_RECIPIENT_KEY, recipient_id
 from schemas.invitation import INVITATION_CHANGED, Invitation, InvitationState
 from schemas.round import ROUND_CHANGED, Purpose, Round, RoundState
-from schemas.topics import CASES, COMPANIES, DIALOGUES, INVITATIONS, ROUNDS, Topic
+from schemas.topics import CASES, COMPANIES, DIALOGUES, INVITATIONS, ROUNDS, SUBSCRIPTIONS, Topic
 from schemas.types import Basis, Event
 from services.matcher.holds import Limits
 from services.matcher.release import Decided, Policy
@@ -98,17 +98,18 @@ class Log:
 class Process:
     """One life of a matcher: its tables are what the log says when it starts."""
 
-    def __init__(self, log: Log, policy: Policy) -> None:
-        self.log = log
+    def __init__(self, log: Log, policy: Policy, now: datetime = NOW) -> None:
+        self.log, self.clock = log, ManualClock(now)
         self.register, self.cases = RegisterTable(), CaseTable(MODEL, anywhere=True)
         self.dialogues, self.rounds, self.members = DialogueTable(), RoundTable(), MembershipTable()
+        self.subscriptions = SubscriptionTable()
         self._applied = 0
         self.matcher = Matcher(
             model=MODEL, key=DEMO_RECIPIENT_KEY, limits=Limits(outside=True), policies={"*": policy},
             kafka=KafkaSettings(), group="matcher", output=log, register=self.register, cases=self.cases,
             dialogues=self.dialogues, rounds=self.rounds, members=self.members,
-            subscriptions=SubscriptionTable(), tables_read=self.read,
-            clock=ManualClock(NOW),
+            subscriptions=self.subscriptions, tables_read=self.read,
+            clock=self.clock,
         )  # fmt: skip
 
     async def read(self) -> None:
@@ -116,6 +117,7 @@ class Process:
             CASES.name: self.cases.apply,
             DIALOGUES.name: self.dialogues.apply,
             COMPANIES.name: self.register.apply,
+            SUBSCRIPTIONS.name: self.subscriptions.apply,
             ROUNDS.name: self.rounds.apply,
             INVITATIONS.name: self.members.apply,
         }

@@ -1,0 +1,297 @@
+"""A case that is corrected, moved, late or over: who is invited anew, who is told, and who hears nothing."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from schemas import model as dialogue_model
+from schemas.case import CASE_CHANGED, Case
+from schemas.company import COMPANY_CHANGED, IMPORT_COMPLETED, MARKER_PREFIX, Company, ImportCompleted
+from schemas.dialogue import DIALOGUE_CHANGED, Decision, Dialogue
+from schemas.envelope import Envelope
+from schemas.identity import DEMO_RECIPIENT_KEY, recipient_id
+from schemas.invitation import InvitationState
+from schemas.round import Purpose, Round, RoundState
+from schemas.subscription import EXAMPLE, SUBSCRIPTION_CHANGED, Subscription
+from schemas.topics import CASES, COMPANIES, DIALOGUES, SUBSCRIPTIONS, Topic
+from schemas.types import Event
+from services.matcher.late import reach_hash, too_late
+from services.matcher.release import Policy
+from services.runtime import metrics
+from tests.matcher_cases import content
+from tests.unit.test_matcher_steps import Log, Process, _quiet
+
+MODEL = dialogue_model.default()
+START = datetime(2026, 11, 2, 9, tzinfo=UTC)
+RESPOND_BY = "2026-12-01"
+METRE = 1 / 56_850
+"""Of longitude, at 59.4° N, in degrees."""
+quiet = _quiet
+
+
+class Place:
+    """A town of workplaces along one latitude, a case, decisions, and a matcher that lives through it."""
+
+    def __init__(self, *metres: int, policy: Policy = "auto") -> None:
+        self.log = Log()
+        self.process = Process(self.log, policy, START)
+        self.metres = list(metres)
+        self.imports = 0
+        self.decisions: list[Decision] = []
+        self.register()
+
+    def case(self, version: int, **changes: Any) -> None:
+        made = content("road", version=version, **({"respond_by": RESPOND_BY} | changes))
+        case = Case.model_validate(made)
+        self.handle(CASES, case.key, case, CASE_CHANGED)
+
+    def decide(self, kind: str, round_: Round, **changes: Any) -> None:
+        number = len(self.decisions) + 1
+        made = {"number": number, "kind": kind, "round_id": round_.round_id, "at": self.now, "by": "kontoret"} | changes
+        self.decisions.append(Decision.model_validate(made))
+        dialogue = Dialogue(municipality="0162", source="prov", case_id="A", decisions=self.decisions)
+        self.handle(DIALOGUES, dialogue.key, dialogue, DIALOGUE_CHANGED)
+
+    def register(self, *more: int) -> None:
+        """An import of everybody so far and of these, and a look at the rounds."""
+        self.metres += more
+        self.imports += 1
+        for metres in self.metres:
+            self.write(COMPANIES, f"W{metres}", company(metres, self.imports), COMPANY_CHANGED)
+        marker = ImportCompleted(
+            municipality="0162", import_id=f"i{self.imports}", import_number=self.imports, source="register",
+            partition=0, partitions=1, rows=len(self.metres), content_hash=f"{self.imports:032x}", completed_at=START,
+        )  # fmt: skip
+        self.write(COMPANIES, f"{MARKER_PREFIX}0", marker, IMPORT_COMPLETED)
+        self.look()
+
+    def subscribe(self, name: str) -> None:
+        area = {"kind": "municipality", "label": "hela kommunen"}
+        made = {**EXAMPLE, "area": area, "industries": [], "subscription_id": name, "recipient_id": name}
+        row = Subscription.model_validate(made)
+        self.write(SUBSCRIPTIONS, name, row, SUBSCRIPTION_CHANGED)
+        self.look()
+
+    def wait_until(self, moment: datetime) -> None:
+        self.process.clock.moment = moment
+        asyncio.run(self.process.matcher.close(frozenset({0})))
+
+    @property
+    def now(self) -> datetime:
+        return self.process.clock.now()
+
+    def look(self) -> None:
+        asyncio.run(self.process.rematch())
+
+    def handle(self, topic: Topic, key: str, event: Event, kind: str) -> None:
+        record = self.write(topic, key, event, kind)
+        asyncio.run(self.process.matcher.handle([record]))
+
+    def write(self, topic: Topic, key: str, event: Event, kind: str) -> Any:
+        headers = Envelope(id="x", source="prov", type=kind, time=self.now).headers()
+        return self.log.append(topic.name, key, event.model_dump_json(exclude_none=True).encode(), headers)
+
+    def rounds(self, **content: Any) -> list[Round]:
+        """The rounds as they stand now, those of a stage first as they came to be."""
+        known: dict[str, Round] = {}
+        for item in self.log.rounds():
+            known[item.round_id] = item
+        return [item for item in known.values() if all(getattr(item, k) == v for k, v in content.items())]
+
+    def round(self, **content: Any) -> Round:
+        (found,) = self.rounds(**({"purpose": Purpose.ASK} | content))
+        return found
+
+    def said(self) -> list[tuple[str, str, str]]:
+        """What was said of invitations: state, whose workplace, purpose."""
+        return [
+            (item.state.value, item.workplaces[0].workplace_id, item.purpose.value) for item in self.log.invitations()
+        ]
+
+    def live(self, round_: Round) -> list[str]:
+        members = self.process.members.of_rounds([round_.round_id])
+        return sorted(place.workplace_id for m in members if m.live for place in m.invitation.workplaces)
+
+
+def company(metres: int, number: int) -> Company:
+    return Company(
+        municipality="0162", workplace_id=f"W{metres}", recipient_id=recipient_id(f"W{metres}", DEMO_RECIPIENT_KEY),
+        name="x", lon=18.03 + metres * METRE, lat=59.4, import_number=number,
+    )  # fmt: skip
+
+
+def at(metres: int) -> list[dict[str, Any]]:
+    point = {"type": "Point", "coordinates": [18.03 + metres * METRE, 59.4]}
+    return [{"role": "road", "geometry": point}]
+
+
+@pytest.fixture
+def stale() -> Any:
+    counter = metrics.RECORDS.labels("matcher", CASES.name, "stale_version")
+    before = counter._value.get()
+    return lambda: counter._value.get() - before
+
+
+def test_a_corrected_case_invites_nobody_anew() -> None:
+    place = Place(0, 30)
+    place.case(1)
+    before = place.said()
+    place.case(2, title="Rättad titel")
+    assert place.said() == before == [("issued", "W0", "ask"), ("issued", "W30", "ask")]
+    assert place.round().texts.title == "Rättad titel"
+
+
+def test_a_changed_area_issues_the_added_revokes_the_removed_and_tells_them_once_and_the_rest_hear_nothing() -> None:
+    place = Place(0, 40, 80)
+    place.case(1)
+    assert sorted(place.said()) == [("issued", "W0", "ask"), ("issued", "W40", "ask")]
+    place.case(2, geometries=at(80))
+    place.case(3, geometries=at(80), title="Rättad titel")
+    assert [item for item in place.said() if item[1] == "W80"] == [("issued", "W80", "ask")]
+    assert [item for item in place.said() if item[1] == "W0"] == [
+        ("issued", "W0", "ask"), ("revoked", "W0", "ask"), ("issued", "W0", "change"),
+    ]  # fmt: skip
+    assert {purpose for _, name, purpose in place.said() if name == "W40"} == {"ask"}, "40 m before, and 40 m now"
+
+
+def test_a_changed_list_of_industries_gives_the_difference_too() -> None:
+    place = Place(0)
+    reach = [{"buffer_m": 50, "industries": [{"code": "56", "version": "2025"}], "why": "mat"}]
+    place.case(1)
+    place.case(2, reach=reach)
+    assert [state for state, _, _ in place.said()] == ["issued", "revoked", "issued"]
+    assert place.live(place.round()) == []
+
+
+def test_version_2_arriving_after_3_is_ignored_and_counted(stale: Any) -> None:
+    place = Place(0)
+    place.case(3, title="tre")
+    before = len(place.log.rounds())
+    place.case(2, title="två")
+    assert (place.round().texts.title, len(place.log.rounds()), stale()) == ("tre", before, 1)
+
+
+def test_version_2_opens_a_stage_that_3_does_not_know_and_whose_expiry_is_still_ahead(stale: Any) -> None:
+    place = Place(0)
+    place.case(3, stage="ta_plan")
+    place.case(2, stage="projektering")
+    early, late = place.round(stage="projektering"), place.round(stage="ta_plan")
+    assert (early.state, late.state, stale()) == (RoundState.OPEN, RoundState.OPEN, 0)
+    assert place.live(early) == place.live(late) == ["W0"]
+    place.case(2, stage="projektering")
+    assert stale() == 1, "now that stage is known"
+    place.register(10)
+    assert place.live(place.round(stage="projektering")) == ["W0", "W10"], "it lives like any round"
+    place.decide("undo", early, reason="fel")
+    assert (place.round(stage="projektering").reason, place.round(stage="ta_plan").state) == ("undone", RoundState.OPEN)
+    place.case(4, stage="ta_plan", title="Rättad")
+    assert place.round(stage="projektering").state is RoundState.CLOSED
+
+
+def test_version_2_opens_no_stage_whose_expiry_is_past_or_of_a_case_that_has_ended(stale: Any) -> None:
+    ended: dict[str, Any] = {}
+    for changes, state in ((ended, "withdrawn"), ({"respond_by": "2026-11-01"}, "open")):
+        place = Place(0)
+        place.case(3, stage="ta_plan", state=state)
+        made = Case.model_validate(
+            content("road", version=2, stage="projektering") | {"respond_by": RESPOND_BY} | changes
+        )
+        place.handle(CASES, made.key, made, CASE_CHANGED)
+        assert place.rounds(stage="projektering") == []
+    assert stale() == 2
+
+
+def test_facts_and_decisions_meet_and_neither_overwrites_the_other() -> None:
+    place = Place(0, 30, 900)
+    place.case(1)
+    place.decide("remove", place.round(), reason="riven", workplaces=["W30"])
+    place.decide("add", place.round(), reason="hyr ut", workplaces=["W900"])
+    assert place.live(place.round()) == ["W0", "W900"]
+    place.case(2, named=["W30"], title="Rättad titel")
+    assert place.live(place.round()) == ["W0", "W900"], "the facts say W30, and the decision stands"
+    assert place.round().texts.title == "Rättad titel"
+    place.decide("unlist", place.round(), workplaces=["W30", "W900"])
+    assert place.live(place.round()) == ["W0", "W30"]
+
+
+def test_a_workplace_or_subscription_that_appears_while_a_round_is_open_is_invited_if_enough_time_is_left() -> None:
+    place = Place(0)
+    place.case(1)
+    place.wait_until(START + timedelta(days=20))
+    place.register(10)
+    place.subscribe("s1")
+    assert place.live(place.round()) == ["W0", "W10", "s1"]
+
+
+def test_who_appears_when_too_little_time_is_left_is_counted_and_those_already_invited_stay() -> None:
+    place = Place(0)
+    place.case(1)
+    place.wait_until(START + timedelta(days=26))
+    place.register(10)
+    place.subscribe("s1")
+    assert place.live(place.round()) == ["W0"]
+    assert place.round().counts.excluded["late"] == 2
+    place.case(2, title="Rättad titel")
+    assert place.live(place.round()) == ["W0"], "a corrected title does not let them in"
+    place.decide("add", place.round(), reason="ny granne", workplaces=["W10"])
+    assert place.live(place.round()) == ["W0", "W10"], "an official does"
+
+
+def test_whom_a_changed_area_adds_is_no_late_comer() -> None:
+    place = Place(0, 80)
+    place.case(1)
+    place.wait_until(START + timedelta(days=26))
+    place.case(2, geometries=at(40))
+    assert place.live(place.round()) == ["W0", "W80"]
+
+
+def test_a_round_that_only_informs_takes_everybody_while_it_is_open() -> None:
+    place = Place(0)
+    place.case(1, stage="byggstart", respond_by=None)
+    place.wait_until(START + timedelta(days=13))
+    place.register(10)
+    assert place.live(place.round(purpose=Purpose.INFORM)) == ["W0", "W10"]
+
+
+@pytest.mark.parametrize(("days", "late"), [(10, False), (20, False), (25, True), (29, True)])
+def test_both_a_share_and_some_days_of_the_answering_time_must_be_left(days: int, late: bool) -> None:
+    rule = MODEL.late_comers
+    assert too_late(START, START + timedelta(days=30), START + timedelta(days=days), rule) is late
+    assert too_late(START, START + timedelta(days=100), START + timedelta(days=80), rule), "20 days, and a fifth"
+
+
+def test_whom_a_case_concerns_is_the_same_however_its_words_are_corrected() -> None:
+    case = Case.model_validate(content("road"))
+    same = case.model_copy(update={"title": "x", "version": 9, "summary": "y", "respond_by": None})
+    assert reach_hash(same) == reach_hash(case)
+    other: tuple[dict[str, Any], ...] = ({"geometries": []}, {"named": ["W"]}, {"applicant": "x"}, {"stage": "ta_plan"})
+    for changes in other:
+        assert reach_hash(case.model_copy(update=changes)) != reach_hash(case)
+
+
+def test_a_round_is_closed_by_the_clock_when_it_expires_and_nothing_is_sent() -> None:
+    place = Place(0)
+    place.case(1)
+    expires_at = place.round().expires_at
+    assert expires_at is not None
+    place.wait_until(expires_at - timedelta(seconds=1))
+    assert place.round().state is RoundState.OPEN
+    said = place.said()
+    place.wait_until(expires_at)
+    assert (place.round().state, place.round().reason) == (RoundState.CLOSED, "expired")
+    written = len(place.log.records)
+    place.wait_until(expires_at + timedelta(days=1))
+    place.look()
+    assert (place.said(), len(place.log.records)) == (said, written), "once, and nobody is told"
+
+
+def test_a_round_that_the_clock_closed_opens_again_when_the_case_gives_more_time() -> None:
+    place = Place(0)
+    place.case(1)
+    place.wait_until(datetime(2026, 12, 2, 9, tzinfo=UTC))
+    case = Case.model_validate(content("road", version=2, respond_by="2026-12-15"))
+    place.handle(CASES, case.key, case, CASE_CHANGED)
+    assert place.round().state is RoundState.OPEN
+    assert [state for state, _, _ in place.said()] == [InvitationState.ISSUED.value, InvitationState.REVISED.value]
