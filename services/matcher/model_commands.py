@@ -239,4 +239,7 @@ def _load(file: Path | None) -> "DialogueModel":
 def _say_what(loaded: "DialogueModel") -> None:
     adopted = loaded.adopted
     by = f"adopted by {adopted.by}, {adopted.decision}, {adopted.date}" if adopted.by else "adopted by nobody"
-    say(f"dialogue model {loaded.model_version} of municipality {loaded.municipality}: {loaded.status}, {by}")
+    say(
+        f"dialogue model {loaded.model_version} of municipality {loaded.municipality}: {loaded.status}, {by}; "
+        f"kept {loaded.retention.replay_days} days for replays"
+    )

@@ -60,6 +60,7 @@ def test_refused_and_held_input_is_named_and_ends_with_six(files: Files) -> None
 
 def test_an_older_version_is_ignored_and_counted_and_a_newer_one_replaces(files: Files) -> None:
     """FC-023."""
+    """FC-023."""
     code, lines, err = files.match(line(version=3, title="tre"), line(version=2), line(version=4, title="fyra"))
     assert (code, len(lines)) == (0, 1)
     assert "1 of an older version ignored" in err
