@@ -26,6 +26,8 @@ SWEDEN: Final = (10.0, 54.9, 25.0, 69.5)
 """West, south, east, north of a box around Sweden, in degrees."""
 SWEREF_TM: Final = (200_000.0, 6_100_000.0, 1_000_000.0, 7_700_000.0)
 """The same in SWEREF 99 TM metres (EPSG:3006)."""
+LONGEST: Final = 10.0
+"""Degrees of one edge, where the world is allowed: a longer one could pass where there are no metres."""
 MERIDIAN: Final = 15.0
 """Degrees east: the middle of SWEREF 99 TM."""
 FARTHEST: Final = 0.98
@@ -149,7 +151,7 @@ def check(geometry: Geometry, *, anywhere: bool = False) -> Complaint | None:
         if complaint := misplaced(pointer, position[0], position[1], anywhere=anywhere):
             return complaint
     for prefix, part in _numbered(geometry):
-        if complaint := _broken(prefix, part):
+        if complaint := _broken(prefix, part, anywhere=anywhere):
             return complaint
     return _crossing(geometry)
 
@@ -203,13 +205,15 @@ def _lines(prefix: str, part: Simple) -> Iterator[tuple[str, list[Position]]]:
                 yield from ((f"{at}/{i}/{j}", ring) for j, ring in enumerate(polygon))
 
 
-def _broken(prefix: str, part: Simple) -> Complaint | None:
+def _broken(prefix: str, part: Simple, *, anywhere: bool) -> Complaint | None:
     """A ring that does not close, or a line that would run around the wrong side of the earth."""
     for pointer, line in _lines(prefix, part):
         if isinstance(part, Polygon | MultiPolygon) and line[0][:2] != line[-1][:2]:
             return Complaint("unclosed_ring", "the ring does not end where it began (RFC 7946 §3.1.6)", pointer)
         if any(abs(a[0] - b[0]) > 180 for a, b in pairwise(line)):
             return Complaint("antimeridian", "crosses the antimeridian; cut it in two there (RFC 7946 §3.1.9)", pointer)
+        if anywhere and any(max(abs(a[0] - b[0]), abs(a[1] - b[1])) > LONGEST for a, b in pairwise(line)):
+            return Complaint("long_edge", f"has an edge of more than {LONGEST:.0f}°; put positions along it", pointer)
     return None
 
 

@@ -228,6 +228,9 @@ def test_a_line_around_the_wrong_side_of_the_earth_is_refused_where_the_world_is
     complaint = check(across, anywhere=True)
     assert complaint is not None
     assert (complaint.code, complaint.pointer) == ("antimeridian", "/coordinates")
+    past_the_grid = GEOMETRY.validate_python({"type": "LineString", "coordinates": [[150, 18], [60, 0]]})
+    assert (long := check(past_the_grid, anywhere=True)) is not None
+    assert long.code == "long_edge"
 
 
 def test_null_and_a_collection_of_nothing_are_no_geometry() -> None:
