@@ -10,6 +10,7 @@ This is the index in numpy and shapely, the default and the measure of `grid_fas
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -52,7 +53,7 @@ class Grid:
 
 Near: TypeAlias = Callable[[Grid, Part, float, Booleans | None, Booleans | None], tuple[Indices, Floats]]
 """The index as it is asked: the part, metres, the wanted codes and the rows that count (None: all). It answers with
-rows in ascending order and their distances.
+rows, in no order, and their distances.
 """
 
 
@@ -78,15 +79,13 @@ def near(
         slots = slots[alive[grid.rows[slots]]]
     slots, metres = _measured(grid, part, reach + HAIR_M, slots)
     keep = metres <= reach
-    rows, metres = grid.rows[slots[keep]].astype(np.int64), metres[keep]
-    order = np.argsort(rows)
-    return rows[order], metres[order]
+    return grid.rows[slots[keep]].astype(np.int64), metres[keep]
 
 
 def window(grid: Grid, part: Part, reach: float) -> tuple[int, int, int, int] | None:
-    """First and last column and row of the cells that may hold somebody within reach, or None."""
+    """First and last column and row of the cells that may hold somebody within reach; None for what has no place."""
     west, south, east, north = part.metric.bounds
-    if not (west <= east and south <= north):
+    if not isfinite(west + south + east + north):
         return None
     return (
         _cell(west - reach, grid.west, grid.width),
@@ -122,17 +121,37 @@ def has(codes: Codes, which: Indices | slice, wanted: Booleans) -> Booleans:
 
 
 def _measured(grid: Grid, part: Part, reach: float, slots: Indices) -> tuple[Indices, Floats]:
-    """Distances of those who are near. Whom the part contains is at 0 and is not measured, where they are many."""
-    points = shapely.points(grid.x[slots], grid.y[slots])
+    """Distances of those who are near. Where they are many, whom the part contains is at 0 and is not measured."""
     if slots.size <= MANY:
-        return slots, geometry.distances(part, points)
+        return slots, geometry.distances(part, shapely.points(grid.x[slots], grid.y[slots]))
     shapely.prepare(part.metric)
+    whole = _wholly_inside(grid, part, slots)
+    sure, slots = slots[whole], slots[~whole]
+    points = shapely.points(grid.x[slots], grid.y[slots])
     close = shapely.dwithin(part.metric, points, reach)
     slots, points = slots[close], points[close]
-    metres = np.zeros(slots.size)
     outside = ~shapely.intersects(part.metric, points)
+    metres = np.zeros(slots.size)
     metres[outside] = geometry.distances(part, points[outside])
-    return slots, metres
+    return np.concatenate([sure, slots]), np.concatenate([np.zeros(sure.size), metres])
+
+
+def _wholly_inside(grid: Grid, part: Part, slots: Indices) -> Booleans:
+    """Who stands in a cell that lies wholly inside the part, where cells are worth asking."""
+    if shapely.get_dimensions(part.metric) < 2 or slots.size <= MANY * MANY:
+        return np.zeros(slots.size, dtype=np.bool_)
+    column = _line(grid.x[slots], grid.west, grid.width)
+    line = _line(grid.y[slots], grid.south, grid.height)
+    inner = (column > 0) & (column < grid.width - 1) & (line > 0) & (line < grid.height - 1)
+    cells = np.flatnonzero(np.bincount((line * grid.width + column)[inner]))
+    west = grid.west + cells % grid.width * CELL_M - HAIR_M
+    south = grid.south + cells // grid.width * CELL_M - HAIR_M
+    side = CELL_M + 2 * HAIR_M
+    covered = shapely.contains_properly(part.metric, shapely.box(west, south, west + side, south + side))
+    inside = np.zeros(grid.width * grid.height, dtype=np.bool_)
+    inside[cells] = covered
+    found: Booleans = inside[line * grid.width + column]
+    return found
 
 
 def _extent(x: Floats, y: Floats) -> tuple[float, float, int, int]:

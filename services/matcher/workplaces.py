@@ -23,7 +23,8 @@ from schemas.company import Company
 from schemas.types import IndustryCode
 from services.matcher import industry
 from services.matcher.geometry import Floats, Indices, Part, to_grid
-from services.matcher.grid import Booleans, Codes, Grid, Near, build, has, near
+from services.matcher.grid import Booleans, Codes, Grid, Near, build, has
+from services.matcher.nearest import near, warm
 from services.matcher.texts import Texts
 
 STATUSES: Final = ("active", "closed", "vacant")
@@ -244,6 +245,7 @@ def changed(
     x, y = join.places()
     placed = np.flatnonzero(np.isfinite(x) & np.isfinite(y)).astype(np.int32)
     cells = build(x[placed], y[placed], codes[:, placed], placed)
+    warm(cells)
     slot = np.full(len(status), -1, dtype=np.int32)
     slot[cells.rows] = np.arange(len(placed), dtype=np.int32)
     return Snapshot(

@@ -1,8 +1,10 @@
 """The index against asking everybody: hostile geometry, codes, upserts and erasures, for every implementation."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -12,12 +14,12 @@ from hypothesis import strategies as st
 
 from schemas.case import RoledGeometry
 from schemas.types import IndustryCode
-from services.matcher import geometry, grid, industry
+from services.matcher import geometry, grid, grid_fast, industry, nearest
 from services.matcher.geometry import Part
 from services.matcher.workplaces import EMPTY, Snapshot, Workplace, changed
 from tests.everything import EVERYTHING
 
-IMPLEMENTATIONS = {"numpy": grid.near}
+IMPLEMENTATIONS = {"numpy": grid.near, "numba": grid_fast.near}
 CODES = ("56110", "56120", "47110", "69201", "01110")
 WANTED = (
     None,
@@ -95,7 +97,7 @@ def answered(
     register: Snapshot, part: Part, buffer_m: float, codes: tuple[industry.CodeSet, ...] | None
 ) -> dict[str, float]:
     rows, metres = register.near(part, buffer_m, codes)
-    assert rows.tolist() == sorted(set(rows.tolist()))
+    assert len(set(rows.tolist())) == len(rows)
     return {register.workplace_id(row): round(m, 2) for row, m in zip(rows.tolist(), metres.tolist(), strict=True)}
 
 
@@ -126,3 +128,58 @@ def test_the_index_finds_whom_asking_everybody_finds_after_every_change(
         local = {register.workplace_id(row) for row in register.in_municipality("0180", codes).tolist()}
         assert local == {name for name, row in known.items() if row.municipality == "0180" and fits(row, codes)}
         assert len(register.everywhere(codes)) == sum(fits(row, codes) for row in known.values())
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_what_has_no_place_in_the_grid_is_near_nobody(implementation: str) -> None:
+    register = replace(a_register(), index=IMPLEMENTATIONS[implementation])
+    for shape in (shapely.Point(np.inf, 6_600_000), shapely.LineString(), shapely.LineString([(0, 0), (np.inf, 1)])):
+        assert register.near(Part("site", shape, shape), 100_000, None)[0].tolist() == []
+
+
+def test_a_register_is_asked_by_the_kernel_from_a_size_on_and_it_is_compiled_before_the_register_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+
+    def kernel(cells: grid.Grid, *_: object) -> None:
+        asked.append(len(cells.rows))
+
+    monkeypatch.setattr(nearest, "LARGE", 3)
+    monkeypatch.setattr(grid_fast, "near", kernel)
+    nearest._fastest.cache_clear()
+    a_register(2)
+    assert asked == []
+    a_register(3)
+    assert asked == [3]
+    nearest._fastest.cache_clear()
+
+
+def test_the_kernel_is_compiled_once_whatever_it_is_asked() -> None:
+    """A case that waits for a compiler waits seconds: a whole number or a read-only column would be one more kind."""
+    cells, kernel = a_register().grid, cast(Any, grid_fast._near)
+    place = shapely.Point(cells.x[0], cells.y[0])
+    frozen = replace(cells, **{name: read_only(getattr(cells, name)) for name in ("x", "y", "codes", "rows", "starts")})
+    for asked in (cells, frozen):
+        for buffer_m in (100, 100.0):
+            assert len(grid_fast.near(asked, Part("site", place, place), buffer_m, None, None)[0]) == 3
+    assert len(kernel.signatures) == 1
+
+
+@pytest.mark.skipif(not EVERYTHING, reason="compiles everything anew")
+def test_where_no_cache_can_be_written_the_kernel_is_compiled_in_memory() -> None:
+    """A container's read-only root: numba refuses to import what asks for a cache that it has no place for."""
+    nowhere = "from numba.core import caching; caching.CacheImpl._locator_classes = []"
+    source = f"{nowhere}; from services.matcher import grid_fast"
+    subprocess.run([sys.executable, "-c", source], check=True, timeout=300)
+
+
+def a_register(count: int = 3) -> Snapshot:
+    rows = (Workplace(f"W{i}", "r", None, "0162", "active", 18.0, 59.3, ()) for i in range(count))
+    return changed(EMPTY, rows, import_number=1, register_date=None, register_version="1")
+
+
+def read_only(column: Any) -> Any:
+    copy = column.copy()
+    copy.flags.writeable = False
+    return copy
