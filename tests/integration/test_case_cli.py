@@ -199,3 +199,33 @@ def test_nothing_is_released_while_nobody_is_matched(world: World, run: Run) -> 
     code, _, err = run("case", "release", "A", "--yes")
     assert (code, world.dialogues()) == (1, [])
     assert "companies import" in err
+
+
+def test_an_import_sends_what_is_new_or_different_and_a_withdrawn_case_stays_withdrawn(
+    world: World, run: Run, tmp_path: Path
+) -> None:
+    file, mapping = tmp_path / "cases.geojson", tmp_path / "mapping.toml"
+    mapping.write_text('[columns]\ncase_id = "nr"\ntitle = "t"\nstage = "s"\n[constants]\n' + "\n".join(
+        f'{name} = "{content()[name]}"' for name in ("source", "municipality", "case_type")
+    ))  # fmt: skip
+
+    def imported(*rows: tuple[str, str, str]) -> tuple[int, dict[str, int]]:
+        features = [
+            {"type": "Feature", "properties": dict(zip(("nr", "t", "s"), row, strict=True)),
+             "geometry": {"type": "Point", "coordinates": [18.03, 59.4]}}
+            for row in rows
+        ]  # fmt: skip
+        file.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+        code, out, err = run("case", "import", str(file), "--mapping", str(mapping), "--json")
+        assert out, err
+        counts = json.loads(out)
+        return code, {name: counts[name] for name in ("changed", "unchanged", "refused") if counts[name]}
+
+    a, b = ("A", "Vägen", "projektering"), ("B", "Torget", "projektering")
+    assert imported(a, b) == (0, {"changed": 2})
+    assert imported(a, ("B", "Torget", "ta_plan")) == (0, {"changed": 1, "unchanged": 1})
+    assert run("case", "withdraw", KEY, "--yes")[0] == 0
+    assert imported(a) == (6, {"refused": 1})
+    assert [(case.case_id, case.version, case.state.value) for case in world.cases()] == [
+        ("A", 1, "open"), ("B", 1, "open"), ("B", 2, "open"), ("A", 2, "withdrawn"),
+    ]  # fmt: skip
