@@ -61,7 +61,7 @@ def to_grid(lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
 
 
 def project(shape: Shape) -> Shape:
-    """A simple shape in degrees as one in the grid, its long edges bent as the grid bends them."""
+    """A shape in degrees as one in the grid, its long edges bent as the grid bends them."""
     longest = max(STRAIGHT_DEGREES, shape.length / MOST_POINTS)
     return shapely.transform(densified(shape, longest), lambda xy: np.column_stack(to_grid(xy[:, 0], xy[:, 1])))
 
@@ -77,6 +77,8 @@ def densified(shape: Shape, longest: float) -> Shape:
             return shapely.MultiLineString([densified(line, longest) for line in shape.geoms])
         case "MultiPolygon":
             return shapely.MultiPolygon([densified(polygon, longest) for polygon in shape.geoms])
+        case "GeometryCollection":
+            return shapely.GeometryCollection([densified(part, longest) for part in shape.geoms])
         case _:
             return shape
 

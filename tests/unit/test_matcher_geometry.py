@@ -71,8 +71,9 @@ def test_short_edges_are_left_as_they_are_and_long_ones_keep_their_ends() -> Non
     long = shapely.MultiLineString([[(18, 59), (18.1, 59.2)], [(18, 59), (18.0001, 59)]])
     cut = geometry.densified(long, STRAIGHT_DEGREES)
     assert {(18.0, 59.0), (18.1, 59.2), (18.0001, 59.0)} <= set(map(tuple, shapely.get_coordinates(cut).tolist()))
-    steps = shapely.get_coordinates(cut.geoms[0])
-    assert np.hypot(*np.diff(steps, axis=0).T).max() <= STRAIGHT_DEGREES
+    together = geometry.densified(shapely.GeometryCollection([shapely.Point(18, 59), long]), STRAIGHT_DEGREES)
+    for line in (cut.geoms[0], together.geoms[1].geoms[0]):
+        assert np.hypot(*np.diff(shapely.get_coordinates(line), axis=0).T).max() <= STRAIGHT_DEGREES
 
 
 def test_no_outline_becomes_more_points_than_a_limit() -> None:
