@@ -30,19 +30,23 @@ if TYPE_CHECKING:  # help must not wait for the services
 __all__ = ["case"]
 
 Format = Literal["nardialog", "geojson", "detaljplan", "wzdx", "ukplanning"]
-COUNTS: Final = ("read", "accepted", "changed", "closed", "unchanged", "skipped", "refused")
+COUNTS: Final = ("read", "accepted", "added", "changed", "closed", "unchanged", "skipped", "refused")
 SHOWN: Final = 20
 """How many refusals are shown before they are only counted."""
 
 
 @dataclass
 class Report:
-    """What an import did. `changed` are new cases too; `closed` are those that ended."""
+    """What an import did."""
 
     read: int = 0
     accepted: int = 0
+    added: int = 0
+    """Of `changed` and `closed`, those that were not known before."""
     changed: int = 0
+    """Cases that were sent."""
     closed: int = 0
+    """Cases that were sent because they have ended."""
     unchanged: int = 0
     skipped: int = 0
     refused: int = 0
@@ -178,6 +182,7 @@ def _numbered(place: str, given: "Case", number: int | None, known: "dict[str, C
     what = numbered(given, known.get(given.key), number)
     if isinstance(what, Case):
         done.accepted += 1
+        done.added += what.key not in known
         if what.state is CaseState.OPEN:
             done.changed += 1
         else:

@@ -243,6 +243,23 @@ def test_a_confidential_feature_is_refused_without_a_word_of_it(secret: str) -> 
     assert item.case is None
 
 
+def test_a_case_is_confidential_as_a_whole_if_one_of_its_features_is() -> None:
+    outcomes = read(collection(feature(), feature(SEKRETESS="ja")), MAPPING)
+    assert [reason(item)[0] for item in outcomes] == ["confidential", "confidential"]
+    assert "KS 1" not in repr(outcomes)
+
+
+def test_an_id_that_reads_as_a_personal_number_is_refused_and_not_shown() -> None:
+    for changes in ({}, {"SKEDE": "vilande"}):
+        (item,) = read(collection(feature(DIARIENR="19640823-3234", **changes)), MAPPING)
+        assert not isinstance(item, Skipped)
+        assert item.case is None
+
+
+def test_features_without_properties_are_refused_one_by_one() -> None:
+    assert [reason(item)[0] for item in read(collection({"geometry": None}, {}), MAPPING)] == ["unknown_stage"] * 2
+
+
 def test_a_property_called_confidential_is_heeded_though_no_mapping_names_it() -> None:
     secret = feature()
     secret["properties"]["meta"] = {"Confidential": True}

@@ -69,7 +69,7 @@ def test_a_dry_run_counts_without_a_broker_and_says_where_and_why_something_is_r
     )
     assert code == 6
     assert json.loads(out) == {
-        "read": 3, "accepted": 1, "changed": 1, "closed": 0, "unchanged": 0, "skipped": 1, "refused": 1,
+        "read": 3, "accepted": 1, "added": 1, "changed": 1, "closed": 0, "unchanged": 0, "skipped": 1, "refused": 1,
         "reasons": {"unknown_stage": 1},
     }  # fmt: skip
     assert err.startswith('cases.geojson: feature 2 (2): /stage: unknown_stage: "vilande" is no stage of gatuarbete')

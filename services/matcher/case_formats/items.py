@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from schemas.complaints import Complaint
+from schemas.types import is_personal_number
 
 
 class Unreadable(Exception):
@@ -57,12 +58,17 @@ class Unusable(Exception):
 def draft(place: str, content: Mapping[str, Any], *, numbered: int | None) -> Draft:
     """A draft of a case that has been put together. What is empty is left out."""
     kept = {name: value for name, value in content.items() if value not in (None, "", [])}
-    return Draft(place, json.dumps(kept).encode(), kept.get("case_id"), numbered)
+    return Draft(place, json.dumps(kept).encode(), label(kept.get("case_id")), numbered)
 
 
 def refused(place: str, error: Unusable, case: str | None = None) -> Refusal:
     """A refusal of one piece."""
-    return Refusal(place, (error.complaint,), case)
+    return Refusal(place, (error.complaint,), label(case))
+
+
+def label(case_id: str | None) -> str | None:
+    """A case's id as it may be shown: one that reads as a personal number is refused, and not shown either."""
+    return case_id[:100] if case_id and not is_personal_number(case_id) else None
 
 
 def features(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

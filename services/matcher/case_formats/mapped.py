@@ -72,15 +72,16 @@ def _shipped(name: str) -> str:
 def cases(pieces: Sequence[Piece], found: FieldMapping, model: DialogueModel, status_key: str | None) -> Iterator[Item]:
     """The cases of a file's pieces, in the order in which each was first met. Raises `Unreadable`."""
     joined: dict[tuple[str, str, str], _Case] = {}
-    spoilt: dict[str, str] = {}
+    spoilt: dict[str, Refusal] = {}
     bound = _bound(pieces, found)
     for piece in pieces:
-        item = _item(piece, bound, model, status_key)
+        row = bound.apply(piece.row)
+        item = Skipped(piece.place, "mapping") if bound.skips(piece.row) else _item(piece, row, model, status_key)
         if isinstance(item, _Case):
             joined.setdefault(item.key, item).join(item)
             continue
-        if isinstance(item, Refusal) and item.case:
-            spoilt[item.case] = item.place
+        if isinstance(item, Refusal) and (case_id := row.get("case_id")):
+            spoilt[case_id] = item
         yield item
     own = "version" in found.ours
     for case in joined.values():
@@ -96,26 +97,21 @@ def _bound(pieces: Sequence[Piece], found: FieldMapping) -> Bound:
             f"or [constants] {missing[0]} = what it is for all of it"
         )
     try:
-        return found.bind(list(columns)) if columns else FieldMapping().bind([])
+        return (found if columns else FieldMapping(constants=found.constants)).bind(list(columns))
     except MappingError as error:
         raise Unreadable(f"the mapping: {error}") from None
 
 
-def _item(piece: Piece, bound: Bound, model: DialogueModel, status_key: str | None) -> "Item | _Case":
-    if any(shaping.marks_confidential(name, text) for name, text in piece.row.items()):
+def _item(piece: Piece, row: Mapping[str, str], model: DialogueModel, status_key: str | None) -> "Refusal | _Case":
+    said = [*piece.row.items(), ("confidential", row.get("confidential", ""))]
+    if any(shaping.marks_confidential(name, text) for name, text in said):
         return Refusal(piece.place, (CONFIDENTIAL,))
-    if bound.skips(piece.row):
-        return Skipped(piece.place, "mapping")
-    row = bound.apply(piece.row)
-    if shaping.marks_confidential("confidential", row.get("confidential", "")):
-        return Refusal(piece.place, (CONFIDENTIAL,))
-    name = row.get("case_id") or None
     try:
         if piece.fault is not None:
             raise piece.fault
         content = shaping.content(row, model, status_key)
     except Unusable as error:
-        return refused(piece.place, error, name)
+        return refused(piece.place, error, row.get("case_id"))
     role = row.get(shaping.ROLE) or None
     return _Case(piece.place, content, [(role or own, place) for own, place in piece.places], piece.numbered)
 
@@ -150,13 +146,16 @@ class _Case:
         self.places += other.places
         self.numbered = max(self.numbered, other.numbered)
 
-    def item(self, numbered: int | None, spoilt: str | None) -> Draft | Refusal:
-        """The case, or why not: half a case would reach half of those whom it concerns."""
+    def item(self, numbered: int | None, spoilt: Refusal | None) -> Draft | Refusal:
+        """The case, or why not: half a case would reach half of those whom it concerns, and half of a confidential one
+        is confidential.
+        """
         case_id = self.content.get("case_id")
+        if spoilt is not None and CONFIDENTIAL in spoilt.complaints:
+            return Refusal(self.place, (CONFIDENTIAL,))
         if spoilt is not None:
-            return refused(
-                self.place, Unusable("piece_refused", f"{spoilt} is of the same case and was refused"), case_id
-            )
+            error = Unusable("piece_refused", f"{spoilt.place} is of the same case and was refused")
+            return refused(self.place, error, case_id)
         if self.disagreement is not None:
             error = Unusable("pieces_disagree", f"pieces of one case must say the same: {self.disagreement}")
             return refused(self.place, error, case_id)
