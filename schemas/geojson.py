@@ -5,7 +5,6 @@ refused (§4): it would say that the numbers are something else. Whether the num
 cross themselves, is asked by `check`, which both doors share: the matcher's for Kafka, the portal's for HTTP.
 """
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -128,18 +127,41 @@ def _walk(nested: Any, pointer: str) -> Iterator[tuple[str, Position]]:
 
 def vertices(geometry: Geometry) -> int:
     """How many positions a geometry has."""
-    return sum(1 for _ in positions(geometry))
+    return sum(_count(part.coordinates) for part in parts(geometry))
+
+
+def _count(nested: Any) -> int:
+    if isinstance(nested, tuple):
+        return 1
+    return len(nested) if nested and isinstance(nested[0], tuple) else sum(map(_count, nested))
 
 
 def in_degrees(part: Simple) -> Any:
     """A simple geometry as shapely has it, without heights (RFC 7946 §3.1.1)."""
     import shapely  # imported when a geometry is read: most readers of events never do
 
-    return shapely.from_geojson(json.dumps({"type": part.type, "coordinates": _flat(part.coordinates)}))
+    match part:
+        case Point():
+            return shapely.Point(part.coordinates[:2])
+        case MultiPoint():
+            return shapely.MultiPoint(_flat(part.coordinates))
+        case LineString():
+            return shapely.LineString(_flat(part.coordinates))
+        case MultiLineString():
+            return shapely.MultiLineString([_flat(line) for line in part.coordinates])
+        case Polygon():
+            return shapely.Polygon(*_rings(part.coordinates))
+        case MultiPolygon():
+            return shapely.MultiPolygon([_rings(polygon) for polygon in part.coordinates])
 
 
-def _flat(nested: Any) -> Any:
-    return nested[:2] if isinstance(nested, tuple) else [_flat(inner) for inner in nested]
+def _rings(polygon: list[list[Position]]) -> tuple[list[Position], list[list[Position]]]:
+    outer, *holes = polygon
+    return _flat(outer), [_flat(hole) for hole in holes]
+
+
+def _flat(line: list[Position]) -> list[Position]:
+    return [position[:2] for position in line]
 
 
 def check(geometry: Geometry, *, anywhere: bool = False) -> Complaint | None:
@@ -147,9 +169,10 @@ def check(geometry: Geometry, *, anywhere: bool = False) -> Complaint | None:
     for prefix, part in _numbered(geometry):
         if not part.coordinates:
             return Complaint("empty_geometry", "has no position: give one, or leave it out", f"{prefix}/coordinates")
-    for pointer, position in positions(geometry):
-        if complaint := misplaced(pointer, position[0], position[1], anywhere=anywhere):
-            return complaint
+    if anywhere or not all(_within_sweden(in_degrees(part).bounds) for part in parts(geometry)):
+        for pointer, position in positions(geometry):
+            if complaint := misplaced(pointer, position[0], position[1], anywhere=anywhere):
+                return complaint
     for prefix, part in _numbered(geometry):
         if complaint := _broken(prefix, part, anywhere=anywhere):
             return complaint
@@ -183,6 +206,10 @@ def _swapped(pointer: str) -> Complaint:
 
 def _within(box: tuple[float, float, float, float], x: float, y: float) -> bool:
     return box[0] <= x <= box[2] and box[1] <= y <= box[3]
+
+
+def _within_sweden(box: tuple[float, float, float, float]) -> bool:
+    return _within(SWEDEN, *box[:2]) and _within(SWEDEN, *box[2:])
 
 
 def _numbered(geometry: Geometry) -> Iterator[tuple[str, Simple]]:
