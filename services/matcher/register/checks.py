@@ -50,6 +50,7 @@ SPACED_CODE: Final = re.compile(r"(?<!\S)(\d\d) (\d{3})(?!\S)")
 BETWEEN_CODES: Final = re.compile(r"[\s;|/]+|,(?=\s|$)|(?<=\d{5}),|(?<=\.\d{3}),")
 DASHES: Final = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212\u00ad", "-"))
 LABEL: Final = re.compile(r"^org(anisations)?[.\s-]*(nr|nummer)[.:\s]*", re.IGNORECASE)
+FLOATED: Final = re.compile(r"^(\d{9,12})\.0+$")
 SCIENTIFIC: Final = re.compile(r"\d([.,]\d+)?[eE]\+?\d+")
 
 
@@ -173,11 +174,11 @@ def _organisation(text: str) -> str:
         raise _Refusal(
             "lost_digits", "organisation", "a spreadsheet shortened it; format the column as text and export anew"
         )
-    bare = re.sub(r"^(\d{9,12})\.0+$", r"\1", bare)
-    if re.fullmatch(r"\d{7,9}", bare) and is_personal_number(bare.zfill(10)):
+    bare = FLOATED.sub(r"\1", bare)
+    if 7 <= len(bare) <= 9 and bare.isdecimal() and is_personal_number(bare.zfill(10)):
         bare = bare.zfill(10)
     organisation = normal_organisation(bare)
-    ten_digits = re.fullmatch(r"\d{10}", organisation) is not None
+    ten_digits = len(organisation) == 10 and organisation.isdecimal()
     # An organisation number's third digit is 2 or more; below that the ten digits are a birth date or somebody's id.
     if ten_digits and int(organisation[2]) >= 2 and not organisationsnummer.valid(organisation):
         raise _Refusal("wrong_check_digit", "organisation", "the check digit does not fit; correct the number")
@@ -229,11 +230,18 @@ def _codes(values: Mapping[str, str], rules: Rules, notes: list[str]) -> list[In
     version = values["sni_version"].removesuffix(".0").upper().removeprefix("SNI").strip()
     if version not in industries.VERSIONS:
         raise _Refusal("no_sni_version", "sni_version", "a code needs its version; write 2025 or 2007")
-    joined = SPACED_CODE.sub(lambda spaced: _join_spaced(spaced, version), LETTERED_CODE.sub(r"\1", text))
-    found = [_code(token, version, rules.code_width) for token in BETWEEN_CODES.split(joined) if token]
-    if any(len(code) < 5 for code in found):
+    found = _codes_in(text, version, rules.code_width)
+    if any(len(one.code) < 5 for one in found):
         notes.append("code_is_heading")
-    return [IndustryCode(code=code, version=version) for code in dict.fromkeys(found)]
+    return list(found)
+
+
+@lru_cache(65_536)
+def _codes_in(text: str, version: str, width: int | None) -> tuple[IndustryCode, ...]:
+    """A whole country's workplaces have some tens of thousands of different lists of codes."""
+    joined = SPACED_CODE.sub(lambda spaced: _join_spaced(spaced, version), LETTERED_CODE.sub(r"\1", text))
+    found = [_code(token, version, width) for token in BETWEEN_CODES.split(joined) if token]
+    return tuple(IndustryCode(code=code, version=version) for code in dict.fromkeys(found))
 
 
 def _join_spaced(match: re.Match[str], version: str) -> str:
