@@ -2,7 +2,8 @@
 the subscriptions, the rounds with their members.
 
 Rows of an import are staged until its marker has been seen on every partition and are then taken all at once: half a
-register is never matched. Erasures (tombstones) are the exception and hold at once. Of two states of a round the one
+register is never matched. A row of an import that a later one has overtaken changes nothing, whenever it arrives.
+Erasures (tombstones) are the exception and hold at once. Of two states of a round the one
 with the higher basis stays; with equal bases `matching` never replaces what ended it.
 """
 
@@ -95,12 +96,13 @@ class RegisterTable:
         self._changes[workplace_id] = None
 
     def _take(self, company: Company) -> None:
-        row = Workplace.of(company)
-        if company.import_number <= self.import_number:
+        row, number = Workplace.of(company), company.import_number
+        if number > self.import_number:
+            if self._staged.get(row.workplace_id, (0, row))[0] <= number:
+                self._staged[row.workplace_id] = (number, row)
+        elif not (0 < number < self.import_number and self._register.row(row.workplace_id) is not None):
             self._changes[row.workplace_id] = row
             self._staged.pop(row.workplace_id, None)
-        else:
-            self._staged[row.workplace_id] = (company.import_number, row)
 
     async def _mark(self, marker: ImportCompleted) -> None:
         seen = self._markers.setdefault(marker.import_id, {})
