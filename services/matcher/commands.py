@@ -136,7 +136,7 @@ def _match(
     with progress("cases") as step:
         result = files.match(
             cases,
-            snapshot(read.companies.values()),
+            snapshot(read.companies.values(), register_version=read.companies.version()),
             model.load(),
             today,
             key=key,

@@ -214,7 +214,7 @@ def snapshot(
     register_version: str | None = None,
 ) -> Snapshot:
     """The columns of a register. Without a given version it is computed."""
-    rows = tuple(companies)
+    rows = companies if register_version else tuple(companies)
     return changed(
         EMPTY,
         map(Workplace.of, rows),

@@ -7,6 +7,7 @@ import pytest
 from schemas.identity import recipient_id
 from services.matcher.register import formats, reading
 from services.matcher.register.checks import Accepted, Refused, Rules, check
+from services.matcher.register.packed import Packed
 from services.matcher.register.publish import Current, There, Told, plan
 from services.matcher.register.report import Report
 
@@ -173,6 +174,6 @@ def test_an_import_erases_only_workplaces_of_its_own_source() -> None:
     current = Current({})
     for key, source in (("W1", "register"), ("W2", "other")):
         current.companies[key] = There(source, b"", b"{}")
-    new = {"W3": accepted(workplace_id="W3").company}
+    new = Packed([accepted(workplace_id="W3").company])
     made = plan(reading.RegisterFile(new, (), Report()), current, Told())
     assert (made.written, made.gone, made.unchanged, made.added) == (("W3",), ("W1",), 0, 1)

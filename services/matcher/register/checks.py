@@ -54,7 +54,7 @@ FLOATED: Final = re.compile(r"^(\d{9,12})\.0+$")
 SCIENTIFIC: Final = re.compile(r"\d([.,]\d+)?[eE]\+?\d+")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class PlainContact:
     """A contact before it is sealed. It has no repr: nothing may print it."""
 

@@ -184,10 +184,9 @@ async def import_file(
 def _compared(read: "RegisterFile", settings: "MatcherSettings", told: "Told") -> bool:
     """Fills in what an import would do, where the topics can be read with the installation's own key."""
     from services.matcher.register.publish import counted, plan, read_current
-    from services.matcher.workplaces import content_hash
     from services.runtime.errors import Fault, Transient
 
-    read.report.register_version = content_hash(read.companies.values())
+    read.report.register_version = read.companies.version()
     if settings.installation.recipient_key is None or not _answers(settings.kafka.bootstrap):
         return False
     try:

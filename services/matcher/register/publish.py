@@ -76,8 +76,9 @@ class Current:
                 continue
             event = _event(record)
             if isinstance(event, Company):
-                row = b"" if key in self._in_file else canonical(event)
-                self.companies[key] = There(event.source, digest_of(event), row)
+                row = canonical(event)
+                digest = digest_of(row, synthetic=event.synthetic)
+                self.companies[key] = There(event.source, digest, b"" if key in self._in_file else row)
             if event is not None:
                 self.import_number = max(self.import_number, event.import_number)
 
@@ -96,10 +97,9 @@ class Current:
                 self.contacts[key] = ThereContact(event.source, event.workplace_id or "", box_hash(event.sealed.box))
 
 
-def digest_of(company: Company) -> bytes:
+def digest_of(row: bytes, *, synthetic: bool) -> bytes:
     """Of all that a workplace says, except in which import it said so."""
-    said = company.model_dump_json(exclude={"import_number"}, exclude_none=True)
-    return blake2b(said.encode(), digest_size=16).digest()
+    return blake2b(row, digest_size=16, salt=b"synthetic" if synthetic else b"").digest()
 
 
 def _event(record: Record) -> Company | ImportCompleted | None:
@@ -158,21 +158,23 @@ class Plan:
 def plan(file: RegisterFile, current: Current, told: Told) -> Plan:
     """What of a file is new, changed or gone. Raises `TooManyErased` where more is gone than was allowed."""
     there, new = current.companies, file.companies
-    written = tuple(key for key, row in new.items() if key not in there or there[key].digest != digest_of(row))
+    written = tuple(
+        key for key in new if key not in there or there[key].digest != digest_of(new.row(key), synthetic=new.synthetic)
+    )
     of_source = [key for key, row in there.items() if row.source == told.source]
     gone = () if told.partial else tuple(sorted(key for key in of_source if key not in new and key not in file.refused))
     _allow(len(gone), len(of_source), told)
     erased = frozenset(gone)
     rest = {key: row.row for key, row in there.items() if key not in erased and key not in new}
-    rows = dict.fromkeys(new, b"") | rest
-    version = version_of(canonical(new[key]) if key in new else rest[key] for key in sorted(rows))
+    keys = sorted([*new, *rest])
+    version = version_of(rest[key] if key in rest else new.row(key) for key in keys)
     return Plan(
         number=current.import_number + 1,
         written=written,
         gone=gone,
         added=sum(1 for key in written if key not in there),
         unchanged=len(new) - len(written),
-        workplaces=len(rows),
+        workplaces=len(keys),
         version=version,
         of_source=len(of_source),
         gone_contacts=tuple(_gone_contacts(file, current, told, erased)),
@@ -227,7 +229,8 @@ async def publish(
     now = clock.now()
     await _write(broker, _company_records(kafka, file, made, now))
     known = await _write_contacts(broker, kafka, file, current, seal, known, key, made, now)
-    await broker.publish(await _markers(broker, kafka, next(iter(file.companies.values())), told.source, made, now))
+    sample = file.companies[next(iter(file.companies))]
+    await broker.publish(await _markers(broker, kafka, sample, told.source, made, now))
     state.save(known.items())
     return counted(file.report, made)
 

@@ -10,10 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from schemas.company import Company
 from schemas.complaints import Complaint
 from services.matcher.register import formats
 from services.matcher.register.checks import NOTHING, PlainContact, Refused, Rules, check
+from services.matcher.register.packed import Packed
 from services.matcher.register.places import Locator, Place, number, system
 from services.matcher.register.report import Report
 from services.matcher.register.source import Given, Row, Source, Stated, Unreadable
@@ -40,7 +40,7 @@ class Asked:
 class RegisterFile:
     """What a file says. Of two rows with one workplace id the first is kept and the second refused."""
 
-    companies: dict[str, Company]
+    companies: Packed
     contacts: tuple[PlainContact, ...]
     report: Report
     says_contacts: bool = True
@@ -61,7 +61,7 @@ def read(
     opened = _Opened.of(path, asked)
     rules = replace(rules, organisations=opened.organisations, code_width=opened.mapping.width.get("sni"))
     locator = Locator(system(opened.crs), anywhere=rules.anywhere, names=opened.axes)
-    companies: dict[str, Company] = {}
+    companies = Packed()
     contacts: list[PlainContact] = []
     report = Report(row_word=opened.source.row_word)
     for batch in _batches(opened.source.rows()):
@@ -80,7 +80,7 @@ def read(
                 )  # fmt: skip
             report.add(result)
             if not isinstance(result, Refused):
-                companies[result.company.workplace_id] = result.company
+                companies.add(result.company)
                 contacts += result.contacts
         on_rows(len(batch), opened.source.total)
     locator.check()
