@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,12 @@ class PostgresServer:
     syncs what it commits, as in production, and is slower.
     """
 
-    def __init__(self, *, durable: bool = False) -> None:
-        self._durable = durable
+    def __init__(self, *, durable: bool = False, programs: Path | None = None, settings: Sequence[str] = ()) -> None:
+        self._settings = ("fsync=on" if durable else "fsync=off", *settings)
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._bin = self._programs()
+        self._bin = programs or self._programs()
         if AS_NOBODY:
             shutil.chown(self.folder, AS_NOBODY["user"])
         self._call("initdb", "-D", "data", "-U", "postgres", "-A", "trust", "--locale=C.UTF-8", "--no-sync")
@@ -83,9 +84,9 @@ class PostgresServer:
         if not self.port or self._port_was_taken():
             (self.port,) = free_ports(1)
         where = ["-D", "data", "-h", "127.0.0.1", "-p", str(self.port), "-k", str(self.folder)]
-        fast = [] if self._durable else ["-c", "fsync=off"]
+        options = [part for setting in self._settings for part in ("-c", setting)]
         self._process = spawn(
-            [self._bin / "postgres", *where, *fast],
+            [self._bin / "postgres", *where, *options],
             log=self._log,
             death_signal=signal.SIGQUIT,
             cwd=self.folder,
