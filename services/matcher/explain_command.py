@@ -85,6 +85,7 @@ def explain(
     from services.matcher.register.reading import Asked
     from services.matcher.register.source import Unreadable
     from services.matcher.settings import MatcherSettings
+    from services.runtime import logs
     from services.runtime.installation import ModelSettings
     from services.runtime.settings import load
 
@@ -99,17 +100,18 @@ def explain(
             )  # fmt: skip
             facts = _from_files(case, files, settings)
         else:
-            facts = asyncio.run(_from_topics(case, workplace, settings))
+            logs.configure(settings.log, "explain")
+            facts = asyncio.run(from_topics(case, workplace, settings))
     except Unreadable as error:
         return failed(str(error))
     if workplace is None:
         _show_near(facts, json)
     else:
-        _show_one(facts, workplace, json)
+        show_one(facts, workplace, json)
     return OK
 
 
-class _Facts:
+class Facts:
     """A case and what it led to: whatever an explanation is made of."""
 
     def __init__(self, **known: Any) -> None:
@@ -147,7 +149,7 @@ class _Files:
     told: "Told"
 
 
-def _from_files(asked: str, given: _Files, settings: "MatcherSettings") -> _Facts:
+def _from_files(asked: str, given: _Files, settings: "MatcherSettings") -> Facts:
     from schemas.identity import recipient_id
     from services.matcher import files
     from services.matcher.dialogue.working_days import local_day
@@ -169,7 +171,7 @@ def _from_files(asked: str, given: _Files, settings: "MatcherSettings") -> _Fact
         subscribers=follows.subscribers, dialogue=decisions.dialogues.get(case.key),
     )  # fmt: skip
     dialogue = decisions.dialogues.get(case.key)
-    return _Facts(
+    return Facts(
         case=case, model=model, companies=read.companies, round=derived.round,
         invitations={item.recipient_id: item for item in derived.invitations}, subscribers=follows.subscribers,
         listed=dialogue.listed(derived.round.round_id) if dialogue else {},
@@ -177,22 +179,21 @@ def _from_files(asked: str, given: _Files, settings: "MatcherSettings") -> _Fact
     )  # fmt: skip
 
 
-async def _from_topics(asked: str, workplace: str | None, settings: "MatcherSettings") -> _Facts:
+async def from_topics(asked: str, workplace: str | None, settings: "MatcherSettings") -> Facts:
+    """Everything that the topics say of a case and a workplace; of all workplaces where none is named."""
     from schemas.identity import recipient_id
     from services.matcher.dialogue.working_days import local_day
     from services.matcher.published import Published
     from services.matcher.rounds import round_of
-    from services.runtime import logs
     from services.runtime.clock import SystemClock
 
-    logs.configure(settings.log, "explain")
     model = settings.model.load()
     known = Published(settings.kafka, model, anywhere=settings.matcher.allow_outside_sweden, workplace=workplace)
     await known.read()
     case = known.case(asked)
     id_ = round_of(case, model, local_day(SystemClock().now()))
     dialogue, company = known.dialogues.get(case.key), known.companies.rows.get(workplace or "")
-    return _Facts(
+    return Facts(
         case=case, model=model, companies=known.companies.rows, round=known.rounds.get(id_),
         invitations={m.recipient_id: m.invitation for m in known.members.of_rounds([id_])},
         listed=dialogue.listed(id_) if dialogue else {}, subscribers=known.subscriptions.snapshot(),
@@ -201,7 +202,8 @@ async def _from_topics(asked: str, workplace: str | None, settings: "MatcherSett
     )  # fmt: skip
 
 
-def _show_one(facts: _Facts, workplace: str, as_json: bool) -> None:
+def show_one(facts: Facts, workplace: str, as_json: bool) -> None:
+    """The answer on stdout."""
     found = facts.explained(workplace)
     invitation_id = found.invitation.invitation_id if found.invitation else None
     deliveries = facts.told.of(invitation_id) if facts.told else []
@@ -222,7 +224,7 @@ def _show_one(facts: _Facts, workplace: str, as_json: bool) -> None:
         _line(f"  {note}")
 
 
-def _show_near(facts: _Facts, as_json: bool) -> None:
+def _show_near(facts: Facts, as_json: bool) -> None:
     from services.matcher.near import near
     from services.matcher.workplaces import snapshot
 

@@ -109,8 +109,15 @@ def undone(round_: Round, so_far: Dialogue | None, now: datetime, *, by: str, re
     return _decided(UNDO, round_, so_far, now, by, reason, None)
 
 
+def listed(
+    kind: str, round_: Round, so_far: Dialogue | None, now: datetime, *, by: str, reason: str, workplaces: list[str]
+) -> Dialogue:
+    """The decisions with one more: these workplaces are added to the round, removed, or left to the rings again."""
+    return _decided(kind, round_, so_far, now, by, reason, None, workplaces)
+
+
 def release(decided: Dialogue, kafka: KafkaSettings, now: datetime) -> Steps:
-    """A release as records."""
+    """A release, or a decision on single workplaces, as records."""
     return ((_dialogue(decided, kafka, now),),)
 
 
@@ -135,7 +142,14 @@ def stands(decided: Dialogue, newest: Dialogue | None) -> bool:
 
 
 def _decided(
-    kind: str, round_: Round, so_far: Dialogue | None, now: datetime, by: str, reason: str, set_hash: str | None
+    kind: str,
+    round_: Round,
+    so_far: Dialogue | None,
+    now: datetime,
+    by: str,
+    reason: str,
+    set_hash: str | None,
+    workplaces: Iterable[str] = (),
 ) -> Dialogue:
     decisions = list(so_far.decisions) if so_far else []
     decision = Decision(
@@ -146,6 +160,7 @@ def _decided(
         by=by,
         reason=reason,
         set_hash=set_hash,
+        workplaces=list(workplaces),
     )
     return Dialogue(
         municipality=round_.municipality,

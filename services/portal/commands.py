@@ -259,6 +259,117 @@ async def _undo(asked: str, settings: "CaseSettings", round_id: str | None, *, b
         return await desk.decide(decided, steps, f"{found.case_key}: nothing more leaves until it is released again")
 
 
+@case.command
+def add(
+    case_: Annotated[str, Parameter(name="CASE")],
+    /,
+    *workplaces: str,
+    reason: str,
+    round_: Annotated[str | None, Parameter(name="--round")] = None,
+    by: str = "nardialog case add",
+) -> int:
+    """Add workplaces to a round whatever the rings say, unless they are closed or the applicant's own.
+
+    Parameters
+    ----------
+    case_
+        The case's key, municipality/source/case id, or its id where only one case has it.
+    workplaces
+        The workplaces' ids in the register.
+    reason
+        Why: it is kept, and stands in the invitation.
+    round_
+        The round, where the case has several that are not finished.
+    by
+        Who decides: a role or function, not a person.
+    """
+    return asyncio.run(_list_workplaces("add", case_, _settings(), round_, by, reason, workplaces))
+
+
+@case.command
+def remove(
+    case_: Annotated[str, Parameter(name="CASE")],
+    /,
+    *workplaces: str,
+    reason: str,
+    round_: Annotated[str | None, Parameter(name="--round")] = None,
+    by: str = "nardialog case remove",
+) -> int:
+    """Take workplaces out of a round whatever the rings say. Who got the first message is told once.
+
+    Parameters
+    ----------
+    case_
+        The case's key, municipality/source/case id, or its id where only one case has it.
+    workplaces
+        The workplaces' ids in the register.
+    reason
+        Why: it is kept.
+    round_
+        The round, where the case has several that are not finished.
+    by
+        Who decides: a role or function, not a person.
+    """
+    return asyncio.run(_list_workplaces("remove", case_, _settings(), round_, by, reason, workplaces))
+
+
+@case.command
+def unlist(
+    case_: Annotated[str, Parameter(name="CASE")],
+    /,
+    *workplaces: str,
+    reason: str = "",
+    round_: Annotated[str | None, Parameter(name="--round")] = None,
+    by: str = "nardialog case unlist",
+) -> int:
+    """Leave workplaces to the rings again that were added or removed.
+
+    Parameters
+    ----------
+    case_
+        The case's key, municipality/source/case id, or its id where only one case has it.
+    workplaces
+        The workplaces' ids in the register.
+    reason
+        Why: it is kept.
+    round_
+        The round, where the case has several that are not finished.
+    by
+        Who decides: a role or function, not a person.
+    """
+    return asyncio.run(_list_workplaces("unlist", case_, _settings(), round_, by, reason, workplaces))
+
+
+async def _list_workplaces(
+    kind: str,
+    asked: str,
+    settings: "CaseSettings",
+    round_id: str | None,
+    by: str,
+    reason: str,
+    workplaces: "Sequence[str]",
+) -> int:
+    from pydantic import ValidationError
+
+    from schemas.round import Purpose
+    from services.portal import case_orders
+    from services.portal.case_desk import Desk
+
+    if not workplaces:
+        return usage("say which workplaces, by their ids in the register")
+    async with Desk(settings) as desk:
+        found = desk.one_round(asked, round_id, case_orders.UNFINISHED, "not finished", but=Purpose.CHANGE)
+        so_far = desk.book.decisions.get(found.case_key)
+        try:
+            decided = case_orders.listed(
+                kind, found, so_far, desk.now(), by=by, reason=reason, workplaces=list(dict.fromkeys(workplaces))
+            )
+        except ValidationError as error:
+            return failed(f"{found.case_key}: {error.errors(include_url=False)[0]['msg']}")
+        done = f"{found.case_key}: {kind} {', '.join(workplaces)}"
+        return await desk.decide(decided, case_orders.release(decided, settings.kafka, desk.now()), done)
+
+
 def _settings() -> "CaseSettings":
     from services.portal.case_settings import CaseSettings
     from services.runtime.settings import load

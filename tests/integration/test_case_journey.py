@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from schemas.delivery import DELIVERY_RECORDED, EXAMPLE, Delivery
 from schemas.round import Purpose, RoundState
-from schemas.suppression import Suppression
-from schemas.topics import SUPPRESSIONS, Topic
+from schemas.suppression import EXAMPLE as STOP
+from schemas.suppression import SUPPRESSION_CHANGED, Suppression
+from schemas.topics import DELIVERIES, SUPPRESSIONS, Topic
 from services.matcher.app import build
+from services.matcher.explain_command import from_topics, show_one
 from services.matcher.settings import MatcherOptions, MatcherSettings
 from services.runtime.clock import ManualClock
 from services.runtime.local_kafka import LocalKafka
+from services.runtime.parsing import outgoing
 from services.runtime.records import Record
 from services.runtime.tables import TableReader
 from services.runtime.topic_admin import TopicAdmin
@@ -28,7 +32,8 @@ KEY = "0162/prov/A"
 def settings(kafka: LocalKafka, topic_prefix: str) -> MatcherSettings:
     made = made_settings(kafka, topic_prefix, MatcherOptions(release={"*": "review"}))
     with TopicAdmin(kafka.bootstrap) as admin:
-        admin.create([Topic(made.kafka.topic(SUPPRESSIONS), "id", SUPPRESSIONS.cleanup)], PARTITIONS, replication=1)
+        topics = [Topic(made.kafka.topic(topic), "id", topic.cleanup) for topic in (SUPPRESSIONS, DELIVERIES)]
+        admin.create(topics, PARTITIONS, replication=1)
     return made
 
 
@@ -55,24 +60,59 @@ async def suppressions(settings: MatcherSettings) -> list[Suppression]:
     return sorted(found, key=lambda item: item.at)
 
 
+async def explained(world: World, settings: MatcherSettings, capsys: pytest.CaptureFixture[str]) -> None:
+    """Why, and why not, as the topics say it, with what became of the message."""
+    (third,) = [item for item in world.invitations() if item.workplaces[0].workplace_id == "W3"]
+    about = {"municipality": "0162", "invitation_ids": [third.invitation_id], "recipient_ids": [third.recipient_id]}
+    sent = Delivery.model_validate({**EXAMPLE, **about, "message_number": 7, "at": NOW})
+    stop = Suppression.model_validate({**STOP, "scope": "case", "case_key": KEY, "message_number": 7, "at": NOW})
+    for topic, key, event, kind in (
+        (DELIVERIES, sent.delivery_id, sent, DELIVERY_RECORDED),
+        (SUPPRESSIONS, stop.suppression_id, stop, SUPPRESSION_CHANGED),
+    ):
+        record = outgoing(settings.kafka.topic(topic), key, event, type=kind, id=key, source="prov", time=NOW)
+        await world.broker.publish([record])
+
+    show_one(await from_topics("A", "W3", settings), "W3", as_json=False)
+    said = capsys.readouterr().out
+    assert "W3 W3: invited" in said
+    assert "because nardialog case add added it: äger huset" in said
+    assert "  sent 25 Nov 2026 09:00 by email" in said
+    assert "  said stop 25 Nov 2026 09:00 (case)" in said
+    show_one(await from_topics(KEY, "W4", settings), "W4", as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert (found["answer"], found["round"]["state"]) == ("outside", "open")
+    assert found["said"] == "outside the 50 m ring direct by 518 m"
+
+
 async def test_a_case_is_released_undone_released_again_and_withdrawn(
-    world: World, settings: MatcherSettings, tmp_path: Path
+    world: World, settings: MatcherSettings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "case.json"
     file.write_text(json.dumps(content(), indent=2))
     matcher = build(settings, ManualClock(NOW))
     await matcher.start()
     try:
-        await world.send_register([company("W1", 18.03), company("W2", 18.03)])
+        await world.send_register(
+            [company("W1", 18.03), company("W2", 18.03), company("W3", 18.033), company("W4", 18.04)]
+        )
         await command(settings, "case", "submit", str(file))
         await world.until_last(RoundState.HELD, "review")
         assert world.invitations() == []
+        await command(settings, "case", "add", "A", "W3", "--reason", "äger huset")
+        await world.until(lambda: world.rounds()[-1].counts.workplaces == 3)
 
         await command(settings, "case", "release", "--yes", "A")
         first = await world.until_last(RoundState.OPEN)
+        assert sorted(place.workplace_id for item in world.invitations() for place in item.workplaces) == [
+            "W1",
+            "W2",
+            "W3",
+        ]
+        await explained(world, settings, capsys)
         await command(settings, "case", "undo", "--yes", "--reason", "fel väg", "A")
         await world.until_last(RoundState.HELD, "undone", purpose=Purpose.ASK)
-        [held] = await suppressions(settings)
+        [held] = [item for item in await suppressions(settings) if item.kind == "undone"]
         assert held.basis is not None
         assert first.basis.order <= held.basis.order, "what was open is held"
 

@@ -20,7 +20,8 @@ COMMANDS = (
     ("dlq",), ("dlq", "list"), ("dlq", "show"), ("dlq", "replay"), ("dlq", "discard"), ("dlq", "edit"),
     ("deliveries",), ("sending",), ("doctor",), ("schemas",), ("schemas", "export"), ("keys", "new"),
     ("case",), ("case", "validate"), ("case", "submit"), ("case", "import"),
-    ("case", "withdraw"), ("case", "list"), ("case", "release"), ("case", "undo"),
+    ("case", "withdraw"), ("case", "list"), ("case", "release"), ("case", "add"),
+    ("case", "remove"), ("case", "unlist"), ("case", "undo"),
     ("model",), ("model", "check"), ("model", "show"), ("model", "schema"), ("model", "backtest"),
     ("api-keys",), ("api-keys", "new"), ("api-keys", "list"), ("api-keys", "revoke"),
 )  # fmt: skip
