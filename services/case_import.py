@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import Parameter
 
+from services.matcher.case_formats import Format
 from services.portal.commands import File, Flag, Json, case
 from services.runtime.terminal import OK, PARTLY, failed, printable, say
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:  # help must not wait for the services
 
 __all__ = ["case"]
 
-Format = Literal["nardialog", "geojson", "detaljplan", "wzdx", "ukplanning"]
 COUNTS: Final = ("read", "accepted", "added", "changed", "closed", "unchanged", "skipped", "refused")
 SHOWN: Final = 20
 """How many refusals are shown before they are only counted."""

@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
+
+from services.matcher.case_formats import Format
 
 if TYPE_CHECKING:  # a command's help must not wait for numpy and shapely
     from services.matcher.case_formats.reading import Told
@@ -22,8 +24,6 @@ if TYPE_CHECKING:  # a command's help must not wait for numpy and shapely
 OK, FAILED, USAGE, UNREACHABLE, PARTLY = 0, 1, 2, 5, 6
 SHOWN: Final = 20
 """How many refusals are shown before they are only counted."""
-
-CaseFormat = Literal["nardialog", "geojson", "detaljplan", "wzdx", "ukplanning"]
 
 
 def match(
@@ -35,7 +35,7 @@ def match(
     model: Path | None = None,
     register_mapping: str | None = None,
     case_mapping: Path | None = None,
-    case_format: CaseFormat | None = None,
+    case_format: Format | None = None,
     crs: str | None = None,
     no_holds: Annotated[bool, Parameter(negative="")] = False,
     rounds: Path | None = None,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from services.matcher.commands import CaseFormat
+from services.matcher.case_formats import Format
 from services.runtime.terminal import OK, failed, printable, say, usage
 
 if TYPE_CHECKING:  # a command's help must not wait for numpy and shapely
@@ -44,7 +44,7 @@ def explain(
     model: Path | None = None,
     register_mapping: str | None = None,
     case_mapping: Path | None = None,
-    case_format: CaseFormat | None = None,
+    case_format: Format | None = None,
     crs: str | None = None,
     json: Flag = False,
 ) -> int:

@@ -15,9 +15,10 @@ from schemas import model as dialogue_model
 from schemas.case import Case, CaseState
 from schemas.case_rules import judge
 from services.matcher import geometry
+from services.matcher.case_formats import Format
 from services.matcher.case_formats.items import Draft, Item, Refusal, Skipped, Unreadable, Unusable
 from services.matcher.case_formats.projecting import to_wgs84
-from services.matcher.case_formats.reading import Format, Told, items, recognised
+from services.matcher.case_formats.reading import Told, items, recognised
 from services.matcher.register.places import system
 from tests.everything import EVERYTHING
 from tests.matcher_cases import content

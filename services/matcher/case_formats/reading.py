@@ -4,17 +4,15 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 from schemas.complaints import BROKEN_JSON, Complaint
 from schemas.model import DialogueModel
-from services.matcher.case_formats import detaljplan, geojson, mapped, ukplanning, wzdx
+from services.matcher.case_formats import Format, detaljplan, geojson, mapped, ukplanning, wzdx
 from services.matcher.case_formats.items import Draft, Item, Refusal, Unreadable
 from services.matcher.case_formats.mapped import Piece
 from services.runtime.json_texts import split
 
-Format = Literal["nardialog", "geojson", "detaljplan", "wzdx", "ukplanning"]
-FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 _SHIPPED: Final[Mapping[Format, str]] = {name: name for name in ("detaljplan", "wzdx", "ukplanning")}
 _STATUS: Final[Mapping[Format, str]] = {
     "detaljplan": detaljplan.STATUS_KEY, "wzdx": "wzdx_event_status", "ukplanning": "uk_process_stage",
@@ -95,27 +93,23 @@ def _nothing_else_told(told: Told) -> None:
 
 def _mapped(data: bytes, kind: Format, told: Told, model: DialogueModel, today: date) -> Iterator[Item]:
     shipped = _SHIPPED.get(kind)
-    asked = mapped.parsed(told.mapping or "", shipped)
-    crs = told.crs or asked.crs
-    broken: list[Item] = []
-    if kind == "ukplanning":
-        found, broken = _applications(data)
-    elif kind == "geojson":
-        found = geojson.pieces(_collection(data), crs)
-    elif kind == "detaljplan":
-        found = detaljplan.pieces(_collection(data))
-    else:
-        found = wzdx.pieces(_collection(data), today)
+    crs = told.crs or mapped.parsed(told.mapping or "", shipped).crs
     if crs is not None and kind != "geojson":
         raise Unreadable(f"is {kind}, which states its reference system itself: leave --crs out")
-    return iter(
-        [
-            *broken,
-            *mapped.cases(
-                found, mapped.mapping_for(shipped, told.mapping, (p.row for p in found)), model, _STATUS.get(kind)
-            ),
-        ]
-    )
+    pieces, broken = _pieces(data, kind, crs, today)
+    found = mapped.mapping_for(shipped, told.mapping, (piece.row for piece in pieces))
+    return iter([*broken, *mapped.cases(pieces, found, model, _STATUS.get(kind))])
+
+
+def _pieces(data: bytes, kind: Format, crs: str | None, today: date) -> tuple[list[Piece], list[Item]]:
+    """The pieces of a file, and what was no piece."""
+    if kind == "ukplanning":
+        return _applications(data)
+    if kind == "geojson":
+        return geojson.pieces(_collection(data), crs), []
+    if kind == "detaljplan":
+        return detaljplan.pieces(_collection(data)), []
+    return wzdx.pieces(_collection(data), today), []
 
 
 def _collection(data: bytes) -> Mapping[str, Any]:
