@@ -103,7 +103,9 @@ def show(
             _print(found.stages)
         else:
             say(f"{found.sv} / {found.en}; * is the latest stage in which a first invitation is early enough")
-            show_rows(model_table.STAGE_COLUMNS, model_table.stages(found))
+            wide = not sys.stdout.isatty()
+            columns = model_table.STAGE_COLUMNS if wide else model_table.SHORT_COLUMNS
+            show_rows(columns, (model_table.stages if wide else model_table.short)(found))
         return OK
     one = loaded.stage(case_type, stage)
     if one is None:
@@ -187,11 +189,12 @@ def _write_page(compared: "Comparison", register: "Snapshot", register_name: str
 
 def _tell(compared: "Comparison", by: str | None, top: int) -> None:
     """One table where another program reads; all of them for people."""
-    from services.matcher.backtest.report import TABLES, TITLES
+    from services.matcher.backtest.report import READABLE, TABLES, TITLES
 
-    chosen = [by] if by else list(TABLES) if sys.stdout.isatty() else ["stage"]
+    tables = READABLE if sys.stdout.isatty() else TABLES
+    chosen = [by] if by else list(tables) if sys.stdout.isatty() else ["stage"]
     for name in chosen:
-        columns, rows = TABLES[name](compared, top or None)
+        columns, rows = tables[name](compared, top or None)
         if len(chosen) > 1:
             say(f"\n{TITLES[name]}")
         show_rows(columns, rows)

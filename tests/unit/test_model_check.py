@@ -212,7 +212,7 @@ def test_show_prints_types_stages_and_one_stage(capsys: pytest.CaptureFixture[st
     assert show("gatuarbete") == 0
     out = capsys.readouterr().out
     assert "flerarsplan*\tinvolve" in out
-    assert "150 m kundnara+leveransberoende" in out
+    assert "150 m kundnara + leveransberoende" in out
     assert show("detaljplan", "granskning") == 0
     assert "PBL 5:18 ≥ 30 days (environment)" in capsys.readouterr().out
     assert show("gatuarbete", "projektering", json_=True) == 0

@@ -199,18 +199,22 @@ class Comparison:
             title=first.title,
             case_type=first.case_type,
             companies=Pair(len(was), len(now)),
-            gained=len(np.setdiff1d(now, was)),
-            dropped=len(np.setdiff1d(was, now)),
+            gained=len(np.setdiff1d(now, was, assume_unique=True)),
+            dropped=len(np.setdiff1d(was, now, assume_unique=True)),
             minutes=Pair(*minutes),
-            rounds=tuple(self._round(key) for key in keys),
+            rounds=tuple(self._rounds[key] for key in keys),
         )
+
+    @cached_property
+    def _rounds(self) -> dict[Key, RoundRow]:
+        return {key: self._round(key) for key in self._keys}
 
     def _round(self, key: Key) -> RoundRow:
         one, (a, b) = self._one(key), self._both(key)
         was, now = _told(a), _told(b)
         return RoundRow(
             one.case_id, key[1], key[2], one.day, _side(a), _side(b),
-            len(np.setdiff1d(now, was)), len(np.setdiff1d(was, now)),
+            len(np.setdiff1d(now, was, assume_unique=True)), len(np.setdiff1d(was, now, assume_unique=True)),
         )  # fmt: skip
 
     @cached_property
@@ -225,7 +229,7 @@ class Comparison:
     def _stage(self, of: tuple[str, str], keys: Sequence[Key]) -> StageRow:
         sides = [[side for key in keys if (side := self._both(key)[n]) is not None and side.sends] for n in (0, 1)]
         counts = [np.array([len(side.recipients) for side in found], dtype=np.int64) for found in sides]
-        rounds = [self._round(key) for key in keys]
+        rounds = [self._rounds[key] for key in keys]
         return StageRow(
             case_type=of[0],
             stage=of[1],

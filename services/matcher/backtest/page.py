@@ -14,7 +14,7 @@ import shapely
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from schemas.model import DialogueModel
-from services.matcher import municipalities
+from services.matcher import geometry, municipalities
 from services.matcher.backtest.comparison import Comparison, Numbers, Pair, StageRow
 from services.matcher.backtest.differences import differences
 from services.matcher.geometry import Shape
@@ -99,11 +99,12 @@ def draw(compared: Comparison, register: Snapshot) -> Map | None:
     }
     marks = {"gained": _TRIANGLE, "dropped": _CROSS, "both": _DIAMOND, "same": _DOT, "others": _DOT}
     paths = {name: frame.marks(x[kind[placed]], y[kind[placed]], marks[name]) for name, kind in kinds.items()}
-    places = {part.wkb: part for item in compared.b.outcomes.values() for part in item.places}
+    drawn = {item.key[0]: item.geometries for item in compared.b.outcomes.values()}
+    places = [part.metric for geometries in drawn.values() for part in geometry.parts_of(geometries)]
     return Map(
         height=frame.height,
         border=frame.lines(border) if border is not None else "",
-        cases="".join(frame.lines(part) for part in places.values()),
+        cases="".join(frame.lines(part) for part in places),
         dots=Dots(**paths, counts={name: int(kind.sum()) for name, kind in kinds.items()}),
     )
 
@@ -145,9 +146,9 @@ class _Frame:
 
     def marks(self, x: Floats, y: Floats, mark: str) -> str:
         """One mark at each place; places that the eye cannot tell apart get one."""
-        places = np.unique(self.at(np.column_stack([x, y])), axis=0) if len(x) else np.empty((0, 2))
+        places = self.at(np.column_stack([x, y]))
         inside = places[(places >= 0).all(axis=1) & (places[:, 0] <= WIDTH) & (places[:, 1] <= self.height)]
-        return "".join(f"M{a:g} {b:g}{mark}" for a, b in inside.tolist())
+        return "".join(f"M{a:g} {b:g}{mark}" for a, b in sorted(set(map(tuple, inside.tolist()))))
 
     def lines(self, shape: Shape) -> str:
         """The outlines of a shape; a single point is none."""

@@ -61,6 +61,32 @@ def _differences(compared: Comparison, most: int | None) -> Table:
     return ("where", "what", "a", "b"), ((row.where, row.what, row.a, row.b) for row in found)
 
 
+def _readable(table: Callable[[Comparison, int | None], Table]) -> Callable[[Comparison, int | None], Table]:
+    """The same table with both figures in one column, as wide as a terminal is."""
+
+    def joined(compared: Comparison, most: int | None) -> Table:
+        columns, rows = table(compared, most)
+        pairs = [i for i, name in enumerate(columns) if name.endswith("_a") and columns[i + 1] == f"{name[:-2]}_b"]
+        names = [name[:-2] if i in pairs else name for i, name in enumerate(columns) if i - 1 not in pairs]
+
+        def one(row: tuple[object, ...]) -> tuple[object, ...]:
+            return tuple(
+                _change(*row[i : i + 2]) if i in pairs else cell for i, cell in enumerate(row) if i - 1 not in pairs
+            )
+
+        return tuple(names), map(one, rows)
+
+    return joined
+
+
+def _change(a: object, b: object) -> str:
+    was, now = (NONE if value is None else str(value) for value in (a, b))
+    return was if was == now else f"{was} → {now}"
+
+
+NONE: Final = "–"
+
+
 TABLES: Final[dict[str, Callable[[Comparison, int | None], Table]]] = {
     "difference": _differences,
     "stage": _stages,
@@ -68,6 +94,7 @@ TABLES: Final[dict[str, Callable[[Comparison, int | None], Table]]] = {
     "case": _cases,
     "company": _companies,
 }
+READABLE: Final = {name: _readable(table) for name, table in TABLES.items()}
 TITLES: Final = {
     "difference": "What the models say differently",
     "stage": "Stages: how many companies a round reaches (p50: half of the rounds at most; p90: nine in ten)",

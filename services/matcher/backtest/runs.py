@@ -14,13 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from shapely.errors import GEOSException
 
-from schemas.case import Case
+from schemas.case import Case, RoledGeometry
 from schemas.model import DialogueModel
 from schemas.round import RoundState
-from services.matcher import geometry
 from services.matcher.door import read
 from services.matcher.files import RefusedLine, lines
-from services.matcher.geometry import Shape
 from services.matcher.grid import Booleans
 from services.matcher.holds import Limits
 from services.matcher.rounds import Forecast, forecast
@@ -51,8 +49,7 @@ class Outcome:
     """Which of them stand outside the budget."""
     workplaces: npt.NDArray[np.int64]
     """Rows of the register."""
-    places: tuple[Shape, ...] = ()
-    """The case's geometries in the grid."""
+    geometries: tuple[RoledGeometry, ...] = ()
 
     @property
     def sends(self) -> bool:
@@ -141,5 +138,5 @@ def _outcome(case: Case, found: Forecast, register: Snapshot, model: DialogueMod
         recipients=recipients.astype(np.int32),
         exempt=direct | planned.plan.exempt,
         workplaces=rows,
-        places=tuple(part.metric for part in geometry.parts_of(case.geometries)),
+        geometries=tuple(case.geometries),
     )

@@ -10,6 +10,7 @@ TYPE_COLUMNS: Final = ("case_type", "name", "stages", "asks_in", "early_until", 
 STAGE_COLUMNS: Final = (
     "stage", "influence", "forms", "rings", "lead", "answer", "reminder", "channel", "elected", "feedback", "law",
 )  # fmt: skip
+SHORT_COLUMNS: Final = ("stage", "influence", "forms", "rings", "lead/answer", "elected")
 FACT_COLUMNS: Final = ("what", "is")
 
 
@@ -39,6 +40,15 @@ def stages(case_type: CaseType) -> Iterator[tuple[object, ...]]:
             feedback(item),
             "; ".join(law(one) for one in item.legal) or None,
         )
+
+
+def short(case_type: CaseType) -> Iterator[tuple[object, ...]]:
+    """The same, as much of it as a terminal is wide."""
+    for item in case_type.stages:
+        star = "*" if item.id == case_type.earliest_influence else ""
+        forms, rings = ", ".join(item.forms) or None, "; ".join(ring(one) for one in item.rings) or None
+        days = f"{item.lead.days}/{item.response.days}"
+        yield f"{item.id}{star}", item.influence, forms, rings, days, item.elected
 
 
 def facts(case_type: CaseType, stage: Stage, model: DialogueModel) -> Iterator[tuple[str, object]]:
@@ -71,7 +81,7 @@ def ring(item: Ring) -> str:
     """A ring in a few words."""
     place = f"{item.buffer_m:g} m" if item.buffer_m is not None else item.geometry
     around = " around the detour" if item.geometry == "detour" else ""
-    whom = item.industries if isinstance(item.industries, str) else "+".join(item.industries)
+    whom = item.industries if isinstance(item.industries, str) else " + ".join(item.industries)
     return f"{place}{around} {whom}{' (digest)' if item.delivery == 'digest' else ''}"
 
 
