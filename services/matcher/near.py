@@ -48,10 +48,12 @@ def near(
     explained: Callable[[str], Explanation],
     most: int = MOST,
 ) -> Near:
-    """Those of the register within a margin of a ring's limit whom no invitation stands for. `invited` are workplaces
-    that need not be explained.
+    """Those of the register within a margin of a ring's limit whom no invitation stands for and no ring reaches.
+    `invited` are workplaces that need not be explained.
     """
     parts = geometry.parts_of(case.geometries)
+    reached = audience.audience(case, register, model)
+    known = {place.workplace_id for member in reached.members for place in member.workplaces} | set(invited)
     found: dict[int, float] = {}
     for ring in audience.reaches(case, model):
         if ring.buffer_m is None:
@@ -59,17 +61,9 @@ def near(
         wider = replace(ring, buffer_m=ring.buffer_m + max(LEAST_M, SHARE * ring.buffer_m), codes=None)
         for row, (metres, _) in audience.near(register, parts, wider).items():
             found[row] = min(metres, found.get(row, metres))
-    nearest = sorted((metres, register.workplace_id(row)) for row, metres in found.items())
-    missed: list[Missed] = []
-    more = 0
-    for metres, workplace_id in nearest:
-        if workplace_id in invited:
-            continue
-        answer = explained(workplace_id)
-        if answer.invited or answer.answer == "held":
-            continue
-        if len(missed) < most:
-            missed.append(Missed(workplace_id, metres, answer.answer, answer.said))
-        else:
-            more += 1
-    return Near(tuple(missed), more)
+    beside = sorted(
+        (metres, name) for row, metres in found.items() if (name := register.workplace_id(row)) not in known
+    )
+    answers = ((metres, explained(name)) for metres, name in beside[:most])
+    missed = tuple(Missed(found.workplace_id, metres, found.answer, found.said) for metres, found in answers)
+    return Near(missed, len(beside) - len(missed))

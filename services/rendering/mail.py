@@ -397,7 +397,7 @@ def _privacy(letter: Letter, lang: Lang) -> Section:
     if letter.kind != "first":
         return Section("", ())
     words, contact = WORDS[lang], letter.brand.privacy_contact
-    line = words["controller_own" if is_own_wish(letter.workplaces) else "controller"].format(
+    line = words["controller_own" if is_own_wish(letter.workplaces, letter.facts) else "controller"].format(
         municipality=letter.brand.municipality,
         source=words["made_up"] if letter.round.synthetic else words["register"],
         contact=words["contact"].format(contact=contact) if contact else "",

@@ -35,13 +35,19 @@ def why_block(
     """The reasons, and last where the facts come from and what to do if they are wrong. `more` counts workplaces beyond
     those that are named.
     """
-    source = [_OWN[lang]] if is_own_wish(workplaces) else [source_line(round_, lang), _WRONG[lang]]
+    source = [_OWN[lang]] if is_own_wish(workplaces, facts) else [source_line(round_, lang), _WRONG[lang]]
     return [*why_lines(workplaces, facts, round_.texts, lang, more), *source]
 
 
-def is_own_wish(workplaces: Sequence[InvitedWorkplace]) -> bool:
-    """Whether nothing but the reader's own subscription leads here: then the register has no part in it."""
-    return all(reason.kind == "subscription" for workplace in workplaces for reason in workplace.reasons)
+def is_own_wish(workplaces: Sequence[InvitedWorkplace], facts: Mapping[str, Workplace]) -> bool:
+    """Whether nothing but the reader's own subscription leads here, or its earlier answer to one: then the register has
+    no part in it, and knows no such workplace.
+    """
+    return all(
+        reason.kind == "subscription" or (reason.kind == "participant" and workplace.workplace_id not in facts)
+        for workplace in workplaces
+        for reason in workplace.reasons
+    )
 
 
 def why_lines(

@@ -1,6 +1,7 @@
 """A case that is corrected, moved, late or over: who is invited anew, who is told, and who hears nothing."""
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from schemas.types import Event
 from services.matcher.late import reach_hash, too_late
 from services.matcher.release import Policy
 from services.runtime import metrics
+from services.runtime.errors import Transient
 from tests.matcher_cases import content
 from tests.unit.test_matcher_steps import Log, Process, _quiet
 
@@ -188,6 +190,22 @@ def test_version_2_opens_a_stage_that_3_does_not_know_and_whose_expiry_is_still_
     assert (place.round(stage="projektering").reason, place.round(stage="ta_plan").state) == ("undone", RoundState.OPEN)
     place.case(4, stage="ta_plan", title="Rättad")
     assert place.round(stage="projektering").state is RoundState.CLOSED
+
+
+@pytest.mark.parametrize("after", range(4))
+def test_an_earlier_versions_stage_that_is_cut_off_anywhere_is_opened_whole_when_it_is_read_again(after: int) -> None:
+    place = Place(0, 10)
+    place.case(3, stage="ta_plan")
+    place.log.breaks_after = after
+    with contextlib.suppress(Transient):
+        place.case(2, stage="projektering")
+    place.log.breaks_after = None
+    place.process = Process(place.log, "auto", START)
+    place.look()
+    place.case(2, stage="projektering")
+    assert place.round(stage="projektering").state is RoundState.OPEN
+    assert place.live(place.round(stage="projektering")) == ["W0", "W10"]
+    assert len(place.said()) == 4, "each of two workplaces once in each of two rounds"
 
 
 def test_version_2_opens_no_stage_whose_expiry_is_past_or_of_a_case_that_has_ended(stale: Any) -> None:

@@ -66,7 +66,7 @@ def kinds(found: Audience) -> dict[str, list[str]]:
     return {w.workplace_id: [r.kind for r in w.reasons] for member in found.members for w in member.workplaces}
 
 
-def test_who_answered_an_earlier_round_is_told_of_a_stage_that_asks_for_participants() -> None:
+def test_an_answer_opens_a_case_subscription_so_that_a_stage_that_asks_for_participants_finds_who_answered() -> None:
     a, b = company("A"), company("B")
     found = run(a, b, followings=(follows(a.recipient_id, "A"),), **ADOPTED)
     assert kinds(found) == {"A": ["participant"]}

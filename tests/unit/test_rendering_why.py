@@ -129,3 +129,12 @@ def test_the_block_ends_with_source_and_date_and_what_to_do_if_it_is_wrong() -> 
 
 def test_made_up_facts_say_that_they_are() -> None:
     assert source_line(ROUND.model_copy(update={"synthetic": True}), "sv") == "Påhittade uppgifter för demonstration."
+
+
+@pytest.mark.parametrize(("place", "own"), [("A", False), ("s1", True)])
+def test_a_subscriber_who_answered_before_gave_its_own_facts_and_a_workplace_is_the_registers(
+    place: str, own: bool
+) -> None:
+    block = why_block(ROUND, [invited(place, {"kind": "participant"})], FACTS, "sv")
+    assert ("Ni lämnade själva uppgifterna när ni började bevaka." in block) is own
+    assert any("Bolagsverket/SCB" in line for line in block) is not own
