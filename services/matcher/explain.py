@@ -122,7 +122,7 @@ def explain(
     left_out = next((answer for name, answer in LEFT_OUT.items() if name in alone.excluded), None)
     published = _published(invitation, workplace_id, now)
     answer, said = _answer(case, company, round_, invitation, published, now, left_out, rules, listed)
-    notes = _notes(answer, published, now, left_out)
+    notes = _notes(answer, published, now, left_out, round_, model)
     return Explanation(
         case.key, case.stage, workplace_id, answer, said, published or now, rules, round_, invitation, company, notes
     )
@@ -222,7 +222,7 @@ def _missed(company: Company, rules: tuple[Rule, ...]) -> tuple[Answer, str]:
     if not direct:
         return "no_ring", "the stage has no ring that workplaces are found by"
     if far := min((r for r in direct if r.concerned and r.beyond_m is not None), key=_beyond, default=None):
-        return "outside", f"{_outside(far)}"
+        return "outside", _outside(far) + _also(company, direct)
     if other := next((rule for rule in direct if rule.near), None):
         return "industry", f"{_codes(company)} in no group of this stage: ring {other.ring} asks for {_asked(other)}"
     if far := min((rule for rule in direct if rule.beyond_m is not None), key=_beyond, default=None):
@@ -232,6 +232,14 @@ def _missed(company: Company, rules: tuple[Rule, ...]) -> tuple[Answer, str]:
     if any(rule.place == "elsewhere" for rule in direct):
         return "elsewhere", f"lies in municipality {company.municipality}, and the rings are of another"
     return "no_ring", "the case has no geometry that the stage's rings are measured from"
+
+
+def _also(company: Company, direct: Iterable[Rule]) -> str:
+    """The wider ring that reaches the workplace and asks for other industries, where there is one."""
+    wider = next((rule for rule in direct if rule.buffer_m is not None and rule.near and not rule.concerned), None)
+    if wider is None:
+        return ""
+    return f"; inside the {metres(wider.buffer_m)} ring {wider.ring}, but {_codes(company)} in none of its groups"
 
 
 def _beyond(rule: Rule) -> float:
@@ -262,9 +270,19 @@ def metres(value: float | None) -> str:
 
 
 def _notes(
-    answer: Answer, published: tuple[Reason, ...], now: tuple[Reason, ...], left_out: Answer | None
+    answer: Answer,
+    published: tuple[Reason, ...],
+    now: tuple[Reason, ...],
+    left_out: Answer | None,
+    round_: Round | None,
+    model: DialogueModel,
 ) -> tuple[str, ...]:
+    notes = []
     if answer == "invited" and published and not now:
         why = f"as {left_out}" if left_out else "by no ring"
-        return (f"the register or the case has changed since: now it would be left out {why}",)
-    return ()
+        notes.append(f"the register or the case has changed since: now it would be left out {why}")
+    if round_ is not None and round_.model_hash and round_.model_hash != model.content_hash:
+        notes.append(
+            f"the round was derived with model {round_.model_version} ({round_.model_hash}), not the one asked"
+        )
+    return tuple(notes)

@@ -51,7 +51,7 @@ class Rematching:
             due = self._due()
             if due.owned and due != done and await self._try(self._rematch, due.owned):
                 done = due
-            if due.owned and not self.failures:
+            if due.owned and due == done:
                 await self._try(self._close, due.owned)
             await asyncio.sleep(wait_after(self.failures) if self.failures else LOOK_SECONDS)
 

@@ -71,10 +71,21 @@ def test_outside_says_which_ring_and_by_how_many_metres() -> None:
     }  # fmt: skip
 
 
-def test_another_industry_says_which_code_and_which_ring() -> None:
+def test_another_industry_in_a_wider_ring_is_said_beside_the_metres_to_the_inner_one() -> None:
     found = asked(company("W", 100, "69201"))
-    assert found.answer == "industry" or found.answer == "outside"
-    assert asked(company("W", 100, "69201"), stage="avslut").rules[1].concerned is False
+    assert found.answer == "outside"
+    assert found.said == (
+        "outside the 50 m ring direct by 50 m; inside the 150 m ring near, but code 69.201 (SNI 2025) is in none of its"
+        " groups"
+    )
+
+
+def test_a_round_of_another_model_than_the_one_that_is_asked_is_said() -> None:
+    case = Case.model_validate(content("road"))
+    found = derived(case, company("W"))
+    other = found.round.model_copy(update={"model_hash": "0" * 32})
+    said = explain(case, "W", company("W"), MODEL, round_=other, invitation=found.invitations[0])
+    assert len(said.notes) == 1
 
 
 def test_a_code_in_no_group_is_named_where_the_place_is_within_the_ring() -> None:

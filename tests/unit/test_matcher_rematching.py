@@ -21,7 +21,8 @@ class Work:
         self.failures = list(failures)
         self.loop = Rematching(lambda: self.now, self.rematch, self.close)
         self.failed_before: list[int] = []
-        self.closed = 0
+        self.closed = asyncio.Event()
+        self.closing_fails: list[Exception] = []
 
     async def rematch(self, owned: frozenset[int]) -> None:
         self.failed_before.append(self.loop.failures)
@@ -30,7 +31,9 @@ class Work:
         self.done.append(owned)
 
     async def close(self, owned: frozenset[int]) -> None:
-        self.closed += 1
+        if self.closing_fails:
+            raise self.closing_fails.pop(0)
+        self.closed.set()
 
     async def until_done(self, times: int) -> None:
         running = asyncio.create_task(self.loop.run())
@@ -60,4 +63,14 @@ async def test_nothing_is_rematched_while_no_partition_is_ours() -> None:
     running = asyncio.create_task(work.loop.run())
     await asyncio.sleep(0)
     assert (work.done, running.done()) == ([], False)
+    running.cancel()
+
+
+async def test_a_close_that_fails_is_tried_again_without_a_rematch_and_the_matcher_is_ready_again() -> None:
+    work = Work()
+    work.closing_fails = [Transient("no broker")]
+    running = asyncio.create_task(work.loop.run())
+    async with asyncio.timeout(10):
+        await work.closed.wait()
+    assert (work.done, work.loop.failures) == ([OURS], 0)
     running.cancel()
