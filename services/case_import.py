@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -23,16 +23,38 @@ from services.runtime.terminal import OK, PARTLY, failed, printable, say
 if TYPE_CHECKING:  # help must not wait for the services
     from schemas.case import Case
     from schemas.complaints import Complaint
-    from schemas.model import DialogueModel
-    from services.matcher.case_formats.items import Item
     from services.matcher.case_formats.reading import Told
     from services.portal.case_settings import CaseSettings
 
 __all__ = ["case"]
 
 COUNTS: Final = ("read", "accepted", "added", "changed", "closed", "unchanged", "skipped", "refused")
+REGISTERS: Final = frozenset({"detaljplan", "wzdx", "ukplanning"})
+"""Formats whose files hold what was decided long ago beside what is under way."""
+REGISTER_SINCE: Final = timedelta(days=90)
 SHOWN: Final = 20
 """How many refusals are shown before they are only counted."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to import, and how."""
+
+    file: str
+    told: "Told"
+    since: date | None
+    dry_run: bool
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A case that keeps the rules, where it stands, and how its source numbers it."""
+
+    place: str
+    case: "Case"
+    number: int | None
+    is_history: bool
+    """Whether its stage began so long ago that it is no news."""
 
 
 @dataclass
@@ -74,6 +96,7 @@ def import_(
     mapping: Path | None = None,
     crs: str | None = None,
     encoding: str | None = None,
+    since: date | None = None,
     dry_run: Flag = False,
     report: Path | None = None,
     json_: Json = False,
@@ -94,6 +117,9 @@ def import_(
         The reference system of GeoJSON's coordinates, such as EPSG:3011; without it, what the file says, or WGS 84.
     encoding
         The file's encoding, if it is not UTF-8.
+    since
+        Leave out cases that are not known yet and whose stage began before this day; for plans, road works and
+        planning applications by default what began more than 90 days ago, because such a file is a whole register.
     dry_run
         Read and check the file without a broker, as if nothing were known, and send nothing.
     report
@@ -111,7 +137,8 @@ def import_(
     except UnicodeDecodeError:
         return failed(f"{mapping}: is not UTF-8")
     try:
-        done = asyncio.run(_import(file, Told(format_, text, crs, encoding), load(CaseSettings), dry_run=dry_run))
+        asked = Asked(file, Told(format_, text, crs, encoding), since, dry_run)
+        done = asyncio.run(_import(asked, load(CaseSettings)))
     except Unreadable as error:
         return failed(f"{file}: {error}")
     if report is not None:
@@ -126,34 +153,39 @@ def import_(
     return PARTLY if done.refused else OK
 
 
-async def _import(file: str, told: "Told", settings: "CaseSettings", *, dry_run: bool) -> Report:
+async def _import(asked: "Asked", settings: "CaseSettings") -> Report:
     from services.portal.case_desk import Desk
     from services.portal.case_orders import submission
 
     done = Report()
-    taken = list(_taken(file, told, settings, done))
-    if dry_run:
+    taken = list(_taken(asked, settings, done))
+    if asked.dry_run:
         known: dict[str, Case] = {}
-        for place, given, number in taken:
-            _numbered(place, given, number, known, done)
+        for one in taken:
+            _numbered(one, known, done)
         return done
     async with Desk(settings) as desk:
-        for place, given, number in taken:
-            before = desk.book.cases.get(given.key)
-            if (sent := _numbered(place, given, number, desk.book.cases, done)) is not None:
+        for one in taken:
+            before = desk.book.cases.get(one.case.key)
+            if (sent := _numbered(one, desk.book.cases, done)) is not None:
                 rounds = desk.book.of_case(sent.key)
                 await desk.publish(submission(sent, before, rounds, settings.kafka, desk.now()))
     return done
 
 
-def _taken(file: str, told: "Told", settings: "CaseSettings", done: Report) -> "Iterator[tuple[str, Case, int | None]]":
+def _taken(asked: "Asked", settings: "CaseSettings", done: Report) -> "Iterator[Taken]":
     """The cases of a file that keep the rules of every door; the others are counted."""
     from schemas.case_rules import judge
     from services.matcher.case_formats.items import Draft, Skipped
+    from services.matcher.case_formats.reading import items, kind_of
+    from services.matcher.dialogue.working_days import local_day
     from services.portal.case_files import contents
+    from services.runtime.clock import SystemClock
 
     model, anywhere = settings.model.load(), settings.matcher.allow_outside_sweden
-    for item in _items(contents(file), told, model):
+    data, today = contents(asked.file), local_day(SystemClock().now())
+    since = asked.since or (today - REGISTER_SINCE if kind_of(data, asked.told) in REGISTERS else None)
+    for item in items(data, asked.told, model, today):
         done.read += 1
         if isinstance(item, Skipped):
             done.skipped += 1
@@ -162,27 +194,24 @@ def _taken(file: str, told: "Told", settings: "CaseSettings", done: Report) -> "
         elif (verdict := judge(item.value, model, anywhere=anywhere)).case is None:
             done.refuse(item.place, None if verdict.confidential else item.case, verdict.complaints)
         else:
-            yield item.place, verdict.case, item.numbered
+            opened = item.opened or verdict.case.stage_opened
+            yield Taken(item.place, verdict.case, item.numbered, bool(since and opened and opened < since))
 
 
-def _items(data: bytes, told: "Told", model: "DialogueModel") -> "Iterator[Item]":
-    from services.matcher.case_formats.reading import items
-    from services.matcher.dialogue.working_days import local_day
-    from services.runtime.clock import SystemClock
-
-    today: date = local_day(SystemClock().now())
-    return items(data, told, model, today)
-
-
-def _numbered(place: str, given: "Case", number: int | None, known: "dict[str, Case]", done: Report) -> "Case | None":
+def _numbered(one: Taken, known: "dict[str, Case]", done: Report) -> "Case | None":
     """The case as it is to be sent, known from now on; None where it is not sent."""
     from schemas.case import Case, CaseState
     from services.portal.case_numbering import numbered
 
-    what = numbered(given, known.get(given.key), number)
+    before = known.get(one.case.key)
+    if before is None and one.is_history:
+        done.skipped += 1
+        done.reasons["before_since"] += 1
+        return None
+    what = numbered(one.case, before, one.number)
     if isinstance(what, Case):
         done.accepted += 1
-        done.added += what.key not in known
+        done.added += before is None
         if what.state is CaseState.OPEN:
             done.changed += 1
         else:
@@ -193,7 +222,7 @@ def _numbered(place: str, given: "Case", number: int | None, known: "dict[str, C
         done.accepted += 1
         done.unchanged += 1
     else:
-        done.refuse(place, given.case_id, (what,))
+        done.refuse(one.place, one.case.case_id, (what,))
     return None
 
 

@@ -326,6 +326,16 @@ def test_a_text_that_is_too_long_is_cut_and_says_so() -> None:
     assert len(title) <= 160
 
 
+def test_a_last_day_to_answer_in_another_century_is_a_slip_and_a_decision_then_is_history() -> None:
+    (slip,) = read(collection(feature(SENAST="1974-01-01")), MAPPING)
+    assert isinstance(slip, Draft)
+    assert judge(slip.value, MODEL).complaints[0].pointer == "/respond_by"
+    (old,) = read(delivery(plan(status="laga kraft", datumStatusforandring="1974-05-01")))
+    assert case(old).stage_opened is None
+    assert isinstance(old, Draft)
+    assert old.opened == date(1974, 5, 1)
+
+
 # Reference systems
 
 
@@ -501,6 +511,8 @@ def test_the_stage_of_road_works_is_the_mappings_word_for_the_phase_that_they_ar
     dates = {"start_date": f"{start}T07:00:00Z", "end_date": f"{end}T16:00:00Z"}
     made = case(read(feed(event("a", **dates)), IN_DANDERYD)[0])
     assert (made.stage, made.event_at is not None) == (stage, ahead)
+    opened = {"pagar": start, "avslut": end}.get(stage)
+    assert made.stage_opened == (date.fromisoformat(opened) if opened else None)
 
 
 def test_the_status_wins_over_the_dates_and_an_unknown_one_is_refused_by_name() -> None:

@@ -12,6 +12,7 @@ from schemas.complaints import Complaint
 from services import cli
 from services.portal.case_numbering import numbered
 from tests.matcher_cases import content
+from tests.unit.test_case_formats import delivery, plan
 
 MAPPING = """
 [columns]
@@ -86,6 +87,21 @@ def test_the_rules_are_those_of_every_door(here: Path, capsys: pytest.CaptureFix
     assert "/stage: unknown_stage" in err
     validated = ended(capsys, "case", "validate", "own.json", "--json")[1].splitlines()
     assert [bool(json.loads(line)["errors"]) for line in validated] == [False, True, True]
+
+
+def test_what_began_long_ago_and_is_not_known_is_history_in_a_register_unless_a_day_is_said(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = plan(status="laga kraft", objektidentitet="a" * 8, datumStatusforandring="1974-05-01")
+    undated = plan(status="laga kraft", objektidentitet="b" * 8, datumStatusforandring=None)
+    undated["properties"]["beslutsinformation"][0]["datumLagakraft"] = ["1980-01-01", "1981-01-01"]
+    Path("plans.json").write_text(json.dumps(delivery(old, undated)))
+    code, out, _ = ended(capsys, "case", "import", "plans.json", "--dry-run", "--json")
+    assert (code, json.loads(out)["skipped"], json.loads(out)["reasons"]) == (0, 2, {"before_since": 2})
+    out = ended(capsys, "case", "import", "plans.json", "--dry-run", "--json", "--since", "1980-06-01")[1]
+    assert (json.loads(out)["changed"], json.loads(out)["skipped"]) == (1, 1)
+    Path("own.json").write_text(json.dumps(content(stage_opened="1995-01-01")))
+    assert json.loads(ended(capsys, "case", "import", "own.json", "--dry-run", "--json")[1])["changed"] == 1
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ MEDIA_TYPE: Final = "feature:mediatyp"
 STATUS_KEY: Final = "ngp_planstatus"
 SYSTEMS: Final = frozenset(f"EPSG:{code}" for code in range(3006, 3019))
 _VERSION: Final = re.compile(r"application/vnd\.lm\.detaljplan\.v([0-9]+)\+json")
+_DECIDED: Final = {"påbörjad": "datumPaborjat", "antagen": "datumAntagande", "laga kraft": "datumLagakraft"}
 _MULTI: Final = ("multiyta", "multilinje", "multipunkt", "multikropp", "multigeometri")
 
 
@@ -41,12 +42,20 @@ def _is_plan(properties: Mapping[str, Any]) -> bool:
 
 def _piece(place: str, plan: Mapping[str, Any]) -> Piece:
     row = flatten({name: value for name, value in plan.items() if name not in ("plangeometri", "ursprungligGeometri")})
+    row["opened"] = _opened(row)
     number = plan.get("objektversion")
     numbered = number if isinstance(number, int) and number > 0 else 0
     try:
         return Piece(place, row, _places(plan.get("plangeometri")), numbered)
     except Unusable as error:
         return Piece(place, row, (), numbered, error)
+
+
+def _opened(row: Mapping[str, str]) -> str:
+    """Since when the plan has its status: when it changed, or what its decision says, or when this state was made."""
+    decided = _DECIDED.get(row.get("status", ""), "")
+    days = row.get(f"beslutsinformation[0].{decided}", "").split()
+    return row.get("datumStatusforandring") or (days[-1] if days else "") or row.get("versionGiltigFran", "")
 
 
 def _places(described: Any) -> list[tuple[str, Mapping[str, Any]]]:

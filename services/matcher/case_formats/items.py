@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, TypeAlias
 
 from schemas.complaints import Complaint
@@ -25,6 +26,8 @@ class Draft:
     """None where `version` is the sender's own. Else the version is derived when it is known what was sent before:
     this is the source's number of the state, 0 where it numbers none.
     """
+    opened: date | None = None
+    """When its stage began, where the file says so."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,10 @@ class Unusable(Exception):
         self.complaint = Complaint(code, detail, pointer)
 
 
-def draft(place: str, content: Mapping[str, Any], *, numbered: int | None) -> Draft:
+def draft(place: str, content: Mapping[str, Any], *, numbered: int | None, opened: date | None) -> Draft:
     """A draft of a case that has been put together. What is empty is left out."""
     kept = {name: value for name, value in content.items() if value not in (None, "", [])}
-    return Draft(place, json.dumps(kept).encode(), label(kept.get("case_id")), numbered)
+    return Draft(place, json.dumps(kept).encode(), label(kept.get("case_id")), numbered, opened)
 
 
 def refused(place: str, error: Unusable, case: str | None = None) -> Refusal:

@@ -7,6 +7,7 @@ of it must agree.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from importlib.resources import files
 from typing import Any, Final
 
@@ -113,7 +114,8 @@ def _item(piece: Piece, row: Mapping[str, str], model: DialogueModel, status_key
     except Unusable as error:
         return refused(piece.place, error, row.get("case_id"))
     role = row.get(shaping.ROLE) or None
-    return _Case(piece.place, content, [(role or own, place) for own, place in piece.places], piece.numbered)
+    places = [(role or own, place) for own, place in piece.places]
+    return _Case(piece.place, content, places, piece.numbered, shaping.day_of(row.get("stage_opened", "")))
 
 
 @dataclass
@@ -124,6 +126,7 @@ class _Case:
     content: dict[str, Any]
     places: list[tuple[str, Mapping[str, Any]]]
     numbered: int
+    opened: date | None
     disagreement: str | None = field(default=None)
 
     @property
@@ -161,7 +164,7 @@ class _Case:
             return refused(self.place, error, case_id)
         version = {} if numbered is None else {"version": 1}
         places = {} if self.content.get("area") else {"geometries": together(self.places)}
-        return draft(self.place, self.content | version | places, numbered=numbered)
+        return draft(self.place, self.content | version | places, numbered=numbered, opened=self.opened)
 
 
 def together(places: Sequence[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:

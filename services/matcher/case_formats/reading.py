@@ -37,7 +37,7 @@ def items(data: bytes, told: Told, model: DialogueModel, today: date) -> Iterato
     `today` is for formats whose stages follow from their dates.
     """
     data = _as_utf8(data, _encoding(told))
-    kind = told.format or recognised(data)
+    kind = kind_of(data, told)
     if kind == "nardialog":
         _nothing_else_told(told)
         return (Draft(f"line {line}", value) for line, value in split(data))
@@ -45,6 +45,11 @@ def items(data: bytes, told: Told, model: DialogueModel, today: date) -> Iterato
         return _mapped(data, kind, told, model, today)
     except RecursionError:
         raise Unreadable("is nested too deeply to be read") from None
+
+
+def kind_of(data: bytes, told: Told) -> Format:
+    """The format that was told, or else the one that the content shows."""
+    return told.format or recognised(data)
 
 
 def recognised(data: bytes) -> Format:

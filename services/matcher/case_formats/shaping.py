@@ -46,6 +46,7 @@ NAMES: Final = frozenset(
 _YES: Final = frozenset({"true", "1", "ja", "yes", "sant", "j", "y"})
 _NO: Final = frozenset({"", "false", "0", "nej", "no", "falskt", "n"})
 _WORD: Final = re.compile(r"[^\W\d_][\w .:-]{0,59}")
+EARLIEST_YEAR: Final = 1990
 _COMPACT_DAY: Final = re.compile(r"(\d{4})[/-]?(\d{2})[/-]?(\d{2})")
 _STOCKHOLM: Final = ZoneInfo("Europe/Stockholm")
 
@@ -59,7 +60,7 @@ def content(row: Mapping[str, str], model: DialogueModel, status_key: str | None
     made |= {name: _cut(row[name], _CUT[name]) for name in _TEXTS if row.get(name)}
     made |= {name: _whole(row[name]) for name in _WHOLE if row.get(name)}
     made |= {name: _yes_no(row[name]) for name in _YES_NO if row.get(name)}
-    made |= {name: _day(row[name]) for name in _DAYS if row.get(name)}
+    made |= {name: _day(row[name]) for name in _DAYS if row.get(name) and not _long_ago(name, row[name])}
     made |= _lists(row) | _parts(row)
     made["municipality"] = _municipality(row.get("municipality", ""))
     case_type = _case_type(row.get("case_type", ""), model)
@@ -98,6 +99,14 @@ def _day(text: str) -> str:
         return (moment.astimezone(_STOCKHOLM) if moment.tzinfo else moment).date().isoformat()
     except OverflowError:
         return text
+
+
+def _long_ago(name: str, text: str) -> bool:
+    """Whether something that has happened was before the days that an event may tell of: old plans are in force since
+    then, and it is no slip.
+    """
+    day = day_of(text)
+    return name != "respond_by" and day is not None and 1800 < day.year < EARLIEST_YEAR
 
 
 def _lists(row: Mapping[str, str]) -> dict[str, Any]:

@@ -106,6 +106,8 @@ class _Event:
         roads = ", ".join(str(name) for name in names) if isinstance(names, list) else ""
         sv, en = IMPACTS.get(str(self.properties.get("vehicle_impact")), ("", ""))
         begins, ends = (day_of(str(self.properties.get(name))) for name in ("start_date", "end_date"))
+        phase = _phase(begins, ends, self.today)
+        opened = {"active": begins, "completed": ends}.get(phase)
         return flatten({name: value for name, value in self.properties.items() if name != "lanes"}) | {
             "id": self.id,
             "roads": roads,
@@ -113,7 +115,8 @@ class _Event:
             "title_en": str(self.core.get("name") or f"Road works {roads}"),
             "impact_sv": sv,
             "impact_en": en,
-            "phase": _phase(begins, ends, self.today),
+            "phase": phase,
+            "opened": opened.isoformat() if opened else "",
             "begins": str(self.properties.get("start_date")) if begins and begins > self.today else "",
         }
 
