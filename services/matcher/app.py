@@ -21,6 +21,7 @@ from collections import Counter
 
 from schemas.topics import CASES, COMPANIES, DIALOGUES, INVITATIONS, ROUNDS, SUBSCRIPTIONS
 from services.matcher import participants
+from services.matcher.keeping import Keeping
 from services.matcher.rematching import Due, Rematching
 from services.matcher.service import Matcher
 from services.matcher.settings import MatcherSettings
@@ -61,7 +62,10 @@ class MatcherApp:
             kafka.topic(INVITATIONS): members.apply,
         }
         self._work_reader = TableReader(kafka, list(apply), lambda records: apply[records[0].topic](records))
-        self._readers = (TableReader(kafka, [kafka.topic(COMPANIES)], self._register.apply), self._work_reader)
+        companies, folder = kafka.topic(COMPANIES), settings.matcher.register_folder
+        register_reader = TableReader(kafka, [companies], self._register.apply)
+        self._readers = (register_reader, self._work_reader)
+        self._keeping = Keeping(folder, companies, kafka, self._register, register_reader, clock) if folder else None
         self._broker = Broker(kafka, service="matcher")
         self.matcher = Matcher(
             model=model,
@@ -85,6 +89,7 @@ class MatcherApp:
         self._rematching = Rematching(self._due, self.matcher.rematch, self.matcher.close)
         self._health = HealthServer(settings.health, lambda: self.ready)
         self._watching: asyncio.Task[None] | None = None
+        self._kept: asyncio.Task[None] | None = None
 
     @property
     def ready(self) -> bool:
@@ -99,6 +104,8 @@ class MatcherApp:
     async def start(self) -> None:
         """Reads the tables to their ends, then takes work."""
         await self._health.start()
+        if self._keeping is not None:
+            await self._keeping.begin()
         for reader in self._readers:
             await reader.start()
         self._check_pairs()
@@ -106,6 +113,8 @@ class MatcherApp:
             await reader.caught_up()
         await self._broker.start()
         self._watching = asyncio.create_task(self._rematching.run(), name="matcher rematch")
+        if self._keeping is not None:
+            self._kept = asyncio.create_task(self._keeping.run(), name="matcher register file")
 
     def _check_pairs(self) -> None:
         """The range assignor gives a case and its decisions to one instance only where their topics are alike."""
@@ -118,13 +127,16 @@ class MatcherApp:
 
     async def stop(self) -> None:
         """Finishes the batch in flight and leaves."""
-        if self._watching is not None:
-            self._watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watching
+        for task in (self._kept, self._watching):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
         await self._broker.stop()
         for reader in self._readers:
             await reader.stop()
+        if self._keeping is not None and self._kept is not None:
+            await self._keeping.keep()
         await self._health.stop()
 
     def _due(self) -> Due:

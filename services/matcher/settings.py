@@ -30,6 +30,10 @@ class MatcherOptions(Section):
     after the time in which it can be undone) or `review` (held until an official releases it). The most specific wins:
     `{"*": "auto", "exempel/*": "review", "exempel/gatuarbete": "auto"}`.
     """
+    register_folder: Path | None = None
+    """Where the matcher keeps the register as it last read it: it then starts within seconds, and reads only what came
+    since. Without a folder it reads the whole of `companies` at every start.
+    """
     import_state_file: Path | None = Path("nardialog-register.db")
     """What `companies import` remembers of the contacts it wrote, as keyed fingerprints: those that did not change are
     not written again. Keep it between imports; if it is lost, every contact is written once more.

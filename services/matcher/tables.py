@@ -76,6 +76,16 @@ class RegisterTable:
         """The register as columns; None before the first complete import."""
         return self._register if self.import_number else None
 
+    def begin(self, register: Snapshot) -> None:
+        """Begins with a register that was read before, instead of with nothing."""
+        self._register = register
+
+    def settled(self) -> Snapshot | None:
+        """The register, unless there is none yet or some of a later import is here: that is not in its columns."""
+        known = self.import_number
+        later = any(m.import_number > known for seen in self._markers.values() for m in seen.values())
+        return None if self._staged or self._changes or later else self.snapshot()
+
     async def apply(self, records: Sequence[Record]) -> None:
         """Takes a batch of the topic."""
         for record in records:
@@ -114,7 +124,7 @@ class RegisterTable:
         await self._change(marker)
         self._staged = {key: row for key, row in self._staged.items() if row[0] > marker.import_number}
         self._markers = {marker.import_id: seen}
-        logger().info("register complete", import_number=marker.import_number, rows=len(self._register))
+        logger().info("register complete", import_number=marker.import_number, rows=self._register.count)
 
     async def _change(self, marker: ImportCompleted | None = None) -> None:
         """Puts the changes in the register. Erasing is cheap; all else makes new columns, beside the work."""

@@ -118,7 +118,9 @@ class Snapshot:
     index: Near = near
     _wanted: dict[tuple[industry.CodeSet, ...], Booleans] = field(default_factory=dict, repr=False)
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """How many workplaces there are."""
         return len(self.ids) if self.alive is None else int(self.alive.sum())
 
     def row(self, workplace_id: str) -> int | None:

@@ -39,6 +39,10 @@ class TableReader:
         self._task: asyncio.Task[None] | None = None
         self._consumer: AIOKafkaConsumer | None = None
 
+    def start_from(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """Where to begin instead, before `start`."""
+        self._start_at = dict(positions)
+
     async def start(self) -> None:
         """Assigns all partitions and begins to read. Raises `Fault` when a topic does not exist."""
         consumer = AIOKafkaConsumer(

@@ -179,6 +179,11 @@ class TopicAdmin:
             offsets = self._offsets(_partitions(self._describe(topics)), OffsetSpec.LATEST)
         return {(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
 
+    def topic_id(self, name: str) -> str:
+        """What the broker calls this topic by: another one for a topic that is made anew. Empty where there is none."""
+        with self._in_our_words():
+            return next((str(found.get("topic_id", "")) for found in self._client.describe_topics([name])), "")
+
     def _reach(self) -> None:
         """Refused connections are told at once: kafka-python would try for its whole timeout, then leave a thread."""
         errors = []
