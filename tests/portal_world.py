@@ -22,6 +22,7 @@ from schemas.notice import NOTICE_REQUESTED, Notice
 from schemas.response import RESPONSE_RECORDED, Response
 from schemas.round import EXAMPLE as ROUND_EXAMPLE
 from schemas.round import ROUND_CHANGED, Round
+from schemas.subscription import CASE_FOLLOWED, Following
 from schemas.suppression import SUPPRESSION_CHANGED, Suppression
 from schemas.topics import (
     ALL_TOPICS,
@@ -32,6 +33,7 @@ from schemas.topics import (
     NOTICES,
     RESPONSES,
     ROUNDS,
+    SUBSCRIPTIONS,
     SUPPRESSIONS,
     Topic,
 )
@@ -70,6 +72,7 @@ TYPES: Final[dict[type[Event], tuple[Topic, str, str]]] = {
     Suppression: (SUPPRESSIONS, SUPPRESSION_CHANGED, "suppression_id"),
     Response: (RESPONSES, RESPONSE_RECORDED, "case_key"),
     Notice: (NOTICES, NOTICE_REQUESTED, "recipient_id"),
+    Following: (SUBSCRIPTIONS, CASE_FOLLOWED, "subscription_id"),
 }
 
 

@@ -19,6 +19,7 @@ from schemas.topics import CASES, COMPANIES, DELIVERIES, INVITATIONS, RESPONSES,
 from services.portal import pages
 from services.portal.api.app import build as build_api
 from services.portal.api.submissions import Submissions
+from services.portal.followings import Followings
 from services.portal.housekeeping import keep_house
 from services.portal.portal import Portal
 from services.portal.relay import Relay
@@ -132,7 +133,7 @@ class PortalApp:
 
     async def _serve(self) -> None:
         relaying = asyncio.create_task(self._relay.run(self._stopping), name="outbox")
-        forget = (Subscribers(self.portal).forget, Submissions(self.portal).forget)
+        forget = (Subscribers(self.portal).forget, Followings(self.portal).forget, Submissions(self.portal).forget)
         tidying = asyncio.create_task(keep_house(forget, self._stopping), name="housekeeping")
         serving, reader = self._server.finished, self.tables.reader
         if serving is None or reader is None:

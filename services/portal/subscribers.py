@@ -177,7 +177,8 @@ class Subscribers:
         async with self._portal.database.transaction() as connection:
             gone = await connection.execute(delete(LINKS).where(LINKS.c.expires_at < micros(now - A_DAY)))
             await connection.execute(delete(REMOVED).where(REMOVED.c.removed_at < micros(now - A_DAY)))
-            active = select(SUBSCRIPTIONS.c.recipient_id).union(select(REMOVED.c.recipient_id))
+            areas = select(SUBSCRIPTIONS.c.recipient_id).where(SUBSCRIPTIONS.c.case_key.is_(None))
+            active = areas.union(select(REMOVED.c.recipient_id))
             waiting = select(LINKS.c.recipient_id)
             left = await connection.execute(
                 delete(SUBSCRIBERS).where(
@@ -315,7 +316,9 @@ async def _mark_used(connection: AsyncConnection, digest: str, now: datetime) ->
 
 
 async def _own(connection: AsyncConnection, recipient: str) -> Own:
-    live = select(SUBSCRIPTIONS.c.body).where(SUBSCRIPTIONS.c.recipient_id == recipient)
+    live = select(SUBSCRIPTIONS.c.body).where(
+        SUBSCRIPTIONS.c.recipient_id == recipient, SUBSCRIPTIONS.c.case_key.is_(None)
+    )
     gone = select(REMOVED.c.body).where(REMOVED.c.recipient_id == recipient)
     bodies = (await connection.execute(live.order_by(SUBSCRIPTIONS.c.subscription_id))).scalars()
     subscriptions = tuple(_subscription(body) for body in bodies)

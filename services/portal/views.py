@@ -17,7 +17,7 @@ from schemas.delivery import DELIVERY_RECORDED, Delivery, DeliveryState
 from schemas.invitation import INVITATION_CHANGED, Invitation
 from schemas.response import RESPONSE_RECORDED, Response
 from schemas.round import ROUND_CHANGED, Round
-from schemas.subscription import SUBSCRIPTION_CHANGED, Subscription
+from schemas.subscription import CASE_FOLLOWED, SUBSCRIPTION_CHANGED, Following, Subscription
 from schemas.suppression import SUPPRESSION_CHANGED, Suppression
 from schemas.types import Event
 from services.portal.store.tables import (
@@ -247,17 +247,23 @@ class ResponseFeed(Feed):
 
 
 class SubscriptionFeed(Feed):
-    """`subscriptions`: what each subscriber follows, for its own list."""
+    """`subscriptions`: what each subscriber follows, for its own list, and who follows a case."""
 
     table = SUBSCRIPTIONS
 
     def row(self, record: Record) -> Row | None:
-        types: dict[str, type[Event]] = {SUBSCRIPTION_CHANGED: Subscription}
-        event: Subscription | None = keyed_event(record, types, "se.nardialog.subscription.", "subscription_id")
+        types: dict[str, type[Event]] = {SUBSCRIPTION_CHANGED: Subscription, CASE_FOLLOWED: Following}
+        event: Subscription | Following | None = keyed_event(
+            record, types, "se.nardialog.subscription.", "subscription_id"
+        )
         if event is None:
             return None
-        body = event.model_dump_json(exclude_none=True)
-        return {"subscription_id": event.subscription_id, "recipient_id": event.recipient_id, "body": body}
+        return {
+            "subscription_id": event.subscription_id,
+            "recipient_id": event.recipient_id,
+            "body": event.model_dump_json(exclude_none=True),
+            "case_key": event.case_key if isinstance(event, Following) else None,
+        }
 
 
 def response_row(event: Response) -> Row:

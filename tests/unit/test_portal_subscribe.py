@@ -12,13 +12,15 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from schemas.case import CaseState
 from schemas.contact import Address, Contact
 from schemas.notice import Notice, SealedNotice
-from schemas.subscription import Subscription
+from schemas.subscription import FOLLOWING_EXAMPLE, Following, Subscription, following_id
 from schemas.topics import CONTACTS, NOTICES, SUBSCRIPTIONS
+from services.portal.followings import Followings
 from services.portal.store.tables import LINKS, REMOVED, SUBSCRIBERS
 from services.portal.subscribers import Subscribers
-from tests.portal_world import Offline, company, offline
+from tests.portal_world import Offline, case, company, offline
 
 pytestmark = pytest.mark.anyio
 
@@ -218,3 +220,23 @@ async def test_what_may_no_longer_be_kept_is_deleted(house: Offline) -> None:
     async with house.database.transaction() as connection:
         for table in (LINKS, SUBSCRIBERS, REMOVED):
             assert (await connection.execute(select(table))).all() == []
+
+
+async def test_who_answered_follows_the_case_until_it_has_ended_and_it_stands_in_no_list_of_areas(
+    house: Offline,
+) -> None:
+    about = case()
+    key = following_id(about.key, "a" * 32)
+    follows = {**FOLLOWING_EXAMPLE, "subscription_id": key, "recipient_id": "a" * 32, "case_key": about.key}
+    async with house.client() as client:
+        await subscribed(house, client)
+        mine = house.events(SUBSCRIPTIONS)[0]
+        subscriber = Subscription.model_validate_json(mine.value or b"").recipient_id
+        await house.say(about, Following.model_validate({**follows, "recipient_id": subscriber}))
+        assert await Followings(house.portal).forget() == 0
+        assert (await client.get(await own_list(house, client))).status_code == 200, "an answer is no area"
+    await house.say(about.model_copy(update={"version": 2, "state": CaseState.CLOSED}))
+    assert await Followings(house.portal).forget() == 1
+    await house.outbox.flush()
+    assert [(sent.key, sent.value) for sent in house.events(SUBSCRIPTIONS)][-1] == (key, None)
+    assert await Followings(house.portal).forget() == 0

@@ -168,7 +168,9 @@ SUBSCRIPTIONS: Final = Table(
     Column("subscription_id", String(80), primary_key=True),
     Column("recipient_id", String(80), nullable=False, index=True),
     Column("body", Text, nullable=False),
+    Column("case_key", String(210), index=True),
 )
+"""`case_key`: of those that follow a case because they answered; the others follow an area."""
 LINKS: Final = Table(
     "links",
     METADATA,
