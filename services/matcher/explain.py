@@ -19,6 +19,7 @@ from schemas.dialogue import REMOVE, Decision
 from schemas.invitation import Invitation, InvitationState, Reason
 from schemas.model import DialogueModel
 from schemas.round import Round, RoundState
+from schemas.types import IndustryCode
 from services.matcher import geometry, industry
 from services.matcher.audience import NOTHING, ROLES, Reach, audience, digests, reaches
 from services.matcher.geometry import Part
@@ -251,10 +252,20 @@ def _outside(rule: Rule) -> str:
 
 
 def _codes(company: Company) -> str:
-    codes = [f"{industries.written(item.code)} (SNI {item.version})" for item in company.sni]
+    codes = [f"{industries.written(item.code)} (SNI {item.version}{_translated(item)})" for item in company.sni]
     if not codes:
         return "the register has no industry code for it, so it is"
     return f"code {codes[0]} is" if len(codes) == 1 else f"codes {', '.join(codes)} are"
+
+
+def _translated(own: IndustryCode) -> str:
+    """What a code of the old version may be in the new one, which rings ask for."""
+    if own.version != "2007":
+        return ""
+    became = industries.translate(own.code, own.version)
+    shown = ", ".join(industries.written(code) for code in became.codes[:4])
+    more = len(became.codes) - 4
+    return f"; in SNI {became.version} {shown}" + (f" and {more} more" if more > 0 else "")
 
 
 def _asked(rule: Rule) -> str:

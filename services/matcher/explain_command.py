@@ -299,13 +299,23 @@ def _reason(reason: "Reason") -> str:
     code = industries.written(reason.code) if reason.code else ""
     return {
         "distance": f"it is {metres(reason.distance_m)} from the {reason.role}, within {metres(reason.buffer_m)}{ring}",
-        "industry": f"its code {code} (SNI {reason.version}) lies under {reason.heading}{ring}",
+        "industry": f"its code {code} (SNI {reason.version}) {_lies(reason)}{ring}",
         "municipality": f"the case concerns the whole municipality{ring}",
         "subscription": f"it follows {reason.area or 'such cases'}",
         "named": "the case names it",
         "participant": "it answered an earlier round",
         "added": f"{reason.by or 'an official'} added it{why}",
     }[reason.kind]
+
+
+def _lies(reason: "Reason") -> str:
+    from schemas import industries
+
+    heading = industries.written(reason.heading or "")
+    if reason.translated is None:
+        return f"lies under {heading}"
+    share = "wholly" if reason.translated == "full" else "in part"
+    return f"was translated, and lies {share} under {heading} of SNI {industries.other(reason.version or '2025')}"
 
 
 def _rule(rule: "Rule") -> str:

@@ -95,6 +95,24 @@ def test_a_code_in_no_group_is_named_where_the_place_is_within_the_ring() -> Non
     assert found.said == "code 69.201 (SNI 2025) is in no group of this stage: ring reach-1 asks for 56"
 
 
+def test_a_translated_code_is_said_to_be_whether_it_fits_or_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """FC-018."""
+    old = {"sni": [{"code": "45200", "version": "2007"}]}
+    reach = [{"buffer_m": 150, "industries": [{"code": "56", "version": "2025"}], "why": "mat"}]
+    assert asked(company("W", 100, **old), reach=reach).said == (
+        "code 45.200 (SNI 2007; in SNI 2025 95.31, 95.40) is in no group of this stage: ring reach-1 asks for 56"
+    )
+    register, cases = tmp_path / "register.csv", tmp_path / "cases.jsonl"
+    register.write_text("workplace_id,organisation,name,lon,lat,sni,sni_version\nW,A,Verkstad,18.03,59.4,45.200,2007\n")
+    reach[0]["industries"] = [{"code": "95.31", "version": "2025"}]
+    cases.write_text(json.dumps(content("road", reach=reach, deviation_reason="prov")))
+    assert run({"register": register, "cases": cases}, "A", "W") == 0
+    said = capsys.readouterr().out
+    assert "its code 45.200 (SNI 2007) was translated, and lies in part under 95.31 of SNI 2025 (ring reach-1)" in said
+
+
 @pytest.mark.parametrize("status", ["closed", "vacant"])
 def test_what_is_closed_or_vacant_is_said_to_be(status: str) -> None:
     found = asked(company("W", 0, status=status))
