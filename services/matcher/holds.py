@@ -17,13 +17,14 @@ from schemas.case import Case
 from services.matcher import geometry, municipalities
 from services.matcher.dialogue.plan import StagePlan
 from services.matcher.dialogue.working_days import local_day
-from services.matcher.workplaces import Snapshot
+from services.matcher.workplaces import STATUSES, Snapshot
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The guards' limits. With `outside` geometries may lie outside the municipality; `share` is of the register's
-    active workplaces; `horizon_days` is how far ahead an answer, an event or a stage may lie.
+    """The guards' limits. With `outside` geometries may lie outside the municipality; `share` is of the active
+    workplaces of the register, or of the municipality; `horizon_days` is how far ahead an answer, an event or a stage
+    may lie.
     """
 
     outside: bool = False
@@ -54,7 +55,7 @@ def hold(
     """
     found = [
         *_outside(case, limits),
-        *_too_many(by_distance, register, limits),
+        *_too_many(case, by_distance, register, limits),
         *_implausible(case, planned, limits, day),
         *_too_soon(case, planned),
         *_unexplained(planned),
@@ -78,13 +79,18 @@ def _outside(case: Case, limits: Limits) -> Iterator[Hold]:
             return
 
 
-def _too_many(by_distance: int, register: Snapshot, limits: Limits) -> Iterator[Hold]:
-    active = register.active_placed
-    if active >= limits.smallest_register and by_distance >= limits.share * active:
-        yield Hold(
-            "too_many",
-            f"the geometry reaches {by_distance} of {active} workplaces; correct it, or release it if it is meant",
-        )
+def _too_many(case: Case, by_distance: int, register: Snapshot, limits: Limits) -> Iterator[Hold]:
+    """Of the whole register, or of the case's own municipality where the register has several."""
+    if by_distance < limits.share * limits.smallest_register:
+        return
+    own = register.in_municipality(case.municipality, None)
+    placed = int(((register.status[own] == STATUSES.index("active")) & (register.slot[own] >= 0)).sum())
+    for active, where in ((register.active_placed, ""), (placed, f" in municipality {case.municipality}")):
+        if active >= limits.smallest_register and by_distance >= limits.share * active:
+            of = f"{by_distance} of {active}" if by_distance <= active else f"{by_distance}, more than the {active}"
+            meant = "correct it, or release it if it is meant"
+            yield Hold("too_many", f"the geometry reaches {of} workplaces{where}; {meant}")
+            return
 
 
 def _implausible(case: Case, planned: StagePlan, limits: Limits, day: date) -> Iterator[Hold]:

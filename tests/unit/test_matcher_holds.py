@@ -28,10 +28,10 @@ def case(**changes: Any) -> Case:
     return Case.model_validate(content() | changes)
 
 
-def register(near: int, far: int = 0) -> Snapshot:
+def register(near: int, far: int = 0, elsewhere: int = 0) -> Snapshot:
     def company(number: int, lon: float) -> Company:
         return Company(
-            municipality="0162",
+            municipality="0162" if number < near + far else "0180",
             workplace_id=f"W{number:05}",
             recipient_id=recipient_id(f"W{number}", DEMO_RECIPIENT_KEY),
             name="Namn",
@@ -39,7 +39,7 @@ def register(near: int, far: int = 0) -> Snapshot:
             lat=59.4,
         )
 
-    return snapshot(company(n, 18.03 if n < near else 18.06) for n in range(near + far))
+    return snapshot(company(n, 18.03 if n < near else 18.06) for n in range(near + far + elsewhere))
 
 
 def run(item: Case, rows: Snapshot | None = None, day: date = DAY, **limits: Any) -> Derivation:
@@ -128,6 +128,13 @@ def test_fc_024_the_share_is_a_setting_and_what_waits_shows_how_many_it_is_for()
     waiting = run(case(), register(30, 70), share=0.3).round
     assert (waiting.reason, waiting.counts.invitations, waiting.counts.workplaces) == ("too_many", 30, 30)
     assert waiting.set_hash is not None, "an official can release what was counted"
+
+
+def test_fc_024_where_the_register_has_several_municipalities_the_share_is_of_the_cases_own() -> None:
+    reason, detail = held(run(case(), register(80, 20, elsewhere=500)))
+    assert reason == "too_many"
+    assert "80 of 100 workplaces in municipality 0162" in detail
+    assert run(case(), register(79, 21, elsewhere=500)).round.state is RoundState.OPEN
 
 
 def test_fc_025_an_area_with_3400_workplaces_invites_all_of_them() -> None:
