@@ -20,7 +20,7 @@ class MatcherOptions(Section):
     allow_outside_sweden: bool = False
     """Geometries may lie anywhere, and outside their municipality."""
     hold_share: Annotated[float, Field(gt=0, le=1)] = 0.8
-    """A round whose geometry reaches this share of the active workplaces waits: of the register, or its municipality."""
+    """A round whose geometry reaches this share of the active workplaces, of all or of its municipality, waits."""
     hold_margin_m: Annotated[float, Field(ge=0, le=100_000)] = 2000
     """How many metres outside its municipality a geometry may lie before the round waits."""
     hold_days_ahead: Annotated[int, Field(ge=1, le=20_000)] = 400
