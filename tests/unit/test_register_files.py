@@ -541,3 +541,20 @@ def test_without_the_extra_a_format_says_what_to_install(tmp_path: Path, monkeyp
     path = vector(tmp_path, "GPKG", "EPSG:4326", [CASE])
     monkeypatch.setitem(__import__("sys").modules, "pyogrio", None)
     assert "install nardialog[register]" in stopped(path)
+
+
+def test_a_mapping_without_columns_says_how_a_file_in_our_own_shape_is_meant(tmp_path: Path) -> None:
+    row = {name: value for name, value in placed(*IN["EPSG:3006"], sni="1110").items() if name != "sni_version"}
+    path = table(tmp_path, [row], encoding="mac_roman")
+    said = 'encoding = "mac_roman"\ncrs = "EPSG:3006"\n[constants]\nsni_version = 2025\n[width]\nsni = 5\n'
+    made = workplace(path, Asked(mapping(tmp_path, said)))
+    assert (made.name, made.sni[0].code, made.lon) == ("Åkerö Måleri", "01110", pytest.approx(HERE[0], abs=1e-6))
+
+
+def test_a_place_is_the_same_whatever_system_it_came_in(tmp_path: Path) -> None:
+    import pyproj
+
+    for crs in ("EPSG:3006", "EPSG:3011", "EPSG:4619"):
+        x, y = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(*HERE)
+        made = workplace(table(tmp_path, [placed(x, y)]), Asked(crs=crs))
+        assert (made.lon, made.lat) == HERE

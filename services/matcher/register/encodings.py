@@ -125,7 +125,8 @@ def instead(data: bytes, codec: str) -> str:
     fits = [one for one in likely(data) if one != codec]
     if not fits:
         return "; say in which encoding it is with --encoding, or save it as UTF-8"
-    return f"; it reads as Swedish in {' or '.join(fits[:2])}: say --encoding {fits[0]}, or save it as UTF-8"
+    said = f'say --encoding {fits[0]}, or encoding = "{fits[0]}" in the mapping, or save it as UTF-8'
+    return f"; it reads as Swedish in {' or '.join(fits[:2])}: {said}"
 
 
 def _around(path: Path) -> bytes:

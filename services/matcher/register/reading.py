@@ -113,13 +113,17 @@ class _Opened:
             encoding=asked.encoding or (given.encoding if given else None),
             delimiter=given.delimiter if given else None,
             layer=given.layer if given else None,
-            wanted=given.theirs if given else frozenset(formats.COLUMNS),
+            wanted=given.theirs if given and given.columns else frozenset(formats.COLUMNS),
         )
         source = formats.open_source(path, stated)
         columns = {name.lower() for name in source.columns}
-        mapping = given or same_names(name for name in formats.COLUMNS if name in columns)
-        by_geometry = source.geometry and (given is None or not {"lon", "lat"} & mapping.columns.keys())
-        _check_names(path, mapping, source, mapped=given is not None)
+        theirs = given is not None and bool(given.columns)
+        mapping = given or FieldMapping()
+        if not theirs:  # our own shape; a mapping may still say how it is meant
+            ours = same_names(n for n in formats.COLUMNS if n in columns and n not in mapping.constants)
+            mapping = replace(mapping, columns=ours.columns)
+        by_geometry = source.geometry and not (theirs and {"lon", "lat"} & mapping.columns.keys())
+        _check_names(path, mapping, source, mapped=theirs)
         try:
             bound = mapping.bind(source.columns)
         except MappingError as error:
@@ -127,7 +131,7 @@ class _Opened:
         told = asked.crs or (given.crs if given else None)
         return cls(
             source, mapping, bound, told or (source.crs if by_geometry else None), by_geometry,
-            organisations=given is not None and "workplace_id" not in mapping.ours,
+            organisations=theirs and "workplace_id" not in mapping.ours,
             axes=("x", "y") if by_geometry else (_column(bound, "lon"), _column(bound, "lat")),
         )  # fmt: skip
 
