@@ -561,6 +561,14 @@ async def test_a_company_that_left_the_register_is_gone(house: House) -> None:
     assert house.states() == ["gone"]
 
 
+async def test_fc_087_a_company_that_was_erased_after_it_was_matched_is_not_written_to(house: House) -> None:
+    await house.round()
+    await house.reachable()
+    await house.feeder.apply([house.record("companies", "w-r1", None, COMPANY_CHANGED)])
+    await house.sender.turn()
+    assert house.states() == ["gone"]
+
+
 async def test_a_revoked_invitation_is_cancelled_and_an_issued_one_after_it_reopened(house: House) -> None:
     await house.round(opened_at=MONDAY)
     await house.reachable()

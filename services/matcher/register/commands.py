@@ -6,6 +6,7 @@ The counts go to stdout with `--json`; progress, summary and refusals go to stde
 
 import asyncio
 import json as json_text
+import logging
 import socket
 import sys
 from dataclasses import replace
@@ -108,6 +109,7 @@ def _import(
     from services.matcher.settings import MatcherSettings
     from services.runtime.settings import load
 
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it has to say is said once, by us
     settings = load(MatcherSettings)
     key = settings.installation.key_or_demo() if dry_run else settings.installation.key()
     rules = Rules(key, anywhere=settings.matcher.allow_outside_sweden, source=source)
@@ -115,9 +117,10 @@ def _import(
         read = reading.read(file, rules, asked, on_rows)
     if refusals is not None:
         write_refusals(refusals, read.report.refusals)
+    _say_refused(read.report.said(file.name))
     told = Told(source, partial, None if yes else settings.matcher.import_max_erased_share)
     if dry_run:
-        compared = _compared(read, settings, replace(told, max_erased_share=None))
+        compared = _compared(read, settings, told)
         say("dry run: nothing is written" + ("" if compared else "; not compared with the topics"))
     elif not _written(read, settings, told):
         return USAGE
@@ -125,7 +128,6 @@ def _import(
         say(
             f"{read.report.elsewhere} places lie outside the municipality that their row names (borders are simplified)"
         )
-    _say_refused(read.report.said(file.name))
     counts = read.report.as_json()
     if as_json:
         sys.stdout.write(json_text.dumps(counts, ensure_ascii=False) + "\n")
@@ -183,7 +185,7 @@ async def import_file(
 
 def _compared(read: "RegisterFile", settings: "MatcherSettings", told: "Told") -> bool:
     """Fills in what an import would do, where the topics can be read with the installation's own key."""
-    from services.matcher.register.publish import counted, plan, read_current
+    from services.matcher.register.publish import TooManyErased, counted, plan, read_current
     from services.runtime.errors import Fault, Transient
 
     read.report.register_version = read.companies.version()
@@ -193,7 +195,12 @@ def _compared(read: "RegisterFile", settings: "MatcherSettings", told: "Told") -
         current = asyncio.run(read_current(settings.kafka, read.companies))
     except (Fault, Transient):
         return False
-    counted(read.report, plan(read, current, told))
+    try:
+        made = plan(read, current, told)
+    except TooManyErased as error:
+        say(str(error))
+        made = plan(read, current, replace(told, max_erased_share=None))
+    counted(read.report, made)
     return True
 
 
