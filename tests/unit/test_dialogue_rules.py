@@ -1,8 +1,9 @@
 """The rules of dialogue that no table of the model can show, as far as the matcher answers for them.
 
-Tested where they live: that messages within a day merge, and what becomes of who is over budget (the notifier's), that
-a notice says that it is information and replaces none of the law's (`test_rendering_mail.py`), that an answer opens a
-subscription to its case (the portal's).
+Tested where they live: that an answer opens a subscription to its case, and who is found by it (`test_matcher_who.py`,
+`test_portal_subscribe.py`); that what comes after a message to the same address is merged (`test_sender.py`); that a
+message says that it is information, or that one click is no formal comment (`test_rendering_mail.py`). That who is over
+budget hears in the digest only is not built yet: a backtest counts it.
 """
 
 from datetime import date
