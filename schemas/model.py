@@ -410,7 +410,12 @@ def load(path: Path) -> DialogueModel:
     return parse(path.read_bytes())
 
 
+def default_file() -> bytes:
+    """The file of the proposal that comes with the product."""
+    return files("schemas").joinpath("data/dialogue-model.json").read_bytes()
+
+
 @cache
 def default() -> DialogueModel:
     """The proposal that comes with the product."""
-    return parse(files("schemas").joinpath("data/dialogue-model.json").read_bytes())
+    return parse(default_file())

@@ -27,6 +27,7 @@ if find_spec("services.demo.commands"):
     app.command("services.demo.commands:demo", name="demo", help="Everything, embedded, with invented companies.")
 app.command("services.matcher.commands:match", name="match", help="Match cases against a register, without a broker.")
 app.command("services.matcher.explain_command:explain", name="explain", help="Why was a workplace invited, or why not?")
+app.command("services.matcher.replay_command:replay", name="replay", help="Compute a published round again.")
 app.command("services.matcher.register.commands:companies", name="companies", help="The company register.")
 app.command("services.matcher.model_commands:model", name="model", help="The dialogue model: check, read, try another.")
 app.command("services.case_import:case", name="case", help="Cases: check, send in, import, withdraw, release.")
@@ -43,8 +44,8 @@ app.command(schemas)
 app.command(keys)
 
 EXTRAS = {
-    "match": "matcher", "explain": "matcher", "companies": "matcher", "model": "matcher", "case": "portal",
-    "api-keys": "portal",
+    "match": "matcher", "explain": "matcher", "replay": "matcher", "companies": "matcher", "model": "matcher",
+    "case": "portal", "api-keys": "portal",
     "deliveries": "notifier", "sending": "notifier", "demo": "all",
 }  # fmt: skip
 """Which extra a command needs, beyond the base."""

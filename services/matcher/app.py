@@ -18,10 +18,11 @@ subscriber with the range assignor, so that who holds a case holds what is decid
 import asyncio
 import contextlib
 from collections import Counter
+from datetime import timedelta
 
 from schemas.topics import CASES, COMPANIES, DIALOGUES, INVITATIONS, ROUNDS, SUBSCRIPTIONS
 from services.matcher import participants
-from services.matcher.keeping import Keeping
+from services.matcher.keeping import Keeping, keep_model
 from services.matcher.rematching import Due, Rematching
 from services.matcher.service import Matcher
 from services.matcher.settings import MatcherSettings
@@ -65,7 +66,11 @@ class MatcherApp:
         companies, folder = kafka.topic(COMPANIES), settings.matcher.register_folder
         register_reader = TableReader(kafka, [companies], self._register.apply)
         self._readers = (register_reader, self._work_reader)
-        self._keeping = Keeping(folder, companies, kafka, self._register, register_reader, clock) if folder else None
+        self._keeping: Keeping | None = None
+        if folder is not None:
+            replay = timedelta(days=model.retention.replay_days)
+            self._keeping = Keeping(folder, companies, kafka, self._register, register_reader, clock, replay=replay)
+            keep_model(folder, model.content_hash, settings.model.read())
         self._broker = Broker(kafka, service="matcher")
         self.matcher = Matcher(
             model=model,

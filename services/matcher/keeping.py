@@ -1,5 +1,8 @@
 """Keeps the register in a local file while the matcher runs, and begins from it when the matcher starts.
 
+Earlier registers stay beside it for as long as a round may have to be computed again, and so does the dialogue model
+(`replay`); both are found by their hashes.
+
 A file that cannot be used or written costs time at the next start and nothing else, so that is logged and never stops
 the matcher. It is written only when no import is half read: rows that wait for their marker are not in the columns.
 """
@@ -30,9 +33,17 @@ class Keeping:
     """The file of one register table and its reader."""
 
     def __init__(
-        self, folder: Path, topic: str, kafka: KafkaSettings, table: RegisterTable, reader: TableReader, clock: Clock
+        self,
+        folder: Path,
+        topic: str,
+        kafka: KafkaSettings,
+        table: RegisterTable,
+        reader: TableReader,
+        clock: Clock,
+        *,
+        replay: timedelta,
     ) -> None:
-        self._folder, self._topic, self._kafka = folder, topic, kafka
+        self._folder, self._topic, self._kafka, self._replay = folder, topic, kafka, replay
         self._table, self._reader, self._clock = table, reader, clock
         self._topic_id = ""
         self._kept: tuple[Snapshot, datetime] | None = None
@@ -40,7 +51,7 @@ class Keeping:
     async def begin(self) -> None:
         """Takes what the latest file has, where it can be used. Call before the reader starts."""
         self._topic_id, ends = await asyncio.to_thread(self._ask)
-        for path in register_file.files(self._folder, self._topic):
+        for path in register_file.files(self._folder, self._topic)[:1]:
             try:
                 saved = await asyncio.to_thread(register_file.read, path)
                 saved.check(self._topic_id, ends, self._clock.now(), LONGEST)
@@ -69,6 +80,7 @@ class Keeping:
         saved = Saved(register, self._topic_id, positions, now)
         try:
             await asyncio.to_thread(register_file.write, self._folder, self._topic, saved)
+            await asyncio.to_thread(register_file.forget, self._folder, self._topic, now - self._replay)
         except OSError as error:
             logger().warning("register file not written", error=type(error).__name__)
         self._kept = register, now
@@ -77,3 +89,18 @@ class Keeping:
         with TopicAdmin(self._kafka.bootstrap, self._kafka.client()) as admin:
             ends = admin.ends([self._topic])
             return admin.topic_id(self._topic), {partition: end for (_, partition), end in ends.items()}
+
+
+def keep_model(folder: Path, content_hash: str, model: bytes) -> None:
+    """Keeps the dialogue model's file by its hash."""
+    path = model_of(folder, content_hash)
+    try:
+        if not path.exists():
+            path.write_bytes(model)
+    except OSError as error:
+        logger().warning("model file not written", error=type(error).__name__)
+
+
+def model_of(folder: Path, content_hash: str) -> Path:
+    """Where the dialogue model of a content hash is kept, if it is."""
+    return folder / f"model-{content_hash}.json"

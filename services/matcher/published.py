@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from schemas.case import Case
+from schemas.case import CASE_CHANGED, Case
 from schemas.company import COMPANY_CHANGED, IMPORT_COMPLETED, Company, ImportCompleted
 from schemas.delivery import DELIVERY_RECORDED, Delivery
 from schemas.model import DialogueModel
@@ -53,6 +53,27 @@ class CompanyTable:
                 self.rows[event.workplace_id] = event
             elif record.value is None:
                 self.rows.pop((record.key or b"").decode(errors="replace"), None)
+
+
+class CaseVersions:
+    """Every version of a case that is on the topic still; of none where none is asked about."""
+
+    def __init__(self, asked: str | None) -> None:
+        self._asked = asked
+        self._cases: list[Case] = []
+
+    def apply(self, records: Sequence[Record]) -> None:
+        """Takes a batch of the topic. The model may have changed since, so it is not asked what it thinks of them."""
+        for record in records:
+            if self._asked is None or not (record.key or b"").decode(errors="replace").endswith(self._asked):
+                continue
+            event = _event(record, {CASE_CHANGED: Case}, "se.nardialog.case.")
+            if isinstance(event, Case):
+                self._cases.append(event)
+
+    def of(self, key: str) -> list[Case]:
+        """The versions of one case."""
+        return [case for case in self._cases if case.key == key]
 
 
 @dataclass
@@ -103,26 +124,38 @@ def _event(record: Record, types: dict[str, type[Event]], family: str) -> Event 
 class Published:
     """The tables, and the readers that fill them: `await Published(...).read()`."""
 
-    def __init__(self, kafka: KafkaSettings, model: DialogueModel, *, anywhere: bool, workplace: str | None) -> None:
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        model: DialogueModel,
+        *,
+        anywhere: bool,
+        workplace: str | None = None,
+        history: str | None = None,
+    ) -> None:
         self._kafka = kafka
         self.cases = CaseTable(model, anywhere=anywhere)
+        self.versions = CaseVersions(history)
         self.dialogues, self.subscriptions = DialogueTable(), SubscriptionTable()
         self.rounds, self.members, self.companies = RoundTable(), MembershipTable(), CompanyTable(workplace)
 
-    async def read(self) -> None:
+    async def read(self, *, companies: bool = True) -> None:
         """Everything but messages, to the ends seen now."""
         kafka = self._kafka
-        await _read(
-            kafka,
-            {
-                kafka.topic(CASES): self.cases.apply,
-                kafka.topic(DIALOGUES): self.dialogues.apply,
-                kafka.topic(COMPANIES): self.companies.apply,
-                kafka.topic(SUBSCRIPTIONS): self.subscriptions.apply,
-                kafka.topic(ROUNDS): self.rounds.apply,
-                kafka.topic(INVITATIONS): self.members.apply,
-            },
-        )
+        apply: dict[str, Handle] = {
+            kafka.topic(CASES): self._cases,
+            kafka.topic(DIALOGUES): self.dialogues.apply,
+            kafka.topic(SUBSCRIPTIONS): self.subscriptions.apply,
+            kafka.topic(ROUNDS): self.rounds.apply,
+            kafka.topic(INVITATIONS): self.members.apply,
+        }
+        if companies:
+            apply[kafka.topic(COMPANIES)] = self.companies.apply
+        await _read(kafka, apply)
+
+    async def _cases(self, records: Sequence[Record]) -> None:
+        await self.cases.apply(records)
+        self.versions.apply(records)
 
     async def told(self, recipient_id: str) -> Told:
         """What the notifier published of a recipient."""

@@ -56,10 +56,10 @@ class Saved:
 
 
 def write(folder: Path, topic: str, saved: Saved) -> Path:
-    """Writes the file, whole or not at all, and removes the one before it."""
+    """Writes the file, whole or not at all."""
     columns = list(_columns(saved.register))
     header = json.dumps(_header(saved, columns)).encode()
-    path = folder / f"{topic}-{saved.register.register_version}.register"
+    path = of_version(folder, topic, saved.register.register_version)
     beside = path.with_suffix(".new")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -71,10 +71,19 @@ def write(folder: Path, topic: str, saved: Saved) -> Path:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
-    for old in files(folder, topic):
-        if old != path:
-            old.unlink(missing_ok=True)
     return path
+
+
+def of_version(folder: Path, topic: str, register_version: str) -> Path:
+    """Where the register of a content hash is kept, if it is."""
+    return folder / f"{topic}-{register_version}.register"
+
+
+def forget(folder: Path, topic: str, before: datetime) -> None:
+    """Removes what was last written before this moment, but for the latest file."""
+    for old in files(folder, topic)[1:]:
+        if old.stat().st_mtime < before.timestamp():
+            old.unlink(missing_ok=True)
 
 
 def read(path: Path) -> Saved:

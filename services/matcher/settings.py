@@ -32,7 +32,9 @@ class MatcherOptions(Section):
     """
     register_folder: Path | None = None
     """Where the matcher keeps the register as it last read it: it then starts within seconds, and reads only what came
-    since. Without a folder it reads the whole of `companies` at every start.
+    since. Without a folder it reads the whole of `companies` at every start. Earlier registers and the dialogue model
+    stay there by their hashes for as long as the model's `retention` says, so that `nardialog replay` can compute a
+    round again.
     """
     import_state_file: Path | None = Path("nardialog-register.db")
     """What `companies import` remembers of the contacts it wrote, as keyed fingerprints: those that did not change are

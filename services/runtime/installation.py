@@ -53,6 +53,10 @@ class ModelSettings(Section):
     file: Path | None = None
     """The dialogue model; without one, the proposal that comes with the product."""
 
+    def read(self) -> bytes:
+        """The dialogue model's file as it is."""
+        return self.file.read_bytes() if self.file is not None else dialogue_model.default_file()
+
     def load(self) -> DialogueModel:
         """The dialogue model. Raises `Fault` where the file cannot be read."""
         if self.file is None:

@@ -8,8 +8,10 @@ import pytest
 
 from schemas.topics import COMPANIES
 from services.matcher.app import MatcherApp, build
+from services.matcher.replay_command import Kept, replayed
 from services.matcher.settings import MatcherOptions, MatcherSettings
 from services.runtime.clock import ManualClock
+from services.runtime.errors import Permanent
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.records import Outgoing
 from services.runtime.topic_admin import TopicAdmin
@@ -49,8 +51,7 @@ def known(app: MatcherApp) -> set[str]:
 
 
 def kept(folder: Path) -> Path:
-    (path,) = folder.iterdir()
-    return path
+    return max(folder.glob("*.register"), key=lambda path: path.stat().st_mtime)
 
 
 def damage(path: Path) -> None:
@@ -80,6 +81,10 @@ async def test_it_reads_only_what_came_since_and_an_erasure_or_an_import_that_ca
         await world.send_case(case())
         await world.until(lambda: len(world.invitations()) == 9)
     assert kept(tmp_path) != first
+    again = await replayed("A 1", None, Kept(), settings)
+    assert (again.same, again.missing, again.new) == (True, (), ())
+    with pytest.raises(Permanent, match="the round was derived from"):
+        await replayed("A 1", None, Kept(register=first), settings)
 
 
 async def test_half_an_import_is_never_kept(settings: MatcherSettings, world: World, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from services.runtime.settings import load
 
 HEAVY = ("faststream", "aiokafka", "kafka", "shapely", "sqlalchemy", "pyogrio", "numba", "numpy", "pydantic", "jinja2")
 COMMANDS = (
-    (), ("match",), ("explain",), ("companies",), ("companies", "import"),
+    (), ("match",), ("explain",), ("replay",), ("companies",), ("companies", "import"),
     ("run",), ("topics",), ("topics", "create"), ("lag",),
     ("dlq",), ("dlq", "list"), ("dlq", "show"), ("dlq", "replay"), ("dlq", "discard"), ("dlq", "edit"),
     ("deliveries",), ("sending",), ("doctor",), ("schemas",), ("schemas", "export"), ("keys", "new"),

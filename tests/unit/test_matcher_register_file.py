@@ -1,5 +1,6 @@
 """The register's file: what was written is what is read, and a file that could miss something is left aside."""
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -65,13 +66,19 @@ def test_what_is_read_says_what_was_written_and_can_be_changed_on(known: Snapsho
     assert told(later[0]) == told(later[1])
 
 
-def test_only_its_owner_may_read_it_and_the_one_before_it_is_removed(tmp_path: Path) -> None:
+def test_only_its_owner_may_read_it_and_those_before_it_are_kept_for_their_time(tmp_path: Path) -> None:
     first = register_file.write(tmp_path, "companies", saved())
     other = register_file.write(tmp_path, "test-companies", saved())
     second = register_file.write(tmp_path, "companies", saved(replace(register(), register_version="cd" * 16)))
-    assert sorted(tmp_path.iterdir()) == sorted([second, other])
-    assert first != second
     assert second.stat().st_mode & 0o777 == 0o600
+    now = datetime.now(UTC)
+    os.utime(first, times=(now.timestamp() - 100,) * 2)
+    register_file.forget(tmp_path, "companies", now - timedelta(seconds=200))
+    assert sorted(tmp_path.iterdir()) == sorted([first, second, other])
+    register_file.forget(tmp_path, "companies", now - timedelta(seconds=50))
+    assert sorted(tmp_path.iterdir()) == sorted([second, other])
+    register_file.forget(tmp_path, "companies", now + timedelta(days=1))
+    assert sorted(tmp_path.iterdir()) == sorted([second, other]), "never the latest"
 
 
 def test_a_damaged_file_is_left_aside_wherever_the_damage_is(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A published round can be computed again from what was kept: the files that its hashes name, and the events."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,18 @@ import pytest
 from schemas.case import Case
 from schemas.company import COMPANY_CHANGED, IMPORT_COMPLETED, MARKER_PREFIX, ImportCompleted
 from schemas.dialogue import Dialogue
-from schemas.identity import DEMO_RECIPIENT_KEY
+from schemas.identity import DEMO_RECIPIENT_KEY, recipient_id
 from schemas.round import Round
 from schemas.subscription import Subscription
 from schemas.topics import COMPANIES, SUBSCRIPTIONS
 from services.matcher.commands import match
 from services.matcher.register import reading
 from services.matcher.register.checks import Rules
-from services.matcher.workplaces import content_hash
+from services.matcher.replay import Replay, case_of, replay
+from services.matcher.workplaces import content_hash, snapshot
 from tests.matcher_cases import content
 from tests.unit.test_matcher_steps import _quiet
-from tests.unit.test_matcher_updates import METRE, START, Place
+from tests.unit.test_matcher_updates import METRE, MODEL, RESPOND_BY, START, Place, company
 
 HEADER = "workplace_id,organisation,name,lon,lat,sni,sni_version,municipality\n"
 quiet = _quiet
@@ -84,3 +86,57 @@ def test_a_day_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
     cases.write_text(json.dumps(content()))
     register.write_text(HEADER)
     assert match(register=register, cases=cases, day="i går") == 2
+
+
+def replayed(place: Place, **changes: Any) -> Replay:
+    """The place's one round, computed again from what its topics say."""
+    process, round_ = place.process, place.round(**changes)
+    versions = [Case.model_validate_json(r.value or b"") for r in place.log.records if r.topic == "cases"]
+    case, register = case_of(round_, versions), process.register.snapshot()
+    assert case is not None
+    assert register is not None
+    return replay(
+        round_, case, register, MODEL, key=DEMO_RECIPIENT_KEY, dialogue=process.dialogues.get(case.key),
+        subscribers=process.subscriptions.snapshot(), members=process.members.of_rounds([round_.round_id]),
+    )  # fmt: skip
+
+
+def test_a_round_with_late_comers_decisions_and_a_corrected_case_comes_out_the_same() -> None:
+    place = Place(0, 20, 900)
+    place.case(1)
+    place.decide("remove", place.round(), reason="riven", workplaces=["W20"])
+    place.subscribe("s1")
+    place.wait_until(START + timedelta(days=26))
+    place.register(10)
+    place.case(2, title="Rättad titel")
+    place.decide("add", place.round(), reason="granne", workplaces=["W900"])
+    assert place.round().counts.excluded == {"late": 1, "removed": 1}
+    found = replayed(place)
+    assert (found.same, found.missing, found.new) == (True, (), ())
+
+
+def test_a_round_that_a_newer_stage_closed_is_computed_from_the_version_of_its_own_stage() -> None:
+    place = Place(0, 20)
+    place.case(1)
+    place.case(2, stage="ta_plan")
+    assert place.round(stage="projektering").basis.case_version == 2
+    assert replayed(place, stage="projektering").same
+
+
+def test_a_difference_says_who_is_on_which_side() -> None:
+    place = Place(0, 20)
+    place.case(1)
+    published = place.process.members
+    place.subscribe("s1")
+    before = place.round()
+    members = list(published.of_rounds([before.round_id]))
+    case = Case.model_validate(content("road", respond_by=RESPOND_BY))
+    gone = snapshot(company(metres, 1) for metres in (0, 30))
+    found = replay(
+        before, case, gone, MODEL, key=DEMO_RECIPIENT_KEY, dialogue=None,
+        subscribers=place.process.subscriptions.snapshot(), members=members,
+    )  # fmt: skip
+    names = {str(recipient_id(name, DEMO_RECIPIENT_KEY)): name for name in ("W0", "W20", "W30")}
+    assert (found.same, [names[one] for one in found.missing], [names[one] for one in found.new]) == (
+        False, ["W20"], ["W30"],
+    )  # fmt: skip
