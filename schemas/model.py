@@ -27,6 +27,10 @@ from schemas.types import type_id_pattern
 
 LADDER: Final = ("none", "inform", "consult", "involve", "collaborate", "empower")
 """How much can be influenced, from silence up (IAP2's ladder)."""
+NOTICE: Final = "informationsnotis"
+"""The form of information: what is sent where nothing can be influenced."""
+ORGANISATIONS: Final = "organisationer"
+"""The industry group of business organisations (SNI 94), which hear of every municipality-wide round."""
 Influence = Literal["none", "inform", "consult", "involve", "collaborate", "empower"]
 
 
@@ -317,6 +321,9 @@ def flaws(model: ModelShape) -> Iterator[Flaw]:
         what = f"sni_version is {model.sni_version[:20]}, which there is not"
         yield Flaw("/sni_version", "sni_version", what, f"write one of: {', '.join(industries.VERSIONS)}")
         return
+    if NOTICE not in model.forms or model.forms[NOTICE].asks:
+        what = f"there is no form {NOTICE} that informs and does not ask: nothing could be sent where nothing is asked"
+        yield Flaw("/forms", "no_notice", what, f"add {NOTICE} with asks: false")
     for name, group in model.industry_groups.items():
         at = f"/industry_groups/{name}"
         yield from _unknown_codes(group.codes, model.sni, f"{at}/codes", f"industry group {name}")

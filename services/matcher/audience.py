@@ -18,7 +18,7 @@ import numpy as np
 from schemas.case import Case, ReachRing
 from schemas.dialogue import ADD, REMOVE, Decision
 from schemas.invitation import InvitedWorkplace, Reason
-from schemas.model import DialogueModel, Ring
+from schemas.model import ORGANISATIONS, DialogueModel, Ring
 from schemas.types import MAX_WORKPLACES
 from services.matcher import geometry, industry, participants, subscriptions
 from services.matcher.geometry import Part
@@ -33,8 +33,6 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
     "detour": frozenset({"detour"}),
 }
 """Which roles of geometry a ring is measured from."""
-ORGANISATIONS: Final = "organisationer"
-"""The model's industry group of business organisations (SNI 94)."""
 NOTHING: Final[Mapping[str, Decision]] = {}
 MAX_REASONS: Final = 50
 

@@ -11,8 +11,8 @@ from typing import Final
 
 from schemas.identity import invitation_id, round_id
 from schemas.invitation import Forms, Invitation, InvitationState
+from schemas.model import NOTICE
 from schemas.round import Counts, Purpose, Round, RoundState
-from services.matcher.dialogue.plan import NOTICE
 from services.matcher.memberships import Membership
 
 WITHDRAWN: Final = "withdrawn"

@@ -85,6 +85,9 @@ BROKEN: list[tuple[str, str, str, Callable[[Model], object]]] = [
     ("unknown_group", "error", "/rings/1/industries/0", lambda m: stage(m)["rings"][1].update(
         industries=["kundnarra"])),
     ("sni_version", "error", "/sni_version", lambda m: m.update(sni_version="2030")),
+    ("no_notice", "error", "/forms", lambda m: m["forms"]["informationsnotis"].update(asks=True)),
+    ("no_organisations", "warning", "/industry_groups", lambda m: m["industry_groups"].update(
+        foreningar=m["industry_groups"].pop("organisationer"))),
     ("unused_group", "warning", "/industry_groups/nya", lambda m: m["industry_groups"].update(
         nya={"sv": "a", "en": "b", "codes": ["56"]})),
     ("empty_group", "error", "/industry_groups/mat", lambda m: mat(m).update(codes=[])),

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from schemas import industries
 from schemas.complaints import of_shape, pointer_to
-from schemas.model import LADDER, PLACES, CaseType, IndustryGroup, Legal, ModelShape, Ring, Stage, flaws
+from schemas.model import LADDER, ORGANISATIONS, PLACES, CaseType, IndustryGroup, Legal, ModelShape, Ring, Stage, flaws
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
@@ -52,7 +52,7 @@ def check(data: bytes) -> list[Finding]:
         shape = [Finding("error", item.code, item.pointer, item.detail, _SHAPE) for item in of_shape(error, data)]
         return _in_order([*shape, *found])
     found += [Finding("error", flaw.code, flaw.pointer, flaw.what, flaw.remedy) for flaw in flaws(model)]
-    found += [*_of_groups(model), *_of_forms(model), *_of_adoption(model)]
+    found += [*_of_groups(model), *_of_organisations(model), *_of_forms(model), *_of_adoption(model)]
     for i, case_type in enumerate(model.case_types):
         found += _of_case_type(case_type, f"/case_types/{i}")
         for j, stage in enumerate(case_type.stages):
@@ -107,7 +107,7 @@ def _of_groups(model: ModelShape) -> Iterator[Finding]:
     used = {name for case_type in model.case_types for stage in case_type.stages for name in _names(stage)}
     for name, group in model.industry_groups.items():
         at = "/industry_groups" + pointer_to([name])
-        if name not in used:
+        if name not in used and name != ORGANISATIONS:
             what = f"industry group {name} is used by no ring"
             yield Finding("warning", "unused_group", at, what, "use it in a ring, or remove it")
         known = _leaves(group.codes, model.sni)
@@ -118,6 +118,14 @@ def _of_groups(model: ModelShape) -> Iterator[Finding]:
         if not _leaves_of(group, model.sni):
             what = f"industry group {name} holds no industry at all"
             yield Finding("error" if name in used else "warning", "empty_group", at, what, "name codes, or remove it")
+
+
+def _of_organisations(model: ModelShape) -> Iterator[Finding]:
+    """Rule 10: they answer for those whom only the digest reaches."""
+    wide = any(ring.geometry == "municipality" for t in model.case_types for s in t.stages for ring in s.rings)
+    if wide and ORGANISATIONS not in model.industry_groups:
+        what = f"there is no industry group {ORGANISATIONS}: no organisation hears of municipality-wide rounds"
+        yield Finding("warning", "no_organisations", "/industry_groups", what, f"add {ORGANISATIONS} with code 94")
 
 
 def _names(stage: Stage) -> Iterator[str]:

@@ -11,11 +11,10 @@ from datetime import date, datetime
 from typing import Final
 
 from schemas.case import Case
-from schemas.model import LADDER, DialogueModel, Stage
+from schemas.model import LADDER, NOTICE, DialogueModel, Stage
 from schemas.round import Deviation, Plan, Purpose, Reminder, Texts
 from services.matcher.dialogue import deadlines, deviations, working_days
 
-NOTICE: Final = "informationsnotis"
 MEETING_LEAD_DAYS: Final = 14
 """A form that needs so much preparation is a meeting: it is offered when the case has one."""
 CUT: Final = "sms+email"
