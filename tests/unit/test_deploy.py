@@ -16,7 +16,10 @@ from services.runtime.broker import GRACE
 from tests.deployment import DEPLOY, ROOT, Program, composed, directives, environment_file, rights, units
 
 PROGRAMS = [*((f"compose {name}", p) for name, p in composed().items()), *units().items()]
-NOT_THE_SERVICE = ("matcher/register/", "matcher/commands", "notifier/commands", "portal/commands", "portal/case_")
+NOT_THE_SERVICE = (
+    "matcher/register/", "matcher/commands", "matcher/published", "notifier/commands", "portal/commands",
+    "portal/case_",
+)  # fmt: skip
 """What runs at a terminal, as a user of its own."""
 SETTINGS = set(re.findall(r"^#?(NARDIALOG_\w+)=", (DEPLOY / "env.example").read_text(), re.MULTILINE))
 

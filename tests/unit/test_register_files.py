@@ -123,10 +123,28 @@ def test_fc_004_a_system_that_gives_no_place_on_a_map_is_refused_by_name(tmp_pat
     assert "EPSG:3006" in stopped(table(tmp_path, [placed(*HERE)]), Asked(crs=crs))
 
 
+def test_a_told_system_in_which_nothing_lies_stops_also_where_no_other_fits(tmp_path: Path) -> None:
+    said = stopped(table(tmp_path, [placed(672.018, 6588.510)]), Asked(crs="EPSG:3006"))
+    assert "1 of 1 places" in said
+    assert "check the numbers" in said
+
+
+def test_numbers_of_a_web_map_are_named(tmp_path: Path) -> None:
+    assert "fits EPSG:3857" in stopped(table(tmp_path, [placed(2007090, 8255000)]))
+
+
+def test_a_geojson_file_that_is_not_utf_8_stops(tmp_path: Path) -> None:
+    path = tmp_path / "register.geojson"
+    path.write_bytes('{"type": "FeatureCollection", "name": "Åkerö", "features": []}'.encode("latin-1"))
+    assert "is not UTF-8, as GeoJSON is" in stopped(path)
+
+
 def test_a_few_wrong_places_are_refused_by_row_and_the_rest_is_taken(tmp_path: Path) -> None:
     rows = [placed(*HERE, workplace_id=f"W{i}") for i in range(9)] + [placed(HERE[1], HERE[0])]
-    file = read(table(tmp_path, rows), RULES)
-    assert (len(file.companies), dict(file.report.reasons)) == (9, {"axis_order": 1})
+    for crs in (None, "EPSG:4326"):
+        file = read(table(tmp_path, rows), RULES, Asked(crs=crs))
+        assert (len(file.companies), dict(file.report.reasons)) == (9, {"axis_order": 1})
+    assert "the others fit" in stopped(table(tmp_path, rows[5:]), Asked(crs="EPSG:4326"))
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def _open_geo_or_json(path: Path, stated: Stated) -> Source:
     from services.matcher.register import json_records
 
     if path.suffix.lower() in RECORDS and not json_records.is_geojson(path):
-        return json_records.open_records(path)
+        return json_records.open_records(path, stated.encoding)
     from services.matcher.register.tables import open_vector
 
     return open_vector(path, stated)

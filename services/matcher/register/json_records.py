@@ -20,9 +20,9 @@ def is_geojson(path: Path) -> bool:
         return b'"FeatureCollection"' in file.read(1 << 16)
 
 
-def open_records(path: Path) -> Source:
+def open_records(path: Path, encoding: str | None = None) -> Source:
     """A file of JSON records. Raises `Unreadable` where it is not one."""
-    text = path.read_text(encoding=encoding_of(path, None))
+    text = path.read_text(encoding=encoding_of(path, encoding))
     lines = path.suffix.lower() in (".jsonl", ".ndjson")
     records = list(_json_lines(path, text) if lines else enumerate(_records(path, text), 1))
     rows = [Given(number, flatten(record)) for number, record in records]

@@ -31,12 +31,12 @@ CANDIDATES: Final = (
     DEGREES,
     "EPSG:3006",
     "EPSG:3021",
-    *(f"EPSG:{n}" for n in (*range(3007, 3019), 3019, 3020, 3022, 3023, 3024)),
+    *(f"EPSG:{n}" for n in (*range(3007, 3019), 3019, 3020, 3022, 3023, 3024, 3857)),
 )
-"""The systems that Swedish files are in: WGS 84, SWEREF 99 TM, RT 90 2.5 gon V, then the local zones of both."""
+"""The systems that Swedish files are in: WGS 84, SWEREF 99 TM, RT 90 2.5 gon V, the local zones of both, web maps."""
 BEYOND: Final = 0.75
 """Degrees of longitude by which a municipality may reach out of its zone."""
-ASSUMED_SHARE, TOLD_SHARE, DIFFERING_SHARE = 0.5, 0.01, 0.5
+ASSUMED_SHARE, TOLD_SHARE, DIFFERING_SHARE = 0.5, 0.1, 0.5
 """Above which share of misfits an import stops: a system that was told is then told wrongly, one that was assumed may
 only have some wrong rows. The last: above which share of places outside the rows' own municipalities."""
 DECIMALS: Final = 8
@@ -160,11 +160,14 @@ class Locator:
         """Raises `Unreadable` where the file as a whole is not in the system that was told or assumed."""
         if self._anywhere or not self._read:
             return
-        share = TOLD_SHARE if self._system.told else ASSUMED_SHARE
-        if self._misfits / self._read > share and (fits := _fitting(self._odd, self._system.name, self._names)):
-            raise Unreadable(
-                f"{self._misfits} of {self._read} places do not lie in Sweden as {self._system.name}: fits {fits}"
-            )
+        share = self._misfits / self._read
+        if share > (TOLD_SHARE if self._system.told else ASSUMED_SHARE):
+            said = f"{self._misfits} of {self._read} places do not lie in Sweden as {self._system.name}"
+            if fits := _fitting(self._odd, self._system.name, self._names):
+                some = " Or correct those rows: the others fit" if share < ASSUMED_SHARE else ""
+                raise Unreadable(f"{said}: fits {fits}{some}")
+            if self._system.told and share > ASSUMED_SHARE:
+                raise Unreadable(f"{said}, nor in any other Swedish system; check the numbers and their columns")
         strayed = self._strayed if self._differing / self._read > DIFFERING_SHARE else []
         if strayed and (fits := _fitting(strayed, self._system.name, self._names, agreeing=True)):
             raise Unreadable(
@@ -252,8 +255,8 @@ def _fitting(
         return ""
     said = " ".join(_said(candidate, swapped, where, name, names) for _, candidate, swapped, where in ranked[:6])
     if same_system:
-        return f"{said} Exchange them in the mapping or the header"
-    return f"{said} Say the right one with --crs or in the mapping"
+        return f"{said} Exchange them in the mapping or the header."
+    return f"{said} Say the right one with --crs or in the mapping."
 
 
 def _said(candidate: str, swapped: bool, where: str, name: str, names: tuple[str, str]) -> str:

@@ -26,7 +26,7 @@ def open_vector(path: Path, stated: Stated) -> Source:
     pyogrio = _needs(path, "pyogrio")
     _needs(path, "pyarrow")
     if path.suffix.lower() in (".geojson", ".json"):
-        encodings.encoding_of(path, None)  # RFC 8259 §8.1: JSON is UTF-8
+        _utf_8(path)
     encoding = _dbf_encoding(path, stated.encoding) if path.suffix.lower() == ".shp" else None
     try:
         layer = _layer(path, pyogrio, stated)
@@ -42,6 +42,14 @@ def open_vector(path: Path, stated: Stated) -> Source:
         total=int(info["features"]) if int(info["features"]) >= 0 else None,
         row_word="row",
     )
+
+
+def _utf_8(path: Path) -> None:
+    """RFC 8259 §8.1: JSON is UTF-8. GDAL would read past what is not."""
+    try:
+        encodings.encoding_of(path, None)
+    except Unreadable:
+        raise Unreadable(f"{path.name}: is not UTF-8, as GeoJSON is; save it as UTF-8") from None
 
 
 def _layer(path: Path, pyogrio: Any, stated: Stated) -> str:
