@@ -13,8 +13,11 @@ import numpy.typing as npt
 import shapely
 
 from schemas import industries
+from schemas.types import IndustryCode
 from services.matcher.geometry import Part
 from services.matcher.grid import Booleans, Codes, Grid, build
+from services.matcher.texts import Texts
+from services.matcher.workplaces import Snapshot
 
 SEED: Final = 1
 CODES: Final = tuple(sorted(industries.leaves("2025")))[:800]
@@ -58,6 +61,37 @@ def places(count: int) -> Places:
     several = chance.random(count)
     codes[1, several > 0.35] = codes[2, several > 0.1] = len(CODES)
     return Places(at[:, 0].copy(), at[:, 1].copy(), codes)
+
+
+def register(known: Places) -> Snapshot:
+    """A whole register of these workplaces, with ids as long as real ones are. A fifth of them are one organisation's."""
+    count = len(known.x)
+    owner = np.minimum(np.arange(count), int(count * 0.8)).astype(np.int32)
+    owners = range(int(owner[-1]) + 1 if count else 0)
+    town = np.digitize(known.x, np.linspace(330_000, 720_000, TOWNS - 1)).astype(np.uint16)
+    cells = known.grid()
+    slot = np.empty(count, dtype=np.int32)
+    slot[cells.rows] = np.arange(count, dtype=np.int32)
+    return Snapshot(
+        register_version="0" * 32,
+        import_number=1,
+        register_date=None,
+        ids=Texts.of(b"%010d" % i for i in range(count)),
+        recipient=owner,
+        recipient_ids=Texts.of(b"%032x" % (i * 0x9E3779B97F4A7C15) for i in owners),
+        organisation=owner,
+        organisations=Texts.of(b"%010d" % (5560000000 + i) for i in owners),
+        status=np.zeros(count, dtype=np.uint8),
+        municipality=town,
+        municipalities=tuple(f"{i:04d}" for i in range(TOWNS)),
+        by_municipality=np.argsort(town, kind="stable").astype(np.int32),
+        municipality_starts=np.searchsorted(np.sort(town), np.arange(TOWNS + 1)),
+        codes=known.codes,
+        industries=tuple(IndustryCode(code=code, version="2025") for code in CODES),
+        grid=cells,
+        slot=slot,
+        active_placed=count,
+    )
 
 
 def cases(known: Places, count: int) -> list[Asked]:
