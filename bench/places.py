@@ -64,7 +64,7 @@ def places(count: int) -> Places:
 
 
 def register(known: Places) -> Snapshot:
-    """A whole register of these workplaces, with ids as long as real ones are. A fifth of them are one organisation's."""
+    """A whole register of these workplaces, with ids as long as real ones; a fifth belong to one organisation."""
     count = len(known.x)
     owner = np.minimum(np.arange(count), int(count * 0.8)).astype(np.int32)
     owners = range(int(owner[-1]) + 1 if count else 0)
