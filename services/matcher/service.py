@@ -2,12 +2,13 @@
 
 Both topics lead to the same: the case as it was last handled, with all that was decided, gives one derivation, and
 `steps` says what of it is not there yet. A decision on a case that is not here yet waits in its table. Handling records
-and rematching share one lock, so that one case is worked on by one of them at a time. A record on another partition
-than its key's is moved there and not handled, so that one instance sees all of a case.
+and rematching share one lock, so that one case is worked on by one of them at a time. Records of one case are handled
+in their order, several cases side by side. A record on another partition than its key's is moved there and not handled,
+so that one instance sees all of a case.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -43,6 +44,10 @@ from services.runtime.settings import KafkaSettings
 
 LATE: Final = timedelta(days=1)
 """A case that is matched later than this after it happened counts from today: nobody gets less time for our delay."""
+AT_A_TIME: Final = 8
+"""Cases whose records wait for the broker together. Each is written in three steps that wait for each other, and all
+invitations of each are in memory meanwhile.
+"""
 UNCOMPUTABLE: Final = (ValueError, ArithmeticError, GEOSException)
 """What a case that passed the door can still raise: it is refused alone."""
 
@@ -111,25 +116,33 @@ class Matcher:
         """Takes a batch of `cases` and `dialogues`. Returning means that all it led to is acknowledged."""
         async with self._lock:
             await self._read()
+            of_case: dict[bytes, list[Record]] = {}
             for record in records:
-                try:
-                    if record.value is None:
-                        self._purged(record)
-                    elif record.topic == self._kafka.topic(DIALOGUES):
-                        await self._dialogue(record)
-                    else:
-                        await self._case(record)
-                except Rejected as error:
-                    await self._output.dead_letter(record, error, group=self._group)
+                of_case.setdefault(record.key or b"", []).append(record)
+            await _side_by_side(self._in_order(own) for own in of_case.values())
+
+    async def _in_order(self, records: Sequence[Record]) -> None:
+        for record in records:
+            try:
+                if record.value is None:
+                    self._purged(record)
+                elif record.topic == self._kafka.topic(DIALOGUES):
+                    await self._dialogue(record)
+                else:
+                    await self._case(record)
+            except Rejected as error:
+                await self._output.dead_letter(record, error, group=self._group)
 
     async def rematch(self, owned: frozenset[int]) -> None:
         """Looks at every case on our partitions again, at an import and at an assignment; what is right is left."""
         async with self._lock:
             await self._read()
-            for key in self._cases.known():
-                if await self._output.home(self._kafka.topic(CASES), key.encode()) in owned:
-                    await self._again(key)
-                    await asyncio.sleep(0)  # many cases that need nothing must not keep heartbeats waiting
+            await _side_by_side(self._again_if(key, owned) for key in self._cases.known())
+
+    async def _again_if(self, key: str, owned: frozenset[int]) -> None:
+        if await self._output.home(self._kafka.topic(CASES), key.encode()) in owned:
+            await self._again(key)
+            await asyncio.sleep(0)  # many cases that need nothing must not keep heartbeats waiting
 
     async def close(self, owned: frozenset[int]) -> None:
         """Closes by the clock what is open on our partitions and has expired. Nothing is sent, nothing taken back."""
@@ -319,6 +332,24 @@ class Matcher:
 def _was_open(known: Round) -> bool:
     """Whether a round is open, or was until the clock closed it: more time for it is not a new round."""
     return known.state in (RoundState.OPEN, RoundState.MATCHING) or known.reason == EXPIRED
+
+
+async def _side_by_side(work: Iterable[Coroutine[None, None, None]]) -> None:
+    """Works on several cases at a time. After a failure no other is begun, and it is raised when those that were begun
+    have ended: nothing goes on unseen.
+    """
+    waiting, failed = iter(work), list[Exception]()
+
+    async def take() -> None:
+        while not failed and (one := next(waiting, None)) is not None:
+            try:
+                await one
+            except Exception as error:
+                failed.append(error)
+
+    await asyncio.gather(*(take() for _ in range(AT_A_TIME)))
+    if failed:
+        raise failed[0]
 
 
 def _count(record: Record, outcome: str) -> None:
