@@ -2,6 +2,7 @@
 
 import csv
 import json
+import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -576,3 +577,27 @@ def test_a_place_is_the_same_whatever_system_it_came_in(tmp_path: Path) -> None:
         x, y = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(*HERE)
         made = workplace(table(tmp_path, [placed(x, y)]), Asked(crs=crs))
         assert (made.lon, made.lat) == HERE
+
+
+@pytest.mark.parametrize("kind", ["GPKG", "GeoJSON", "parquet", "csv", "json"])
+def test_a_damaged_file_stops_or_is_refused_by_row_and_never_breaks(tmp_path: Path, kind: str) -> None:
+    if kind == "csv":
+        path = table(tmp_path, [placed(*HERE, workplace_id=f"W{i}") for i in range(5)])
+    elif kind == "json":
+        path = tmp_path / "register.json"
+        path.write_text(json.dumps([HVD, HVD]), encoding="utf-8")
+    else:
+        path = vector(tmp_path, kind, "EPSG:4326", [CASE | {"workplace_id": f"W{i}"} for i in range(5)])
+    whole, draw = path.read_bytes(), random.Random(5)
+    stops = 0
+    for _ in range(40):
+        begin = draw.randrange(len(whole))
+        noise = draw.randbytes(draw.randrange(4))
+        path.write_bytes(whole[:begin] + noise + whole[begin + draw.randrange(40) :])
+        try:
+            read(
+                path, RULES, Asked("hvd" if kind == "json" else None, encoding=draw.choice([None, "utf-16", "latin-1"]))
+            )
+        except Unreadable:
+            stops += 1
+    assert stops

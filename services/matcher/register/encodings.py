@@ -81,7 +81,7 @@ def _score(data: bytes, codec: str) -> float:
         return 0.0
     try:
         return _share(Counter(BEYOND_ASCII.findall(data.decode(codec))))
-    except UnicodeDecodeError:
+    except UnicodeError:
         return 0.0
 
 
@@ -99,8 +99,9 @@ def _read_through(path: Path, codec: str, said: str = "what its byte-order mark 
             block = file.read(BLOCK)
             try:
                 text = decoder.decode(block, final=not block)
-            except UnicodeDecodeError as error:
-                line = lines + len(re.findall(rb"\r\n|\r|\n", error.object[: error.start]))
+            except UnicodeError as error:
+                before = error.object[: error.start] if isinstance(error, UnicodeDecodeError) else b""
+                line = lines + len(re.findall(rb"\r\n|\r|\n", before))
                 hint = instead(_around(path), codec)
                 raise Unreadable(f"{path.name}: line {line} is not {said}{hint}") from None
             letters.update(BEYOND_ASCII.findall(text))

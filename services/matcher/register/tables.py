@@ -17,6 +17,8 @@ from services.runtime.mapping import nearest, normal, text_of
 BATCH: Final = 8192
 CODE_PAGES: Final = {0x01: "cp437", 0x02: "cp850", 0x03: "windows-1252", 0x57: "windows-1252"}
 """What the header of a dBASE file calls its language driver (byte 29), as far as it is seen in Sweden."""
+BROKEN: Final = (OSError, ValueError, KeyError, TypeError, IndexError)
+"""What the libraries raise on a file whose bytes are damaged, besides errors of their own."""
 POINTS: Final = frozenset({0, 4})
 """shapely's types Point and MultiPoint."""
 
@@ -79,7 +81,7 @@ def _vector_rows(path: Path, layer: str, encoding: str | None, names: tuple[str,
             for batch in reader:
                 yield from _batch_rows(batch, names, geometry, start)
                 start += batch.num_rows
-    except (pyogrio.errors.DataSourceError, RuntimeError) as error:
+    except (pyogrio.errors.DataSourceError, RuntimeError, *BROKEN) as error:
         raise Unreadable(f"{path.name}: breaks off: {_first(error)}; write the file anew") from None
 
 
@@ -91,16 +93,17 @@ def open_parquet(path: Path, stated: Stated) -> Source:
 
     try:
         file = parquet.ParquetFile(path)
-    except (arrow.ArrowInvalid, OSError) as error:
+        geo = json.loads((file.schema_arrow.metadata or {}).get(b"geo", b"null"))
+        geometry = geo["primary_column"] if geo else None
+        names = tuple(normal(name) for name in file.schema_arrow.names if name != geometry)
+        crs = _parquet_crs(geo["columns"][geometry]) if geo else None
+    except (arrow.ArrowException, *BROKEN) as error:
         raise Unreadable(f"{path.name}: cannot be read as Parquet: {_first(error)}; check the file") from None
-    geo = json.loads((file.schema_arrow.metadata or {}).get(b"geo", b"null"))
-    geometry = geo["primary_column"] if geo else None
-    names = tuple(normal(name) for name in file.schema_arrow.names if name != geometry)
     return Source(
         names,
-        lambda: _parquet_rows(file, names, geometry),
+        lambda: _parquet_rows(path, file, names, geometry),
         geometry=geometry is not None,
-        crs=_parquet_crs(geo["columns"][geometry]) if geo else None,
+        crs=crs,
         total=file.metadata.num_rows,
         row_word="row",
     )
@@ -113,11 +116,16 @@ def _parquet_crs(column: dict[str, Any]) -> str | None:
     return json.dumps(column["crs"]) if column["crs"] else None
 
 
-def _parquet_rows(file: Any, names: tuple[str, ...], geometry: str | None) -> Iterator[Given]:
+def _parquet_rows(path: Path, file: Any, names: tuple[str, ...], geometry: str | None) -> Iterator[Given]:
+    import pyarrow
+
     start = 1
-    for batch in file.iter_batches(batch_size=BATCH):
-        yield from _batch_rows(batch, names, geometry, start)
-        start += batch.num_rows
+    try:
+        for batch in file.iter_batches(batch_size=BATCH):
+            yield from _batch_rows(batch, names, geometry, start)
+            start += batch.num_rows
+    except (pyarrow.ArrowException, *BROKEN) as error:
+        raise Unreadable(f"{path.name}: breaks off: {_first(error)}; write the file anew") from None
 
 
 def _batch_rows(batch: Any, names: tuple[str, ...], geometry: str | None, start: int) -> Iterator[Given]:
