@@ -251,3 +251,14 @@ async def test_a_dry_run_says_what_would_change_and_writes_nothing(
     }  # fmt: skip
     assert "not compared" not in said.err
     assert len(await topic_records(settings, COMPANIES)) == before
+
+
+async def test_an_import_whose_state_cannot_be_kept_is_done_all_the_same_and_says_so(
+    settings: MatcherSettings, tmp_path: Path
+) -> None:
+    state = settings.matcher.import_state_file
+    assert state is not None
+    state.parent.write_text("a file where a folder is meant")
+    report = await run(settings, tmp_path, HEADER + ROW_1)
+    assert report.changed == 1
+    assert "NARDIALOG_MATCHER__IMPORT_STATE_FILE" in report.forgotten

@@ -124,6 +124,8 @@ def _import(
         say("dry run: nothing is written" + ("" if compared else "; not compared with the topics"))
     elif not _written(read, settings, told):
         return USAGE
+    if read.report.forgotten:
+        say(read.report.forgotten)
     if read.report.elsewhere:
         say(
             f"{read.report.elsewhere} places lie outside the municipality that their row names (borders are simplified)"

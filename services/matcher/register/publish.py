@@ -231,7 +231,7 @@ async def publish(
     known = await _write_contacts(broker, kafka, file, current, seal, known, key, made, now)
     sample = file.companies[next(iter(file.companies))]
     await broker.publish(await _markers(broker, kafka, sample, told.source, made, now))
-    state.save(known.items())
+    file.report.forgotten = state.save(known.items())
     return counted(file.report, made)
 
 

@@ -41,6 +41,8 @@ class Report:
     refusals: list[Refused] = field(default_factory=list)
     register_version: str | None = None
     row_word: str = "line"
+    forgotten: str = ""
+    """Why the import could not keep what it is to remember."""
     elsewhere: int = 0
     """Accepted places outside the municipality that their row names."""
 

@@ -53,19 +53,20 @@ class ContactState:
                 "every contact once more; NARDIALOG_MATCHER__IMPORT_STATE_FILE says where it is"
             ) from None
 
-    def save(self, known: Iterable[tuple[str, tuple[bytes, bytes]]]) -> None:
-        """Remembers exactly these, in one transaction."""
+    def save(self, known: Iterable[tuple[str, tuple[bytes, bytes]]]) -> str:
+        """Remembers exactly these, in one transaction. Says why where it cannot: the import is done by then."""
         if self._path is None:
-            return
+            return ""
         try:
             with closing(self._open()) as base, base:
                 base.execute("DELETE FROM contact")
                 base.executemany("INSERT INTO contact VALUES (?, ?, ?)", ((one, *both) for one, both in known))
-        except sqlite3.Error as error:
-            raise Fault(
-                f"the import is done but its state {self._path} cannot be written ({error}): the next import writes "
+        except (sqlite3.Error, OSError) as error:
+            return (
+                f"the import is done, but its state {self._path} cannot be written ({error}): the next one writes "
                 "every contact once more; NARDIALOG_MATCHER__IMPORT_STATE_FILE says where it is"
-            ) from None
+            )
+        return ""
 
     def _open(self) -> sqlite3.Connection:
         assert self._path is not None
