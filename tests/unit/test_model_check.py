@@ -154,6 +154,11 @@ def test_the_nearest_valid_code_or_group_is_named() -> None:
     assert group.remedy == "write kundnara, if that is meant"
 
 
+def test_a_fault_of_shape_says_which_stage_it_is_in() -> None:
+    (said,) = found(lambda m: stage(m).update(influence="some"))
+    assert said.what.startswith("gatuarbete/projektering: ")
+
+
 def test_rings_that_reach_somebody_of_their_own_are_left_alone() -> None:
     assert found(lambda m: stage(m)["rings"].append(ring(400, ["kundnara"]))) == []
     assert found(lambda m: stage(m)["rings"].append(ring(20, "all"))) != []

@@ -49,7 +49,8 @@ def check(data: bytes) -> list[Finding]:
     try:
         model = ModelShape.model_validate(content)
     except ValidationError as error:
-        shape = [Finding("error", item.code, item.pointer, item.detail, _SHAPE) for item in of_shape(error, data)]
+        wrong = of_shape(error, data)
+        shape = [Finding("error", w.code, w.pointer, _named(content, w.pointer) + w.detail, _SHAPE) for w in wrong]
         return _in_order([*shape, *found])
     found += [Finding("error", flaw.code, flaw.pointer, flaw.what, flaw.remedy) for flaw in flaws(model)]
     found += [*_of_groups(model), *_of_organisations(model), *_of_forms(model), *_of_adoption(model)]
@@ -68,6 +69,19 @@ def passes(found: Iterable[Finding], *, strict: bool = False) -> bool:
 
 def _in_order(found: Iterable[Finding]) -> list[Finding]:
     return sorted(dict.fromkeys(found), key=lambda item: SEVERITIES.index(item.severity))
+
+
+def _named(content: Any, pointer: str) -> str:
+    """The case type and stage that a pointer leads into, for people: `/case_types/3/stages/1` says little."""
+    names, here = [], content
+    for part in pointer.split("/")[1:]:
+        try:
+            here = here[int(part)] if isinstance(here, list) else here[part]
+        except (LookupError, TypeError, ValueError):
+            break
+        if isinstance(here, dict) and isinstance(here.get("id"), str):
+            names.append(here["id"][:60])
+    return f"{'/'.join(names)}: " if names else ""
 
 
 def _unknown_members(shape: type[BaseModel], content: Any, pointer: str) -> Iterator[Finding]:
