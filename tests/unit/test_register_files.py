@@ -601,3 +601,11 @@ def test_a_damaged_file_stops_or_is_refused_by_row_and_never_breaks(tmp_path: Pa
         except Unreadable:
             stops += 1
     assert stops
+
+
+def test_fc_092_an_encoding_is_named_also_where_the_first_letter_stands_far_into_a_file_of_one_line(
+    tmp_path: Path,
+) -> None:
+    rows = [placed(*HERE, workplace_id=f"W{i}", name="Bageriet") for i in range(3000)]
+    path = table(tmp_path, [*rows, placed(*HERE)], encoding="mac_roman", end="\r")
+    assert "line 3002 is not UTF-8; it reads as Swedish in mac_roman" in stopped(path)

@@ -117,7 +117,7 @@ def _import(
         read = reading.read(file, rules, asked, on_rows)
     if refusals is not None:
         write_refusals(refusals, read.report.refusals)
-    _say_refused(read.report.said(file.name))
+    _say_refused(read.report, file.name)
     told = Told(source, partial, None if yes else settings.matcher.import_max_erased_share)
     if dry_run:
         compared = _compared(read, settings, told)
@@ -218,8 +218,8 @@ def _answers(bootstrap: tuple[str, ...]) -> bool:
     return False
 
 
-def _say_refused(lines: list[str]) -> None:
-    for line in lines[:SHOWN]:
+def _say_refused(report: "Report", file: str) -> None:
+    for line in report.said(file)[:SHOWN]:
         say(line)
-    if len(lines) > SHOWN:
-        say(f"... and {len(lines) - SHOWN} more refused")
+    if report.refused > SHOWN:
+        say(f"... and {report.refused - SHOWN} more refused")

@@ -8,6 +8,7 @@ Encoding Standard does; a byte-order mark wins over a statement, as there.
 import codecs
 import re
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +37,8 @@ KNOWN: Final = (
 SWEDISH: Final = frozenset("åäöÅÄÖéÉèÈüÜøØæÆàáíóôêëñçßæ–—’‘”“´§°·…\u00a0«»²³½€®©")
 """What stands beyond ASCII in Swedish names and addresses, near enough."""
 BEYOND_ASCII: Final = re.compile("[^\x00-\x7f]")
+WORD: Final = re.compile(rb"[A-Za-z]*[\x80-\xff][A-Za-z\x80-\xff]*")
+ENOUGH: Final = 1 << 16
 LIKELY: Final = 0.9
 UNLIKELY: Final = 0.5
 
@@ -131,13 +134,14 @@ def instead(data: bytes, codec: str) -> str:
 
 
 def _around(path: Path) -> bytes:
-    """Lines with bytes beyond ASCII, up to a block of them."""
-    found, size = [], 0
+    """Words with bytes beyond ASCII, some tens of thousands of bytes of them; of 16-bit text its beginning."""
+    found: list[bytes] = []
     with path.open("rb") as file:
-        for line in file:
-            if not line.isascii() or b"\0" in line:
-                found.append(line[:4096] if len(line) > BLOCK else line)
-                size += len(found[-1])
-                if size > 1 << 16:
-                    break
-    return b"".join(found)
+        head = file.read(ENOUGH)
+        if b"\0" in head:
+            return head
+        for block in chain((head,), iter(lambda: file.read(BLOCK), b"")):
+            found += WORD.findall(block)
+            if sum(map(len, found)) > ENOUGH:
+                break
+    return b" ".join(found)

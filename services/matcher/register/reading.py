@@ -90,7 +90,7 @@ def read(
         tuple(contacts),
         report,
         says_contacts=bool({"email", "phone"} & opened.mapping.ours),
-        refused=report.refused_workplaces() - companies.keys(),
+        refused=frozenset(report.refused_workplaces - companies.keys()),
     )
 
 

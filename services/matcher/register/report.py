@@ -19,6 +19,8 @@ from services.matcher.register.formats import COLUMNS
 from services.runtime.mapping import normal
 
 SHOWN: Final = tuple(name for name in COLUMNS if name not in ("email", "phone"))
+KEPT: Final = 100_000
+"""Refused rows that are kept to be shown: a mapping that is wrong may refuse all of a country."""
 COUNTS: Final = ("read", "accepted", "added", "changed", "closed", "unchanged", "skipped", "refused")
 
 
@@ -39,6 +41,9 @@ class Report:
     refused: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     refusals: list[Refused] = field(default_factory=list)
+    """The first of them, to be corrected; all are counted."""
+    refused_workplaces: set[str] = field(default_factory=set)
+    """The ids of workplaces in refused rows, as they stand there."""
     register_version: str | None = None
     row_word: str = "line"
     forgotten: str = ""
@@ -52,7 +57,10 @@ class Report:
         if isinstance(result, Refused):
             self.refused += 1
             self.reasons[result.reason] += 1
-            self.refusals.append(result)
+            if workplace_id := normal(result.values.get("workplace_id", "")):
+                self.refused_workplaces.add(workplace_id)
+            if len(self.refusals) < KEPT:
+                self.refusals.append(result)
         else:
             self.accepted += 1
             self.reasons.update(result.notes)
@@ -61,10 +69,6 @@ class Report:
         """Counts rows that the mapping leaves out."""
         self.read += count
         self.skipped += count
-
-    def refused_workplaces(self) -> frozenset[str]:
-        """The ids of workplaces in refused rows, as they stand there."""
-        return frozenset(filter(None, (normal(item.values.get("workplace_id", "")) for item in self.refusals)))
 
     def said(self, file: str) -> list[str]:
         """One sentence for each refusal."""
