@@ -207,7 +207,7 @@ def show_one(facts: Facts, workplace: str, as_json: bool) -> None:
     found = facts.explained(workplace)
     invitation_id = found.invitation.invitation_id if found.invitation else None
     deliveries = facts.told.of(invitation_id) if facts.told else []
-    stops = facts.told.stops(found.round.round_id if found.round else None) if facts.told else []
+    stops = facts.told.stops(facts.case, found.round.round_id if found.round else None) if facts.told else []
     if as_json:
         print(json_text.dumps(_as_json(found, deliveries, stops, facts.told is not None), ensure_ascii=False))
         return

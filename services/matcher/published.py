@@ -102,13 +102,15 @@ class Told:
         found = {item.delivery_id: item for item in self.deliveries if invitation_id in item.invitation_ids}
         return sorted(found.values(), key=lambda item: (item.at, item.delivery_id))
 
-    def stops(self, round_id: str | None) -> list[Suppression]:
-        """What stops messages to this recipient, made at one of its own messages, or the whole round."""
+    def stops(self, case: Case, round_id: str | None) -> list[Suppression]:
+        """What stops messages on a case to this recipient, made at one of its own messages, or to the whole round."""
         own = {item.message_number for item in self.deliveries if item.message_number is not None}
         found = [
             item
             for item in self._suppressions.values()
-            if (item.round_id is not None and item.round_id == round_id) or item.message_number in own
+            if (item.round_id == round_id if item.scope == "round" else item.message_number in own)
+            and item.case_key in (None, case.key)
+            and item.case_type in (None, case.case_type)
         ]
         return sorted(found, key=lambda item: (item.at, item.suppression_id))
 

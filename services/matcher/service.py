@@ -144,14 +144,16 @@ class Matcher:
             await self._again(key)
             await asyncio.sleep(0)  # many cases that need nothing must not keep heartbeats waiting
 
-    async def close(self, owned: frozenset[int]) -> None:
-        """Closes by the clock what is open on our partitions and has expired. Nothing is sent, nothing taken back."""
+    async def close(self, _: frozenset[int]) -> None:
+        """Closes by the clock what is open on our partitions and has expired. Nothing is sent or taken back. Whether a
+        partition is ours still is asked before each.
+        """
         if not self._rounds.expired(self._clock.now()):
             return
         async with self._lock:
             await self._read()
             for known in self._rounds.expired(self._clock.now()):
-                if await self._output.home(self._kafka.topic(CASES), known.case_key.encode()) in owned:
+                if await self._is_ours(known.case_key):
                     over = {"state": RoundState.CLOSED, "reason": EXPIRED, "detail": ""}
                     await self._writer.write((known.model_copy(update=over),))
 

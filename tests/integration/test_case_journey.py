@@ -66,9 +66,11 @@ async def explained(world: World, settings: MatcherSettings, capsys: pytest.Capt
     about = {"municipality": "0162", "invitation_ids": [third.invitation_id], "recipient_ids": [third.recipient_id]}
     sent = Delivery.model_validate({**EXAMPLE, **about, "message_number": 7, "at": NOW})
     stop = Suppression.model_validate({**STOP, "scope": "case", "case_key": KEY, "message_number": 7, "at": NOW})
+    other = stop.model_copy(update={"suppression_id": "elsewhere", "case_key": "0162/prov/B"})
     for topic, key, event, kind in (
         (DELIVERIES, sent.delivery_id, sent, DELIVERY_RECORDED),
         (SUPPRESSIONS, stop.suppression_id, stop, SUPPRESSION_CHANGED),
+        (SUPPRESSIONS, other.suppression_id, other, SUPPRESSION_CHANGED),
     ):
         record = outgoing(settings.kafka.topic(topic), key, event, type=kind, id=key, source="prov", time=NOW)
         await world.broker.publish([record])
@@ -78,7 +80,7 @@ async def explained(world: World, settings: MatcherSettings, capsys: pytest.Capt
     assert "W3 W3: invited" in said
     assert "because nardialog case add added it: äger huset" in said
     assert "  sent 25 Nov 2026 09:00 by email" in said
-    assert "  said stop 25 Nov 2026 09:00 (case)" in said
+    assert said.count("  said stop 25 Nov 2026 09:00 (case)") == 1, "what was said of another case is not of this one"
     show_one(await from_topics(KEY, "W4", settings), "W4", as_json=True)
     found = json.loads(capsys.readouterr().out)
     assert (found["answer"], found["round"]["state"]) == ("outside", "open")
