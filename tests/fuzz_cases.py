@@ -1,10 +1,11 @@
 """`python -m tests.fuzz_cases`: generated case events, valid and broken, through the matcher as it runs.
 
 Each event goes the whole way of a record of `cases`: the table that reads ahead, the door, the derivation, and what is
-published; and through the door of HTTP and the command line, which must not take what the matcher refuses. An event may
-end as a round in some state, or among the dead letters with a reason. Anything else is a defect: an error of another
-kind, a reason of `not_matched` (which says that the door should have seen it), a stall, a record that no reader could
-read. Defects are counted by where they arose, and one event of each is shown.
+published; then the portal's book of cases; and the door of HTTP and the command line, which must not take what the
+matcher refuses. An event may end as a round in some state, among the dead letters with a reason, or as nothing new
+(said before, or of a newer writer's type). Anything else is a defect: an error of another kind, a reason of
+`not_matched` (which says that the door should have seen it), a stall, a record that no reader could read. Defects are
+counted by where they arose, and one event of each is shown.
 """
 
 import argparse
@@ -41,6 +42,7 @@ from services.matcher.tables import (
     RoundTable,
     SubscriptionTable,
 )
+from services.portal.case_topics import CaseBook
 from services.runtime.clock import ManualClock
 from services.runtime.errors import Rejected
 from services.runtime.parsing import outgoing
@@ -89,6 +91,7 @@ class World:
     def __init__(self) -> None:
         self.memory = Memory()
         self.cases = CaseTable(MODEL, anywhere=False)
+        self.book = CaseBook(MODEL)
         self.register = RegisterTable()
         self.matcher = Matcher(
             model=MODEL, key=DEMO_RECIPIENT_KEY, limits=Limits(), policies={"*": "auto"}, kafka=KafkaSettings(),
@@ -117,6 +120,7 @@ class World:
         await self.matcher.handle([self._next])
         took = time.thread_time() - began
         outcome = self._outcome()
+        await self.book.apply([self._next])
         if took > PATIENCE:
             raise AssertionError(f"a stall: it took longer than {PATIENCE:g} s")
         self._doors_agree(event, outcome)
