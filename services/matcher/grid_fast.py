@@ -27,6 +27,8 @@ BUNCH: Final = 8
 DOUBT: Final = 1e-4
 """Of a hundredth of a metre: what is nearer to a half than this is measured by shapely."""
 ENDLESS: Final = 1e30
+LINE, POLYGON, MULTIPOLYGON = 1, 3, 6
+"""GEOS's numbers of types; a point is 0."""
 NOBODY: Final = np.zeros(1, dtype=np.bool_)
 Cells: TypeAlias = npt.NDArray[np.int32]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -50,7 +52,7 @@ def near(
     grid: Grid, part: Part, buffer_m: float, wanted: Booleans | None, alive: Booleans | None
 ) -> tuple[Indices, Floats]:
     """Who is within `buffer_m` of a part, and how far."""
-    if grid.codes.dtype != np.uint16 or shapely.is_empty(part.metric):
+    if grid.codes.dtype != np.uint16:
         return in_numpy(grid, part, buffer_m, wanted, alive)
     reach = geometry.reach(buffer_m)
     slots, metres, doubtful = _near(
@@ -67,9 +69,9 @@ def near(
 
 def _lines(shape: Shape) -> tuple[Floats, Indices, bool]:
     """A shape's positions, where each line or ring of it begins, and whether it has an inside."""
-    kind = shape.geom_type
-    area = kind in ("Polygon", "MultiPolygon")
-    if kind in ("Point", "LineString") or (kind == "Polygon" and not shapely.get_num_interior_rings(shape)):
+    kind = int(shapely.get_type_id(shape))
+    area = kind in (POLYGON, MULTIPOLYGON)
+    if kind <= LINE or (kind == POLYGON and not shapely.get_num_interior_rings(shape)):
         xy = shapely.get_coordinates(shape)
         return xy, np.array((0, len(xy))), area
     parts = shapely.get_parts(shape)
@@ -123,11 +125,11 @@ def _edges(xy: Floats, starts: Indices) -> Floats:
     """Every edge of every line; a lone position is an edge without length."""
     count = 0
     for line in range(starts.size - 1):
-        count += max(1, starts[line + 1] - starts[line] - 1)
+        count += min(starts[line + 1] - starts[line], max(1, starts[line + 1] - starts[line] - 1))
     edges, at = np.empty((count, 4)), 0
     for line in range(starts.size - 1):
         begin, end = starts[line], starts[line + 1]
-        for i in range(begin, max(begin + 1, end - 1)):
+        for i in range(begin, min(end, max(begin + 1, end - 1))):
             j = min(i + 1, end - 1)
             edges[at, 0], edges[at, 1], edges[at, 2], edges[at, 3] = xy[i, 0], xy[i, 1], xy[j, 0], xy[j, 1]
             at += 1
@@ -218,6 +220,8 @@ def _near(
 ) -> tuple[Indices, Floats, Indices]:  # fmt: skip
     """Slots within reach of the lines or inside of them, their distances, and which of these shapely must measure."""
     edges = _edges(xy, starts)
+    if edges.shape[0] == 0:
+        return np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.int64)
     boxes = _boxes(edges, (edges.shape[0] + BUNCH - 1) // BUNCH)
     large = _boxes(boxes, (boxes.shape[0] + BUNCH - 1) // BUNCH)
     if not np.isfinite(large).all():
