@@ -8,8 +8,8 @@ became of each class is Eurostat's table between NACE Rev. 2 and Rev. 2.1 (`data
 gives the 615 classes but not the detailed groups: any fifth digit under a class that exists is taken.
 """
 
-import difflib
 import re
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -220,10 +220,16 @@ def _unknown(bare: str, version: str) -> UnknownCode:
 
 
 def _nearest(bare: str, version: str) -> tuple[str, ...]:
-    """The first codes under the longest heading that fits, else those that look most alike."""
-    kept = sorted(leaves(version) if version == "2025" else _table().classes)
+    """The first codes under the longest heading that fits; where none does, those beside it in the order of codes."""
+    kept = _in_order(version)
     for length in range(len(bare) - 1, 1, -1):
-        if near := [code for code in kept if code.startswith(bare[:length])]:
-            return tuple(near[:3])
-    alike = difflib.get_close_matches(bare[:5], kept, n=3, cutoff=0)
-    return tuple(alike)
+        start = bisect_left(kept, bare[:length])
+        if near := [code for code in kept[start : start + 3] if code.startswith(bare[:length])]:
+            return tuple(near)
+    place = min(max(bisect_left(kept, bare), 1), len(kept) - 1)
+    return kept[place - 1 : place + 1]
+
+
+@cache
+def _in_order(version: str) -> tuple[str, ...]:
+    return tuple(sorted(leaves(version) if version == "2025" else _table().classes))

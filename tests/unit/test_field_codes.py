@@ -46,7 +46,7 @@ def test_a_register_and_a_case_of_2007_meet_and_a_code_that_never_was_is_reporte
     code, by_group, said = matched(tmp_path, capsys, rows, [("47.1", "2007")])
     assert (code, by_group) == (6, {"shop": [("47111", "2007", "471", None)]})
     assert "register.csv: line 4: unknown_code: sni: " in said
-    assert "not a code of SNI 2007; nearest: 47.11" in said
+    assert "not a code of SNI 2007; nearest: 53.20; 55.10" in said
     _, by_section, _ = matched(tmp_path, capsys, rows, [("G", "2007")])
     assert {name: reasons[0][2:] for name, reasons in by_section.items()} == {
         "shop": ("G", None),

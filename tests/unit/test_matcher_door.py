@@ -114,7 +114,7 @@ def test_a_code_that_its_version_does_not_have_is_refused_with_the_nearest_and_a
     """FC-017."""
     error = refusal({"industries": [{"code": "47.111", "version": "2007"}, {"code": "54.711", "version": "2007"}]})
     assert (error.reason, error.pointer) == ("unknown_code", "/industries/1/code")
-    assert "nearest: 47.11" in error.detail
+    assert "nearest: 53.20; 55.10" in error.detail
     assert "SNI 2007 has it" in refusal({"industries": [{"code": "45.2", "version": "2025"}]}).detail
     lost_zero = {"reach": [{"buffer_m": 10, "industries": [{"code": "1110", "version": "2025"}]}]}
     assert refusal(lost_zero).pointer == "/reach/0/industries/0/code"
