@@ -19,7 +19,8 @@ PURE = (
     "services/matcher/geometry.py", "services/matcher/grid.py", "services/matcher/holds.py",
     "services/matcher/industry.py", "services/matcher/ranges.py", "services/matcher/texts.py",
     "services/matcher/invitations.py", "services/matcher/rounds.py", "services/matcher/workplaces.py",
-    "services/matcher/register/checks.py", "services/notifier/policy", "services/ops/dead_letters.py",
+    "services/matcher/register/checks.py", "services/matcher/register/packed.py", "services/matcher/register/places.py",
+    "services/runtime/mapping.py", "services/notifier/policy", "services/ops/dead_letters.py",
     "services/ops/lag.py", "services/ops/outcomes.py", "services/ops/editing.py",
 )  # fmt: skip
 EDGES = {"schemas/export.py"}

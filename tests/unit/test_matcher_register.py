@@ -170,6 +170,28 @@ def test_a_file_of_another_shape_is_refused_by_name(tmp_path: Path, data: bytes,
         reading.read(write(tmp_path, data, name), RULES)
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": "x" * 201}, "name: is longer than 200 characters; shorten it"),
+        ({"municipality": "Danderyd"}, "municipality: is not SCB's code of four digits, such as 0162; map it"),
+        ({"advertising_block": "kanske"}, "advertising_block: is neither yes nor no; write 1 or 0, or map it"),
+        ({"employees": "många"}, "employees: is not a whole number; leave it empty if it is unknown"),
+        ({"language": "svenska"}, "language: "),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_with_its_field_and_what_to_do(
+    changes: dict[str, str], said: str
+) -> None:
+    result = refused(**changes)
+    assert result.detail.startswith(said)
+    assert result.field == said.partition(":")[0]
+
+
+def test_a_code_of_a_municipality_that_lost_its_zero_gets_it_back() -> None:
+    assert accepted(municipality="162").company.municipality == "0162"
+
+
 def test_an_import_erases_only_workplaces_of_its_own_source() -> None:
     current = Current({})
     for key, source in (("W1", "register"), ("W2", "other")):

@@ -100,6 +100,7 @@ def test_fc_082_zones_that_share_their_numbers_are_all_named_where_nothing_decid
     said = stopped(table(tmp_path, [placed(*IN["EPSG:3011"])]), Asked(crs="EPSG:3006"))
     assert "EPSG:3011 (18 00, there in municipality 0162)?" in said
     assert "EPSG:3008 (13 30" in said
+    assert "EPSG:3014 (17 15" in said
 
 
 def test_fc_082_a_zone_that_puts_the_rows_into_other_municipalities_stops_with_the_right_one(tmp_path: Path) -> None:

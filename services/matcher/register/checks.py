@@ -48,6 +48,7 @@ BIRTH_NUMBER: Final = re.compile(r"(\d{2})?\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[
 LETTERED_CODE: Final = re.compile(r"(?<!\S)([A-Za-z]) (?=\d)")
 SPACED_CODE: Final = re.compile(r"(?<!\S)(\d\d) (\d{3})(?!\S)")
 BETWEEN_CODES: Final = re.compile(r"[\s;|/]+|,(?=\s|$)|(?<=\d{5}),|(?<=\.\d{3}),")
+MUNICIPALITY: Final = re.compile(r"\d{3,4}")
 DASHES: Final = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212\u00ad", "-"))
 LABEL: Final = re.compile(r"^org(anisations)?[.\s-]*(nr|nummer)[.:\s]*", re.IGNORECASE)
 FLOATED: Final = re.compile(r"^(\d{9,12})\.0+$")
@@ -119,9 +120,11 @@ def check(row: Row, rules: Rules, place: Place | None = None) -> Accepted | Refu
     except _Refusal as refusal:
         return Refused(row.line, refusal.reason, refusal.detail, refusal.field, row.values)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        first = error.errors(include_input=False, include_url=False)[0]
         field = "/".join(str(part) for part in first["loc"])
-        detail = f"{field}: {first['msg'].removeprefix('Value error, ')}"
+        longest = first.get("ctx", {}).get("max_length")
+        said = first["msg"].removeprefix("Value error, ")
+        detail = f"{field}: {said if longest is None else f'is longer than {longest} characters; shorten it'}"
         return Refused(row.line, "wrong_value", detail, field.partition("/")[0], row.values)
     return Accepted(company, contacts, tuple(notes))
 
@@ -205,7 +208,9 @@ def _degrees(values: Mapping[str, str], rules: Rules) -> Place:
 def _municipality(values: Mapping[str, str], lon: float | None, lat: float | None) -> str:
     given = values.get("municipality", "")
     if given.lower() not in NOTHING:
-        return given.zfill(4) if given.isdigit() else given
+        if not MUNICIPALITY.fullmatch(given):
+            raise _Refusal("wrong_value", "municipality", "is not SCB's code of four digits, such as 0162; map it")
+        return given.zfill(4)
     found = municipality_of(lon, lat) if lon is not None and lat is not None else None
     if found is None:
         raise _Refusal(

@@ -253,7 +253,7 @@ def _fitting(
     ranked = same_system or ranked
     if not ranked:
         return ""
-    said = " ".join(_said(candidate, swapped, where, name, names) for _, candidate, swapped, where in ranked[:6])
+    said = " ".join(_said(candidate, swapped, where, name, names) for _, candidate, swapped, where in ranked)
     if same_system:
         return f"{said} Exchange them in the mapping or the header."
     return f"{said} Say the right one with --crs or in the mapping."
