@@ -20,11 +20,11 @@ from services.matcher.register.checks import Rules
 from services.matcher.replay import Replay, case_of, replay
 from services.matcher.workplaces import content_hash, snapshot
 from tests.matcher_cases import content
-from tests.unit.test_matcher_steps import _quiet
-from tests.unit.test_matcher_updates import METRE, MODEL, RESPOND_BY, START, Place, company
+from tests.matcher_offline import MODEL, quiet
+from tests.matcher_place import METRE, RESPOND_BY, START, Place, company
 
 HEADER = "workplace_id,organisation,name,lon,lat,sni,sni_version,municipality\n"
-quiet = _quiet
+quiet_logs = quiet
 
 
 def imported(place: Place, register: Path) -> None:

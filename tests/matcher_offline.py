@@ -1,0 +1,118 @@
+"""A matcher without a broker: topics in memory that break when they are told to, and a process that lives on them."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+import structlog
+
+from schemas import model as dialogue_model
+from schemas.identity import DEMO_RECIPIENT_KEY
+from schemas.invitation import Invitation
+from schemas.round import Round
+from schemas.topics import CASES, COMPANIES, DIALOGUES, INVITATIONS, ROUNDS, SUBSCRIPTIONS
+from services.matcher.holds import Limits
+from services.matcher.release import Policy
+from services.matcher.service import Matcher
+from services.matcher.tables import (
+    CaseTable,
+    DialogueTable,
+    MembershipTable,
+    RegisterTable,
+    RoundTable,
+    SubscriptionTable,
+)
+from services.runtime.clock import ManualClock
+from services.runtime.errors import Rejected, Transient
+from services.runtime.records import Outgoing, Record
+from services.runtime.settings import KafkaSettings
+
+MODEL = dialogue_model.default()
+NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quiet() -> Iterator[None]:
+    """Thousands of rounds come to be here; their log lines are not looked at."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.configure(**before)
+
+
+@dataclass
+class Log:
+    """Topics in memory: everything that was acknowledged, in order. Breaks when it was told to."""
+
+    records: list[Record] = field(default_factory=list)
+    breaks_after: int | None = None
+    dead: list[str] = field(default_factory=list)
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        for item in records:
+            if self.breaks_after is not None:
+                if self.breaks_after == 0:
+                    raise Transient("killed here")
+                self.breaks_after -= 1
+            self.append(item.topic, item.key, item.value, item.headers)
+
+    def append(self, topic: str, key: str, value: bytes | None, headers: Mapping[str, str]) -> Record:
+        raw = tuple((name, text.encode()) for name, text in headers.items())
+        record = Record(topic, 0, len(self.records), key.encode(), value, raw, 0)
+        self.records.append(record)
+        return record
+
+    async def dead_letter(self, record: Record, error: Rejected, *, group: str) -> None:
+        self.dead.append(error.reason)
+
+    async def move(self, record: Record, partition: int) -> None:
+        raise AssertionError("there is one partition")
+
+    async def home(self, topic: str, key: bytes) -> int:
+        return 0
+
+    def assigned(self) -> frozenset[tuple[str, int]]:
+        return frozenset({(CASES.name, 0)})
+
+    def rounds(self) -> list[Round]:
+        return [Round.model_validate_json(r.value or b"") for r in self.records if r.topic == ROUNDS.name]
+
+    def invitations(self) -> list[Invitation]:
+        return [Invitation.model_validate_json(r.value or b"") for r in self.records if r.topic == INVITATIONS.name]
+
+
+class Process:
+    """One life of a matcher: its tables are what the log says when it starts."""
+
+    def __init__(self, log: Log, policy: Policy, now: datetime = NOW) -> None:
+        self.log, self.clock = log, ManualClock(now)
+        self.register, self.cases = RegisterTable(), CaseTable(MODEL, anywhere=True)
+        self.dialogues, self.rounds, self.members = DialogueTable(), RoundTable(), MembershipTable()
+        self.subscriptions = SubscriptionTable()
+        self._applied = 0
+        self.matcher = Matcher(
+            model=MODEL, key=DEMO_RECIPIENT_KEY, limits=Limits(outside=True), policies={"*": policy},
+            kafka=KafkaSettings(), group="matcher", output=log, register=self.register, cases=self.cases,
+            dialogues=self.dialogues, rounds=self.rounds, members=self.members,
+            subscriptions=self.subscriptions, tables_read=self.read,
+            clock=self.clock,
+        )  # fmt: skip
+
+    async def read(self) -> None:
+        tables = {
+            CASES.name: self.cases.apply,
+            DIALOGUES.name: self.dialogues.apply,
+            COMPANIES.name: self.register.apply,
+            SUBSCRIPTIONS.name: self.subscriptions.apply,
+            ROUNDS.name: self.rounds.apply,
+            INVITATIONS.name: self.members.apply,
+        }
+        for record in self.log.records[self._applied :]:
+            await tables[record.topic]([record])
+        self._applied = len(self.log.records)
+
+    async def rematch(self) -> None:
+        await self.read()
+        await self.matcher.rematch(frozenset({0}))
