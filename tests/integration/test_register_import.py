@@ -262,3 +262,14 @@ async def test_an_import_whose_state_cannot_be_kept_is_done_all_the_same_and_say
     report = await run(settings, tmp_path, HEADER + ROW_1)
     assert report.changed == 1
     assert "NARDIALOG_MATCHER__IMPORT_STATE_FILE" in report.forgotten
+
+
+async def test_contacts_of_a_source_that_the_file_no_longer_names_are_erased_with_the_rest(
+    settings: MatcherSettings, tmp_path: Path
+) -> None:
+    header = HEADER.replace("phone", "phone,contact_source")
+    await run(settings, tmp_path, header + ROW_1.replace("\n", ",scb\n"))
+    seen = await so_far(settings, CONTACTS)
+    bare = ROW_1.replace("info@exempel-bageri.example", "").replace("\n", ",scb\n")
+    await run(settings, tmp_path, header + bare)
+    assert [gone for _, gone in await keys_since(settings, CONTACTS, seen)] == [True]

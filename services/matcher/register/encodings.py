@@ -21,7 +21,7 @@ MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
 LATIN_1: Final = "windows-1252"
-CANDIDATES: Final = ("utf-8", LATIN_1, "mac_roman", "cp850", "iso8859-10", "utf-16-le", "utf-16-be")
+CANDIDATES: Final = ("utf-8", LATIN_1, "mac_roman", "cp850", "utf-16-le", "utf-16-be")
 KNOWN: Final = (
     "utf-8",
     "utf-16",

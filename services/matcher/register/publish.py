@@ -155,7 +155,7 @@ class Plan:
     gone_contacts: tuple[str, ...] = ()
 
 
-def plan(file: RegisterFile, current: Current, told: Told) -> Plan:
+def plan(file: RegisterFile, current: Current, told: Told, known: Known | None = None) -> Plan:
     """What of a file is new, changed or gone. Raises `TooManyErased` where more is gone than was allowed."""
     there, new = current.companies, file.companies
     written = tuple(
@@ -177,7 +177,7 @@ def plan(file: RegisterFile, current: Current, told: Told) -> Plan:
         workplaces=len(keys),
         version=version,
         of_source=len(of_source),
-        gone_contacts=tuple(_gone_contacts(file, current, told, erased)),
+        gone_contacts=tuple(_gone_contacts(file, current, told, erased, known or {})),
     )
 
 
@@ -192,12 +192,17 @@ def _allow(gone: int, before: int, told: Told) -> None:
         )
 
 
-def _gone_contacts(file: RegisterFile, current: Current, told: Told, erased: frozenset[str]) -> Iterator[str]:
-    """Contacts that are no longer in the file. Those of another source's workplace are none of ours."""
+def _gone_contacts(
+    file: RegisterFile, current: Current, told: Told, erased: frozenset[str], known: Known
+) -> Iterator[str]:
+    """Contacts that are no longer in the file: of our source, of one that the file names, or remembered as written by
+    us. Those of another source's workplace are none of ours.
+    """
     kept = {_contact_id(contact) for contact in file.contacts}
     sources = {told.source, *(contact.source for contact in file.contacts)}
     for key, contact in sorted(current.contacts.items()):
-        if key in kept or contact.source not in sources or contact.workplace_id in file.refused:
+        written_by_us = contact.source in sources or key in known
+        if key in kept or not written_by_us or contact.workplace_id in file.refused:
             continue
         in_file = contact.workplace_id in file.companies and file.says_contacts
         owner = current.companies.get(contact.workplace_id)
@@ -225,7 +230,7 @@ async def publish(
     state = state or ContactState(None)
     known = state.load()
     current = await read_current(kafka, file.companies)
-    made = plan(file, current, told)
+    made = plan(file, current, told, known)
     now = clock.now()
     await _write(broker, _company_records(kafka, file, made, now))
     known = await _write_contacts(broker, kafka, file, current, seal, known, key, made, now)
