@@ -27,8 +27,6 @@ BUNCH: Final = 8
 DOUBT: Final = 1e-4
 """Of a hundredth of a metre: what is nearer to a half than this is measured by shapely."""
 ENDLESS: Final = 1e30
-LINE, POLYGON, MULTIPOLYGON = 1, 3, 6
-"""GEOS's numbers of types; a point is 0."""
 NOBODY: Final = np.zeros(1, dtype=np.bool_)
 Cells: TypeAlias = npt.NDArray[np.int32]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -69,9 +67,9 @@ def near(
 
 def _lines(shape: Shape) -> tuple[Floats, Indices, bool]:
     """A shape's positions, where each line or ring of it begins, and whether it has an inside."""
-    kind = int(shapely.get_type_id(shape))
-    area = kind in (POLYGON, MULTIPOLYGON)
-    if kind <= LINE or (kind == POLYGON and not shapely.get_num_interior_rings(shape)):
+    kind = shape.geom_type
+    area = kind in ("Polygon", "MultiPolygon")
+    if kind in ("Point", "LineString") or (kind == "Polygon" and not shapely.get_num_interior_rings(shape)):
         xy = shapely.get_coordinates(shape)
         return xy, np.array((0, len(xy))), area
     parts = shapely.get_parts(shape)
