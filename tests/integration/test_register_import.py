@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from schemas.company import IMPORT_COMPLETED, MARKER_PREFIX, ImportCompleted
-from schemas.contact import Address, Contact
+from schemas.contact import CONTACT_CHANGED, Address, Contact
 from schemas.topics import COMPANIES, CONTACTS, TOPICS, Topic
 from services.matcher.register import reading
 from services.matcher.register.checks import Rules
@@ -24,8 +24,9 @@ from services.runtime.clock import ManualClock
 from services.runtime.errors import Fault
 from services.runtime.installation import InstallationSettings
 from services.runtime.local_kafka import LocalKafka
+from services.runtime.parsing import outgoing
 from services.runtime.records import Outgoing, Record
-from services.runtime.sealing import Opener, key_pair
+from services.runtime.sealing import Opener, Seal, key_pair
 from services.runtime.settings import KafkaSettings
 from services.runtime.tables import TableReader
 from services.runtime.topic_admin import TopicAdmin
@@ -163,14 +164,22 @@ async def test_a_contact_that_somebody_erased_or_overwrote_is_written_again(
     settings: MatcherSettings, tmp_path: Path
 ) -> None:
     await run(settings, tmp_path, HEADER + ROW_1 + ROW_2)
-    first, _ = await topic_records(settings, CONTACTS)
+    first, second = await topic_records(settings, CONTACTS)
+    topic = settings.kafka.topic(CONTACTS)
+    contact = Contact.model_validate_json(second.value or b"")
+    other = contact.model_copy(update={"sealed": Seal("k1", PUBLIC).seal(b"something else")})
+    said = outgoing(
+        topic, contact.contact_id, other, type=CONTACT_CHANGED, id="x", source="test",
+        time=datetime(2026, 11, 25, 8, tzinfo=UTC),
+    )  # fmt: skip
     broker = Broker(settings.kafka, service="test")
     await broker.connect()
-    await broker.publish([Outgoing(settings.kafka.topic(CONTACTS), (first.key or b"").decode(), None)])
+    await broker.publish([Outgoing(topic, (first.key or b"").decode(), None), said])
     await broker.stop()
     seen = await so_far(settings, CONTACTS)
     await run(settings, tmp_path, HEADER + ROW_1 + ROW_2)
-    assert await keys_since(settings, CONTACTS, seen) == [((first.key or b"").decode(), False)]
+    keys = sorted((record.key or b"").decode() for record in (first, second))
+    assert await keys_since(settings, CONTACTS, seen) == [(key, False) for key in keys]
 
 
 async def test_more_than_the_set_share_is_erased_only_when_told_and_nothing_is_written_before(
