@@ -224,7 +224,7 @@ class Period(_Part):
 
     def holds(self, day: date) -> bool:
         """Whether a day lies in it."""
-        at = f"{day:%m-%d}"
+        at = day.isoformat()[5:]
         return self.first <= at <= self.last if self.first <= self.last else at >= self.first or at <= self.last
 
 
