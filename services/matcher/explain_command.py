@@ -182,16 +182,14 @@ def _from_files(asked: str, given: _Files, settings: "MatcherSettings") -> Facts
 async def from_topics(asked: str, workplace: str | None, settings: "MatcherSettings") -> Facts:
     """Everything that the topics say of a case and a workplace; of all workplaces where none is named."""
     from schemas.identity import recipient_id
-    from services.matcher.dialogue.working_days import local_day
     from services.matcher.published import Published
     from services.matcher.rounds import round_of
-    from services.runtime.clock import SystemClock
 
     model = settings.model.load()
     known = Published(settings.kafka, model, anywhere=settings.matcher.allow_outside_sweden, workplace=workplace)
     await known.read()
     case = known.case(asked)
-    id_ = round_of(case, model, local_day(SystemClock().now()))
+    id_ = round_of(case, model)
     dialogue, company = known.dialogues.get(case.key), known.companies.rows.get(workplace or "")
     return Facts(
         case=case, model=model, companies=known.companies.rows, round=known.rounds.get(id_),

@@ -18,7 +18,7 @@ from services.matcher import holds
 from services.matcher.audience import Audience, audience
 from services.matcher.counting import Rows
 from services.matcher.counting import reached as rows_reached
-from services.matcher.dialogue.plan import StagePlan, plan
+from services.matcher.dialogue.plan import StagePlan, plan, purpose
 from services.matcher.dialogue.working_days import at
 from services.matcher.invitations import invitations
 from services.matcher.late import reach_hash, too_late
@@ -113,9 +113,9 @@ def forecast(
     return Forecast(planned, RoundState.OPEN, None, "", reached)
 
 
-def round_of(case: Case, model: DialogueModel, day: date) -> str:
+def round_of(case: Case, model: DialogueModel) -> str:
     """The id of the round that a case leads to."""
-    return round_id(case.key, case.stage, case.occurrence, plan(case, model, day).purpose.value)
+    return round_id(case.key, case.stage, case.occurrence, purpose(case, model).value)
 
 
 def _ended(case: Case, planned: StagePlan, day: date) -> tuple[RoundState, str, str] | None:

@@ -261,7 +261,7 @@ class Matcher:
         self, case: Case, happened: datetime | None, *, decided: bool = False, earlier: bool = False
     ) -> None:
         basis = self._basis(case)
-        known = self._rounds.get(self._round_of(case))
+        known = self._rounds.get(round_of(case, self._model))
         if not is_due(known, basis, decided=decided) or self._is_over(known, basis):
             metrics.RECORDS.labels("matcher", self._kafka.topic(CASES), "basis_not_newer").inc()
             await self._publish(case.key, None)
@@ -277,9 +277,6 @@ class Matcher:
             subscription=self._subscriptions.snapshot().position,
         )
 
-    def _round_of(self, case: Case) -> str:
-        return round_of(case, self._model, local_day(self._clock.now()))
-
     def _is_over(self, known: Round | None, basis: Basis) -> bool:
         """Whether a round has expired and nobody but the register says something new of it."""
         if known is None or known.state is not RoundState.OPEN or known.expires_at is None:
@@ -288,7 +285,7 @@ class Matcher:
         return said and known.expires_at <= self._clock.now()
 
     def _derived(self, case: Case, happened: datetime | None) -> Derivation:
-        round_id, policy = self._round_of(case), policy_for(case.source, case.case_type, self._policies)
+        round_id, policy = round_of(case, self._model), policy_for(case.source, case.case_type, self._policies)
         known, decided = (
             self._rounds.get(round_id),
             Decided(self._dialogues.get(case.key), policy, self._cases.edited(case)),

@@ -312,16 +312,19 @@ class RoundTable:
     async def apply(self, records: Sequence[Record]) -> None:
         """Takes a batch of the topic."""
         for record in records:
+            round_id = (record.key or b"").decode(errors="replace")
             if record.value is None:
-                self._forget((record.key or b"").decode(errors="replace"))
-                continue
-            event = _event(record, {ROUND_CHANGED: Round}, "se.nardialog.round.")
-            if isinstance(event, Round):
-                self._read(event)
+                self._forget(round_id)
+            elif self._is_echo(record):
+                self.overwritten.pop(round_id, None)  # what came of it is in the table, or its record is still to come
+            else:
+                event = _event(record, {ROUND_CHANGED: Round}, "se.nardialog.round.")
+                if isinstance(event, Round):
+                    self._read(event)
 
     def wrote(self, round_: Round) -> None:
-        """Takes a state that we wrote; it will come back when it is read."""
-        self._ours[_said(round_)] += 1
+        """Takes a state that we wrote; it will come back when it is read, and is not read again then."""
+        self._ours[said(round_)] += 1
         self.put(round_)
 
     def put(self, round_: Round) -> bool:
@@ -341,14 +344,17 @@ class RoundTable:
         """The rounds that are open and whose time is over."""
         return [self._rounds[round_id] for round_id, expires_at in sorted(self._open.items()) if expires_at <= now]
 
+    def _is_echo(self, record: Record) -> bool:
+        id_ = _event_id(record)
+        if id_ not in self._ours:
+            return False
+        self._ours[id_] -= 1
+        if not self._ours[id_]:
+            del self._ours[id_]
+        return True
+
     def _read(self, round_: Round) -> None:
-        said, kept = _said(round_), self.put(round_)
-        if self._ours[said] > 0:
-            self._ours[said] -= 1
-            kept = True  # an echo: what came of it is in the table, and its record is still to come
-        if not self._ours[said]:
-            del self._ours[said]
-        if kept:
+        if self.put(round_):
             self.overwritten.pop(round_.round_id, None)
         else:
             self.overwritten[round_.round_id] = round_.case_key
@@ -404,13 +410,18 @@ class MembershipTable:
             yield from self._by_round.get(round_id, {}).values()
 
     def _is_known(self, record: Record) -> bool:
-        written = next((value for name, value in record.headers if name == "ce_id"), None)
-        known = self._members.get((written or b"").partition(b"/")[0].decode(errors="replace"))
+        known = self._members.get(_event_id(record).partition("/")[0])
         return known is not None and known.body == record.value
 
 
-def _said(round_: Round) -> str:
-    return f"{round_.round_id}/{round_.basis.order}/{round_.state.value}"
+def said(round_: Round) -> str:
+    """The id of the event that tells of a round's state: which round, on which basis, in which state."""
+    return f"{round_.round_id}/{'.'.join(map(str, round_.basis.order))}/{round_.state.value}"
+
+
+def _event_id(record: Record) -> str:
+    written = next((value for name, value in record.headers if name == "ce_id"), None)
+    return (written or b"").decode(errors="replace")
 
 
 def _replaces(new: Round, known: Round) -> bool:

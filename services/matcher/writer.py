@@ -10,7 +10,7 @@ from schemas.round import ROUND_CHANGED, Round, RoundState
 from schemas.topics import INVITATIONS, ROUNDS
 from services.matcher.memberships import Membership
 from services.matcher.steps import Batch
-from services.matcher.tables import MembershipTable, RoundTable
+from services.matcher.tables import MembershipTable, RoundTable, said
 from services.runtime import metrics
 from services.runtime.clock import Clock
 from services.runtime.logs import logger
@@ -55,8 +55,7 @@ class Writer:
 
     def _record(self, item: Round | Invitation) -> Outgoing:
         if isinstance(item, Round):
-            basis = ".".join(str(part) for part in item.basis.order)
-            topic, key, kind, id_ = ROUNDS, item.round_id, ROUND_CHANGED, f"{item.round_id}/{basis}/{item.state.value}"
+            topic, key, kind, id_ = ROUNDS, item.round_id, ROUND_CHANGED, said(item)
         else:
             topic, key, kind = INVITATIONS, item.case_key, INVITATION_CHANGED
             id_ = f"{item.invitation_id}/{item.revision}"

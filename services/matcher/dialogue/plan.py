@@ -51,11 +51,7 @@ class StagePlan:
 
 def plan(case: Case, model: DialogueModel, day: date) -> StagePlan:
     """The plan of a case's stage if its round opens on `day`. The case has passed the door."""
-    stage = model.stage(case.case_type, case.stage)
-    if stage is None:
-        raise ValueError(f"{case.case_type}/{case.stage} is not in the model; let the case pass the door first")
-    influence = _influence(case, stage)
-    forms = _forms(case, stage, model, influence)
+    stage, influence, forms = _leading(case, model)
     asks = model.forms[forms[0]].asks
     answers = deadlines.answer_time(case, stage, model, day) if asks else None
     respond_by = answers.respond_by if answers else None
@@ -83,7 +79,7 @@ def plan(case: Case, model: DialogueModel, day: date) -> StagePlan:
             feedback_after=stage.feedback.after if stage.feedback else None,
             feedback_by=deadlines.feedback_by(case, stage, respond_by),
         ),
-        purpose=Purpose.ASK if asks else Purpose.INFORM,
+        purpose=_purpose(forms, model),
         texts=_texts(case, stage, model, forms[0], asks),
         opened_at=opened_at,
         expires_at=deadlines.expires_at(case, stage, model, respond_by, opened_at),
@@ -96,6 +92,24 @@ def plan(case: Case, model: DialogueModel, day: date) -> StagePlan:
         deviations=tuple(departs),
         deviation_reason=deviations.reason(case, departs),
     )
+
+
+def purpose(case: Case, model: DialogueModel) -> Purpose:
+    """What the round of a case's stage is for, whenever it opens."""
+    return _purpose(_leading(case, model)[2], model)
+
+
+def _purpose(forms: tuple[str, ...], model: DialogueModel) -> Purpose:
+    return Purpose.ASK if model.forms[forms[0]].asks else Purpose.INFORM
+
+
+def _leading(case: Case, model: DialogueModel) -> tuple[Stage, str, tuple[str, ...]]:
+    """The stage, how much can be influenced, and the forms with the leading one first."""
+    stage = model.stage(case.case_type, case.stage)
+    if stage is None:
+        raise ValueError(f"{case.case_type}/{case.stage} is not in the model; let the case pass the door first")
+    influence = _influence(case, stage)
+    return stage, influence, _forms(case, stage, model, influence)
 
 
 def _influence(case: Case, stage: Stage) -> str:
