@@ -18,9 +18,11 @@ from services.matcher.audience import audience
 from services.matcher.subscriptions import columns
 from services.matcher.tables import SubscriptionTable
 from services.matcher.workplaces import snapshot
+from services.runtime import logs
 from services.runtime.clock import SystemClock
 from services.runtime.parsing import outgoing
 from services.runtime.records import Record
+from services.runtime.settings import LogSettings
 from tests.matcher_cases import content
 
 MODEL = dialogue_model.default()
@@ -142,6 +144,7 @@ async def test_an_area_that_crosses_itself_is_skipped_and_said() -> None:
         "coordinates": [[[18.0, 59.4], [18.1, 59.5], [18.1, 59.4], [18.0, 59.5], [18.0, 59.4]]],
     }
     table = SubscriptionTable()
+    logs.configure(LogSettings(level="info"), "matcher")  # whatever an earlier test of this process said
     with capture_logs() as said:
         await table.apply([recorded(drawn(crossing))])
     assert table.snapshot().all == ()
