@@ -133,6 +133,7 @@ async def test_bad_cases_are_put_aside_as_they_came_and_the_good_ones_between_th
     await world.until(
         lambda: {r.case_id for r in world.rounds().values() if r.state == "open"} == ids(good), "all open"
     )
+    await world.until(lambda: len(world.dead()) >= len(BAD_CASES), "all put aside")  # cases go side by side
 
     letters = {(dict(r.headers)["dlq_offset"] or b"").decode(): r for r in world.dead()}
     offsets = [r for r in world.records(CASES) if r.key in {bad.key or BAD_KEY for bad in BAD_CASES.values()}]
