@@ -11,10 +11,12 @@ same input gives the same bytes.
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 
+from schemas import identity
 from schemas.case import Case, ReachRing
 from schemas.dialogue import ADD, REMOVE, Decision
 from schemas.invitation import InvitedWorkplace, Reason
@@ -71,6 +73,11 @@ class Audience:
     def workplaces(self) -> int:
         """How many workplaces are invited."""
         return sum(len(member.workplaces) + member.more for member in self.members)
+
+    @cached_property
+    def set_hash(self) -> str:
+        """What a release names, and the round carries: the sorted recipients with their workplaces."""
+        return identity.set_hash((m.recipient_id, [place.workplace_id for place in m.workplaces]) for m in self.members)
 
 
 def audience(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from schemas.case import Case, CaseState
-from schemas.identity import recipient_id, round_id, set_hash
+from schemas.identity import recipient_id, round_id
 from schemas.invitation import Invitation
 from schemas.model import DialogueModel
 from schemas.round import Counts, Purpose, Round, RoundState
@@ -79,7 +79,7 @@ def derive(
     standing = joining.standing(draft.opened_at, planned, model) if joining else None
     reached = audience(case, register, model, applicant, subscribers, listed=listed, standing=standing)
     guard = holds.hold(case, planned, reached.by_distance, register, limits, day) if limits else None
-    held = decided.hold(draft.round_id, _hash_of(reached), guard)
+    held = decided.hold(draft.round_id, reached.set_hash, guard)
     if held is not None:
         return Derivation(draft.held(held, reached))
     opened = draft.round(RoundState.OPEN, None, "", reached, not_before=decided.not_before(draft.round_id))
@@ -130,10 +130,6 @@ def _ended(case: Case, planned: StagePlan, day: date) -> tuple[RoundState, str, 
     if planned.expires_at <= at(day):
         return RoundState.CLOSED, "event_passed", f"what it is about was before {day}"
     return None
-
-
-def _hash_of(reached: Audience) -> str:
-    return set_hash((m.recipient_id, [place.workplace_id for place in m.workplaces]) for m in reached.members)
 
 
 @dataclass(frozen=True)
@@ -191,7 +187,7 @@ class _Draft:
             event_at=case.event_at,
             decision_at=case.decision_at,
             counts=_counts(reached),
-            set_hash=_hash_of(reached) if reached else None,
+            set_hash=reached.set_hash if reached else None,
             reach_hash=reach_hash(case),
             model_version=self.model.model_version,
             model_hash=self.model.content_hash or None,
