@@ -88,6 +88,7 @@ class NotifierApp:
             clock,
             _sender_options(options),
             index_key=index_key,
+            return_paths=options.return_paths(),
         )
         self._health = HealthServer(settings.health, lambda: self.sender.ready)
         self._stopping = asyncio.Event()

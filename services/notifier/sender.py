@@ -26,6 +26,7 @@ from services.notifier.composing import Asked, Composer, Draft
 from services.notifier.ledger import store
 from services.notifier.ledger.events import Outbox
 from services.notifier.ledger.store import Message, NoticeRow
+from services.notifier.outcomes.return_path import ReturnPaths
 from services.notifier.policy.retry import breaker_wait, next_try
 from services.notifier.policy.unknown import resolution
 from services.notifier.sifting import Facts, companies_of, look, verdict
@@ -104,6 +105,7 @@ class Sender:
         options: SenderOptions | None = None,
         *,
         index_key: bytes,
+        return_paths: ReturnPaths | None = None,
     ) -> None:
         self._database = database
         self._outbox = outbox
@@ -115,6 +117,7 @@ class Sender:
         self._clock = clock
         self._options = options or SenderOptions()
         self._index_key = index_key
+        self._return_paths = return_paths
         self._owner = uuid.uuid4().hex
         self._held: set[str] = set()
         self._breakers = {name: _Breaker() for name in self._channels}
@@ -462,7 +465,8 @@ class Sender:
     def _outgoing(self, message: Message, body: bytes, intent_at: datetime | None) -> Outgoing:
         address = self._vault.decrypt(message.address_encrypted).decode()
         at = intent_at or self._clock.now()
-        return Outgoing(message.message_id, address, self._vault.decrypt(body), message.message_id, at)
+        path = self._return_paths.of(message.number) if self._return_paths and message.channel == "email" else ""
+        return Outgoing(message.message_id, address, self._vault.decrypt(body), message.message_id, at, path)
 
 
 def _unwritten(message: Message) -> dict[str, Any]:

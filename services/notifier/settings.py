@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr
 
 from services.notifier.channels.elks46 import Elks46Options
 from services.notifier.channels.smtp import SmtpOptions
+from services.notifier.outcomes.return_path import ReturnPaths
 from services.notifier.policy.windows import Mode
 from services.runtime.sealing import decode_key
 from services.runtime.settings import Section, ServiceSettings
@@ -30,6 +31,9 @@ class SmtpSettings(Section):
     """Trust these authorities (PEM) alone; otherwise the system's."""
     envelope_from: str = ""
     """Where bounces go; the sender's address when empty."""
+    verp: bool = False
+    """Give each message an envelope sender of its own, `local+<number>.<proof>@domain` of the one above, so that every
+    bounce finds its message. The mailbox must take what follows a plus sign."""
     helo_name: str = ""
     """Our name in EHLO; the machine's when empty."""
     pool_size: int = Field(4, ge=1, le=10)
@@ -90,9 +94,17 @@ class NotifierOptions(Section):
         """The relay for the channel, if there is one."""
         if not self.smtp.host:
             return None
-        return SmtpOptions.model_validate(
-            {**self.smtp.model_dump(), "envelope_from": self.smtp.envelope_from or self.sender_email}
-        )
+        given = self.smtp.model_dump(exclude={"verp"})
+        return SmtpOptions.model_validate({**given, "envelope_from": self.bounces_to})
+
+    @property
+    def bounces_to(self) -> str:
+        """The mailbox that bounces come to."""
+        return self.smtp.envelope_from or self.sender_email
+
+    def return_paths(self) -> ReturnPaths | None:
+        """What makes envelope senders and knows them again, if each message is to have its own."""
+        return ReturnPaths(self.bounces_to, [self.key("token_key")]) if self.smtp.verp else None
 
 
 class NotifierSettings(ServiceSettings):

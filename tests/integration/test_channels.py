@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -213,6 +213,13 @@ async def test_the_bytes_arrive_as_given_and_the_envelope_is_ours() -> None:
         [got] = sink.accepted
         assert (got.raw, got.mail_from, got.recipients) == (message.body, "studs@kommun.example", (message.address,))
         assert await channel.look_up(message) is None
+
+
+async def test_a_message_with_a_return_path_of_its_own_goes_under_it_and_the_next_under_ours() -> None:
+    async with smtp_sink() as sink, smtp_channel(sink) as channel:
+        await channel.send(replace(mail("m1"), return_path="studs+1.2@kommun.example"))
+        await channel.send(mail("m2"))
+        assert [got.mail_from for got in sink.accepted] == ["studs+1.2@kommun.example", "studs@kommun.example"]
 
 
 @pytest.mark.parametrize("body", [b"A: b\n\nx\n.\ny", b"A: b\r\rx\r.\ry\r", b"A: b\r\n\r\nx\r\n.\r\ny\r\n"])

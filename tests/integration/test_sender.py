@@ -37,6 +37,7 @@ from services.notifier.feeders import CompanyFeed, ContactFeed, RoundFeed
 from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.tables import INVITATIONS, MESSAGES, MIGRATIONS, POSITIONS
 from services.notifier.notices import Notices
+from services.notifier.outcomes.return_path import ReturnPaths
 from services.notifier.sender import Sender, SenderOptions
 from services.notifier.settings import NotifierOptions, NotifierSettings
 from services.notifier.stops import SuppressionFeed
@@ -131,7 +132,12 @@ class House:
         )
         self.sender = self.new_sender()
 
-    def new_sender(self, database: Database | None = None, options: SenderOptions | None = None) -> Sender:
+    def new_sender(
+        self,
+        database: Database | None = None,
+        options: SenderOptions | None = None,
+        return_paths: ReturnPaths | None = None,
+    ) -> Sender:
         store = database or self.database
         outbox = Outbox(store, self.published, Topics())
         hold = timedelta(seconds=600)
@@ -148,6 +154,7 @@ class House:
             self.clock,
             options,
             index_key=INDEX,
+            return_paths=return_paths,
         )
 
     async def _dead_letter(self, record: Record, error: Rejected) -> None:
@@ -254,6 +261,16 @@ async def test_one_message_carries_all_invitations_that_lead_to_an_address(house
     assert set(json.loads(sent.body)["ids"]) == {one, two}
     assert house.states() == ["composed", "sent"]
     assert set(house.told()[-1].invitation_ids) == {one, two}
+
+
+async def test_each_mail_has_a_return_path_that_leads_back_to_it(house: House) -> None:
+    paths = ReturnPaths("studs@kommun.example", [INDEX])
+    house.sender = house.new_sender(return_paths=paths)
+    await house.round()
+    await house.reachable()
+    await house.sender.turn()
+    [message] = await house.messages()
+    assert [paths.number_in(sent.return_path) for sent in house.email.accepted] == [message.number]
 
 
 async def test_nothing_is_addressed_before_all_of_the_round_is_admitted_or_the_grace_is_over(house: House) -> None:

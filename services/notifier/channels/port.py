@@ -34,6 +34,8 @@ class Outgoing:
     body: bytes
     reference: str
     intent_at: datetime
+    return_path: str = ""
+    """Of a mail: who hears that it could not be delivered; the channel's own address when empty."""
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class SmtpOptions(BaseModel):
     ca_file: Path | None = None
     """Trust these authorities alone; otherwise the system's."""
     envelope_from: str = Field(pattern=r"^[!-;=?-~]+@[!-;=?-~]+$")
-    """Where bounces go."""
+    """Where bounces go, unless a message names its own return path."""
     helo_name: str = ""
     """Our name in EHLO; otherwise the machine's."""
     pool_size: int = Field(default=4, ge=1, le=10)
@@ -145,6 +145,7 @@ class SmtpChannel:
 class _Letter:
     """A message as it goes over the wire: `data` is dot-stuffed and ends its last line."""
 
+    sender: str
     recipient: bytes
     reference: str
     data: bytes
@@ -248,7 +249,7 @@ class _Session:
         return reply
 
     async def _dialogue(self, letter: _Letter) -> SMTPResponse:
-        sender = self._options.envelope_from.encode("ascii")
+        sender = (letter.sender or self._options.envelope_from).encode("ascii")
         reply = await self._ask("mail", b"MAIL", b"FROM:<" + sender + b">", *self._mail_options(letter))
         if reply.code // 100 != 2:
             return reply
@@ -356,6 +357,7 @@ def _letter(message: Outgoing) -> _Letter | Outcome:
             return Outcome(State.FAILED, "bad_address")
     lines = _whole_lines(message.body)
     return _Letter(
+        sender=message.return_path,
         recipient=f"{local}@{domain}".encode(),
         reference=message.reference,
         data=_dot_stuffed(lines),
