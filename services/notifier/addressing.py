@@ -17,8 +17,9 @@ from schemas.company import Company
 from schemas.delivery import Delivery, DeliveryState
 from schemas.invitation import Invitation
 from schemas.round import Purpose, Round
-from services.notifier.ledger import store
+from services.notifier.ledger import steps, store
 from services.notifier.ledger.events import Outbox, invitation_ended
+from services.notifier.ledger.steps import Step
 from services.notifier.ledger.store import Link, Message, chunks
 from services.notifier.ledger.tables import CONTACTS, INVITATIONS, MESSAGE_INVITATIONS, MESSAGES, ROUNDS
 from services.notifier.numbers import message_id, new_number
@@ -27,7 +28,7 @@ from services.notifier.policy.readiness import Readiness, readiness
 from services.notifier.policy.suppression import About, Stop, stopped_by
 from services.notifier.policy.told import Told, told
 from services.notifier.policy.windows import Mode, next_open
-from services.runtime.store.database import Database, micros, upsert
+from services.runtime.store.database import Database, micros, moment_of, upsert
 
 FIRST: Final = "first"
 _MOST: Final = 20_000
@@ -196,6 +197,7 @@ class Addressing:
         await upsert(connection, MESSAGE_INVITATIONS, pairs, keep=True)
         await _set_states(connection, decided.states)
         await self._outbox.deliveries(connection, decided.events)
+        await steps.take(connection, [_planned(row) for row in decided.messages.values() if row["state"] == "pending"])
         stopped = [row["message_id"] for row in decided.messages.values() if row["state"] == "suppressed"]
         for chunk in chunks(stopped):
             rows = await connection.execute(select(MESSAGES).where(MESSAGES.c.message_id.in_(chunk)))
@@ -206,6 +208,12 @@ class Addressing:
     @staticmethod
     def _at(row: Row[Any]) -> datetime:
         return store.message_of(row).created_at
+
+
+def _planned(row: Mapping[str, Any]) -> Step:
+    """When a message may leave."""
+    due = moment_of(row["due"]).isoformat(timespec="seconds")
+    return Step(row["message_id"], moment_of(row["created_at"]), "pending", "addressed", f"due {due}")
 
 
 def _choices(

@@ -52,8 +52,8 @@ class Tables(Protocol):
         ...
 
 
-_Waiting = Callable[[AsyncConnection, Sequence[Message], datetime], Awaitable[None]]
-"""Gives messages back to the ledger until a moment."""
+_Waiting = Callable[[AsyncConnection, Message, str, datetime], Awaitable[None]]
+"""Gives a message back to the ledger, and why, at a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +241,7 @@ class Sender:
         async with self._database.transaction() as connection:
             held = await store.still_held(connection, messages, self._owner)
             facts = await look(connection, held)
-            going = await self._sift(connection, held, facts, now, waiting=store.release)
+            going = await self._sift(connection, held, facts, now, waiting=_not_yet)
             companies = await companies_of(connection, going, facts)
             composed = []
             for message in going:
@@ -263,7 +263,7 @@ class Sender:
             if why is None:
                 going.append(message)
             elif why.state is None:
-                await waiting(connection, [message], now + _AGAIN)
+                await waiting(connection, message, why.code, now)
             else:
                 await self._end(connection, message, why.state, why.code)
         return going
@@ -308,7 +308,8 @@ class Sender:
         except BaseException:
             async with self._database.transaction() as connection:
                 held = await store.still_held(connection, intended, self._owner, state="sending")
-                await store.put_back(connection, held, self._clock.now())
+                now = self._clock.now()
+                await store.put_back(connection, held, now, code="not_announced", now=now)
             raise
 
     async def _look_once_more(self, intended: Sequence[Message], written: Facts) -> list[Message]:
@@ -317,13 +318,13 @@ class Sender:
         async with self._database.transaction() as connection:
             held = await store.still_held(connection, intended, self._owner, state="sending")
             facts = await look(connection, held)
-            going = await self._sift(connection, held, facts, now, waiting=store.put_back)
+            going = await self._sift(connection, held, facts, now, waiting=_taken_back)
             stale = [
                 message
                 for message in going
                 if not message.repeats and facts.words_of(message) != written.words_of(message)
             ]
-            await store.put_back(connection, stale, now)
+            await store.put_back(connection, stale, now, code="words_changed", now=now)
             going = [message for message in going if message not in stale]
             await store.renew(connection, self._owner, self._held, now + self._options.lease)
         return going
@@ -396,6 +397,7 @@ class Sender:
         elif outcome.state is State.NOT_SENT:
             until = self._breakers[message.channel].until or now
             state = "unknown" if message.repeats else "retry"
+            await store.note(connection, [message], "not_sent", outcome.code, now, outcome.detail)
             await store.transition(
                 connection, message, state, code=outcome.code, due=micros(until), **_unwritten(message)
             )
@@ -467,6 +469,15 @@ class Sender:
         at = intent_at or self._clock.now()
         path = self._return_paths.of(message.number) if self._return_paths and message.channel == "email" else ""
         return Outgoing(message.message_id, address, self._vault.decrypt(body), message.message_id, at, path)
+
+
+async def _not_yet(connection: AsyncConnection, message: Message, code: str, now: datetime) -> None:
+    """Nothing was written for it: the round is not ready, and that is no step."""
+    await store.release(connection, [message], now + _AGAIN)
+
+
+async def _taken_back(connection: AsyncConnection, message: Message, code: str, now: datetime) -> None:
+    await store.put_back(connection, [message], now + _AGAIN, code=code, now=now)
 
 
 def _unwritten(message: Message) -> dict[str, Any]:

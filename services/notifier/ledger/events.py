@@ -9,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.delivery import DELIVERY_RECORDED, Delivery, DeliveryState
 from schemas.identity import derived
 from schemas.suppression import SUPPRESSION_CHANGED, Suppression
+from services.notifier.ledger import steps
+from services.notifier.ledger.steps import Step
 from services.notifier.ledger.tables import OUTBOX
 from services.runtime.parsing import outgoing
 from services.runtime.records import Outgoing, Publisher
@@ -34,8 +36,9 @@ class Outbox(outbox.Outbox):
         self._topics = topics
 
     async def deliveries(self, connection: AsyncConnection, events: Sequence[Delivery]) -> None:
-        """Notes what became of messages and invitations."""
+        """Notes what became of messages and invitations: for the others, and in their history."""
         await self.put(connection, [self._delivery(event) for event in events])
+        await steps.take(connection, [_step(event) for event in events])
 
     async def suppression(self, connection: AsyncConnection, event: Suppression) -> None:
         """Notes that nothing more may go to an address, or that it may again."""
@@ -47,11 +50,18 @@ class Outbox(outbox.Outbox):
         await self.put(connection, [record])
 
     def _delivery(self, event: Delivery) -> Outgoing:
-        key = event.message_id or event.invitation_ids[0]
         identity, at = event.delivery_id, event.at
         return outgoing(
-            self._topics.deliveries, key, event, type=DELIVERY_RECORDED, id=identity, source=SOURCE, time=at
+            self._topics.deliveries, _key(event), event, type=DELIVERY_RECORDED, id=identity, source=SOURCE, time=at
         )
+
+
+def _key(event: Delivery) -> str:
+    return event.message_id or event.invitation_ids[0]
+
+
+def _step(event: Delivery) -> Step:
+    return Step(_key(event), event.at, event.state.value, event.code, event.detail, event.attempt)
 
 
 def invitation_ended(

@@ -19,7 +19,9 @@ from schemas.delivery import Delivery, DeliveryState
 from schemas.identity import derived
 from schemas.invitation import Invitation
 from schemas.round import Round
+from services.notifier.ledger import steps
 from services.notifier.ledger.events import Outbox
+from services.notifier.ledger.steps import Step
 from services.notifier.ledger.tables import (
     COMPANIES,
     CONTROLS,
@@ -166,10 +168,13 @@ async def release(connection: AsyncConnection, messages: Sequence[Message], due:
     await _set(connection, messages, lease_owner=None, lease_until=None, **values)
 
 
-async def put_back(connection: AsyncConnection, messages: Sequence[Message], due: datetime) -> None:
+async def put_back(
+    connection: AsyncConnection, messages: Sequence[Message], due: datetime, *, code: str, now: datetime
+) -> None:
     """Undoes an intent that no call followed: composed anew when its time comes. The bytes of one whose outcome is
     unknown stay, for a resend must be the same.
     """
+    await note(connection, messages, "put_back", code, now)
     free = {"lease_owner": None, "lease_until": None, "due": micros(due)}
     first = [message for message in messages if not message.repeats]
     await _set(connection, first, state="pending", intent_at=None, body_encrypted=None, **free)
@@ -353,6 +358,14 @@ async def set_paused(connection: AsyncConnection, reason: str | None, now: datet
     await connection.execute(delete(CONTROLS).where(CONTROLS.c.name == PAUSE))
     if reason is not None:
         await connection.execute(insert(CONTROLS).values(name=PAUSE, reason=reason, at=micros(now)))
+
+
+async def note(
+    connection: AsyncConnection, messages: Sequence[Message], state: str, code: str, now: datetime, detail: str = ""
+) -> None:
+    """A step of messages that nobody else is told of."""
+    taken = [Step(message.message_id, now, state, code, detail, message.attempts + 1) for message in messages]
+    await steps.take(connection, taken)
 
 
 async def tell(

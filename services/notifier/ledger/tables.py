@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from schemas.types import Basis
 from services.runtime.store.feeding import NEWER, positions_table
-from services.runtime.store.outbox import outbox_table
+from services.runtime.store.outbox import SERIAL, outbox_table
 
 METADATA: Final = MetaData()
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
@@ -135,6 +135,18 @@ MESSAGE_INVITATIONS: Final = Table(
     Column("message_id", String(80), primary_key=True),
     Column("invitation_id", String(80), primary_key=True, index=True),
 )
+STEPS: Final = Table(
+    "steps",
+    METADATA,
+    Column("id", SERIAL, primary_key=True, autoincrement=True),
+    Column("about", String(80), nullable=False, index=True),
+    Column("at", BigInteger, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("code", String(60), nullable=False),
+    Column("detail", String(200), nullable=False),
+    Column("attempt", Integer, nullable=False),
+)
+"""Every step of a message, or of an invitation that led to none, in order. No address stands here."""
 NOTICES: Final = Table(
     "notices",
     METADATA,

@@ -15,7 +15,8 @@ from services.runtime.records import Outgoing, Publisher
 from services.runtime.store.database import Database
 
 _PAGE: Final = 500
-_SERIAL = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows by themselves only for INTEGER
+SERIAL: Final = BigInteger().with_variant(Integer(), "sqlite")
+"""SQLite numbers rows by themselves only for INTEGER."""
 
 
 def outbox_table(metadata: MetaData) -> Table:
@@ -23,7 +24,7 @@ def outbox_table(metadata: MetaData) -> Table:
     return Table(
         "outbox",
         metadata,
-        Column("id", _SERIAL, primary_key=True, autoincrement=True),
+        Column("id", SERIAL, primary_key=True, autoincrement=True),
         Column("topic", String(300), nullable=False),
         Column("key", String(300), nullable=False),
         Column("headers", Text, nullable=False),
