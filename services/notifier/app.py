@@ -6,6 +6,7 @@ rounds        → Feeder (RoundFeed)    → ledger
 companies     → Feeder (CompanyFeed)  → ledger
 contacts      → Feeder (ContactFeed)  → ledger, encrypted
 suppressions  → Feeder (…Feed)        → ledger; outbox → suppressions, by address
+responses     → Feeder (AnswerFeed)   → ledger
 ledger        → Sender                → channels; outbox → deliveries, suppressions
 """
 
@@ -14,7 +15,7 @@ import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
 
-from schemas.topics import COMPANIES, CONTACTS, DELIVERIES, INVITATIONS, NOTICES, ROUNDS, SUPPRESSIONS
+from schemas.topics import COMPANIES, CONTACTS, DELIVERIES, INVITATIONS, NOTICES, RESPONSES, ROUNDS, SUPPRESSIONS
 from services.notifier.addressing import Addressing
 from services.notifier.admission import GROUP, Admission
 from services.notifier.channels.elks46 import Elks46Channel
@@ -22,7 +23,7 @@ from services.notifier.channels.port import Channel
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.composing import Composer
 from services.notifier.feeders import GROUP as TABLES
-from services.notifier.feeders import CompanyFeed, ContactFeed, RoundFeed
+from services.notifier.feeders import AnswerFeed, CompanyFeed, ContactFeed, RoundFeed
 from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.tables import MIGRATIONS, POSITIONS
 from services.notifier.notices import GROUP as ASKED
@@ -67,6 +68,7 @@ class NotifierApp:
             kafka.topic(COMPANIES): CompanyFeed(),
             kafka.topic(CONTACTS): ContactFeed(opener, vault, index_key, clock),
             kafka.topic(SUPPRESSIONS): SuppressionFeed(self.outbox, index_key),
+            kafka.topic(RESPONSES): AnswerFeed(),
         }
         self._feeder = Feeder(self.database, POSITIONS, feeds, self._dead_letter(TABLES))
         admission = Admission(self.database, self.outbox, clock, self._dead_letter(GROUP))

@@ -1,4 +1,4 @@
-"""Facts that the sender needs, kept in the ledger: rounds, companies, contacts; suppressions in `stops`.
+"""Facts that the sender needs, kept in the ledger: rounds, companies, contacts, answers; suppressions in `stops`.
 
 Addresses are opened and at once encrypted again with the ledger's own key. How a record takes effect once, and never
 after a newer one: `services.runtime.store.feeding`.
@@ -13,9 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.company import COMPANY_CHANGED, IMPORT_COMPLETED, MARKER_PREFIX, Company, ImportCompleted
 from schemas.contact import CONTACT_CHANGED, Address, Contact
+from schemas.response import RESPONSE_RECORDED, Response
 from schemas.round import ROUND_CHANGED, Round
 from schemas.types import Event
 from services.notifier.ledger.tables import (
+    ANSWERS,
     COMPANIES,
     CONTACTS,
     INVITATIONS,
@@ -48,6 +50,7 @@ class RoundFeed(Feed):
             "round_id": event.round_id,
             "state": event.state.value,
             "basis": sortable(event.basis),
+            "remind_at": micros(event.remind_at) if event.remind_at else None,
             "body": event.model_dump_json(),
         }
 
@@ -123,3 +126,16 @@ class ContactFeed(Feed):
                 .where(INVITATIONS.c.state == "not_reachable", INVITATIONS.c.expires_at > now)
                 .values(state="admitted")
             )
+
+
+class AnswerFeed(Feed):
+    """`responses`: that an invitation was answered, in whatever way and with whatever words."""
+
+    table = ANSWERS
+
+    def row(self, record: Record) -> Row | None:
+        parsed = parse(record, {RESPONSE_RECORDED: Response}, "se.nardialog.response.")
+        if parsed is None:
+            return None
+        answer = parsed.event
+        return {"invitation_id": answer.invitation_id, "round_id": answer.round_id, "at": micros(answer.at)}

@@ -287,5 +287,5 @@ def _event(record: Record, kind: str, model: type[Event]) -> Any:
     return None if parsed is None else parsed.event
 
 
-PUT_ASIDE: Final = frozenset({"deliveries", "responses"})
+PUT_ASIDE: Final = frozenset({"deliveries"})
 """Topics whose bad records become dead letters here."""

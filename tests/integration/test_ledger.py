@@ -1,6 +1,8 @@
 """The ledger's schema, facts and admission, the same on SQLite and PostgreSQL."""
 
 import json
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,16 @@ from schemas.round import EXAMPLE as ROUND
 from schemas.round import Round
 from schemas.types import Basis
 from services.notifier.ledger import store
-from services.notifier.ledger.tables import COMPANIES, CONTACTS, METADATA, MIGRATIONS, POSITIONS, ROUNDS, sortable
+from services.notifier.ledger.tables import (
+    ANSWERS,
+    COMPANIES,
+    CONTACTS,
+    METADATA,
+    MIGRATIONS,
+    POSITIONS,
+    ROUNDS,
+    sortable,
+)
 from services.runtime.errors import Transient
 from services.runtime.store.database import Database, micros, migrate, moment_of
 from tests.integration.test_sender import MONDAY, ROUND_ID, House, house
@@ -47,7 +58,8 @@ async def test_a_ledger_of_before_keeps_its_rounds_and_what_holds_them(
 ) -> None:
     url = request.getfixturevalue("postgres_url") if kind == "postgresql" else f"sqlite+aiosqlite:///{tmp_path}/l.db"
     old = House(url)
-    body = Round.model_validate({**ROUND, "basis": {"case_version": 1, "decision": 2}}).model_dump_json()
+    given = {**ROUND, "basis": {"case_version": 1, "decision": 2}, "remind_at": "2025-12-01T09:00:00+01:00"}
+    body = Round.model_validate(given).model_dump_json()
     kept = {"suppression_id": "s1", "kind": "undone", "scope": "round", "municipality": "0162", "round_id": ROUND_ID}
     async with old.database.transaction() as connection:
         await connection.run_sync(_migrate_to, "0001")
@@ -57,6 +69,7 @@ async def test_a_ledger_of_before_keeps_its_rounds_and_what_holds_them(
     async with old.database.transaction() as connection:
         [row] = (await connection.execute(select(ROUNDS))).all()
         assert row.basis == sortable(Basis(case_version=1, decision=2))
+        assert moment_of(row.remind_at) == datetime.fromisoformat("2025-12-01T09:00:00+01:00")
         assert await store.undone_rounds(connection, [ROUND_ID]) == {ROUND_ID}
     await old.stop_all(kind="undone", scope="round", round_id=ROUND_ID, basis=ROUND["basis"], lifted=True)
     async with old.database.transaction() as connection:
@@ -180,3 +193,18 @@ def test_a_moment_comes_back_as_it_was_stored() -> None:
 async def _rows(house: House, table: Any) -> list[Any]:
     async with house.database.transaction() as connection:
         return list((await connection.execute(select(table))).all())
+
+
+async def test_of_answers_the_ledger_keeps_that_there_is_one_and_not_what_it_says(house: House) -> None:
+    await house.answer("i1", answer="ja", text="Leveranser kommer 05.30.")
+    await house.answer("i1", response_id="second", sequence=2, answer="nej")
+    await house.answer("i2", kind="registered", via="registrar")
+    assert {row.invitation_id for row in await _rows(house, ANSWERS)} == {"i1", "i2"}
+    assert "05.30" not in str(await _rows(house, ANSWERS))
+
+
+async def test_an_answer_that_cannot_be_read_is_put_aside_and_the_next_is_kept(house: House) -> None:
+    await house.feeder.apply([replace(house.record("responses", "0162/x/1", None, ""), value=b"{")])
+    await house.answer("i1")
+    assert [error.reason for error in house.dead] == ["bad_header"]
+    assert len(await _rows(house, ANSWERS)) == 1

@@ -18,9 +18,11 @@ from schemas.company import EXAMPLE as COMPANY
 from schemas.contact import CONTACT_CHANGED, Contact
 from schemas.contact import EXAMPLE as CONTACT
 from schemas.delivery import Delivery, DeliveryState
-from schemas.identity import contact_id, invitation_id
+from schemas.identity import contact_id, derived, invitation_id
 from schemas.invitation import EXAMPLE as INVITATION
 from schemas.invitation import INVITATION_CHANGED, Invitation
+from schemas.response import EXAMPLE as RESPONSE
+from schemas.response import RESPONSE_RECORDED, Response
 from schemas.round import EXAMPLE as ROUND
 from schemas.round import ROUND_CHANGED, Round
 from schemas.suppression import SUPPRESSION_CHANGED, Suppression
@@ -33,7 +35,7 @@ from services.notifier.channels.memory import MemoryChannel
 from services.notifier.channels.port import Outcome, State
 from services.notifier.channels.port import Outgoing as Sent
 from services.notifier.composing import Asked, Draft
-from services.notifier.feeders import CompanyFeed, ContactFeed, RoundFeed
+from services.notifier.feeders import AnswerFeed, CompanyFeed, ContactFeed, RoundFeed
 from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.tables import INVITATIONS, MESSAGES, MIGRATIONS, POSITIONS
 from services.notifier.notices import Notices
@@ -124,6 +126,7 @@ class House:
             "companies": CompanyFeed(),
             "contacts": ContactFeed(Opener({"k1": PRIVATE}), Vault(VAULT), INDEX, self.clock),
             "suppressions": SuppressionFeed(self.outbox, INDEX),
+            "responses": AnswerFeed(),
         }
         self.feeder = Feeder(self.database, POSITIONS, feeds, self._dead_letter)
         self.admission = Admission(self.database, self.outbox, self.clock, self._dead_letter)
@@ -201,6 +204,11 @@ class House:
         event = Invitation.model_validate({**INVITATION, **given, **changes})
         await self.admission.handle([self.record("invitations", event.case_key, event, INVITATION_CHANGED)])
         return identity
+
+    async def answer(self, invitation: str, **changes: Any) -> None:
+        given = {"response_id": derived("response", invitation), "invitation_id": invitation, "round_id": ROUND_ID}
+        event = Response.model_validate({**RESPONSE, **given, "at": self.clock.now(), **changes})
+        await self.feeder.apply([self.record("responses", event.case_key, event, RESPONSE_RECORDED)])
 
     async def stop_all(self, **changes: Any) -> None:
         event = Suppression.model_validate(

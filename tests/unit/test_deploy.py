@@ -95,7 +95,7 @@ def test_a_service_may_join_its_groups_and_put_aside_what_it_cannot_read() -> No
 
     assert may("notifier", "Read", "group") == {INVITED, ASKED}
     assert may("matcher", "Read", "group") == {"matcher"}
-    for topic in PUT_ASIDE | {"cases", "dialogues", "invitations", "notices", "contacts"}:
+    for topic in PUT_ASIDE | {"cases", "dialogues", "invitations", "notices", "contacts", "responses"}:
         writers = {user for user in PREPARE if f"{topic}.dlq" in may(user, "Write", "topic")}
         readers = {user for user in PREPARE if topic in may(user, "Read", "topic")}
         assert writers

@@ -43,6 +43,7 @@ ROUNDS: Final = Table(
     Column("round_id", String(80), primary_key=True),
     Column("state", String(20), nullable=False),
     Column("basis", String(40), nullable=False),
+    Column("remind_at", BigInteger),
     Column("body", Text, nullable=False),
     info={NEWER: "basis"},
 )
@@ -83,6 +84,14 @@ SUPPRESSIONS: Final = Table(
     Column("at", BigInteger, nullable=False),
     info={NEWER: "at"},
 )
+ANSWERS: Final = Table(
+    "answers",
+    METADATA,
+    Column("invitation_id", String(80), primary_key=True),
+    Column("round_id", String(80), nullable=False, index=True),
+    Column("at", BigInteger, nullable=False),
+)
+"""Which invitations were answered, and when last; what was answered is none of the notifier's business."""
 INVITATIONS: Final = Table(
     "invitations",
     METADATA,
