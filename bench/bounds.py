@@ -48,10 +48,10 @@ async def sent_mails(ledger: str, vault_key: bytes) -> list[Mail]:
     return [Mail(vault.decrypt(row[0]).decode(), vault.decrypt(row[1])) for row in rows]
 
 
-async def bare_smtp(host: str, port: int, mails: Sequence[Mail]) -> float:
+async def bare_smtp(host: str, port: int, mails: Sequence[Mail], *, connections: int = POOL) -> float:
     """Mails a second through a plain aiosmtplib pool to the same sink, nothing written down before or after."""
     waiting = list(mails)
-    clients = [SMTP(hostname=host, port=port, start_tls=False, use_tls=False) for _ in range(POOL)]
+    clients = [SMTP(hostname=host, port=port, start_tls=False, use_tls=False) for _ in range(connections)]
 
     async def work(client: SMTP) -> None:
         while waiting:
