@@ -10,17 +10,20 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
 import trustme
+from aiohttp import web
 from pydantic import SecretStr, ValidationError
 
 from services.notifier.channels.elks46 import Elks46Channel, Elks46Options
 from services.notifier.channels.memory import MemoryChannel
 from services.notifier.channels.port import Channel, Outcome, Outgoing, State
-from services.notifier.channels.sinks import Act, SmsSink, SmtpSink
+from services.notifier.channels.sinks import Act, SmsSink, SmtpSink, TwilioSink
 from services.notifier.channels.smtp import SmtpChannel, SmtpOptions
+from services.notifier.channels.twilio import TwilioChannel, TwilioOptions
 from services.runtime.errors import Fault
 
 pytestmark = pytest.mark.anyio
@@ -28,6 +31,8 @@ pytestmark = pytest.mark.anyio
 MAIL = b"From: kommun@kommun.example\r\nMessage-ID: <%s@kommun.example>\r\nSubject: Hej\r\n\r\nHej\r\n.punkt\r\n"
 BIG = MAIL % b"big" + (b"x" * 900 + b"\r\n") * 8_000
 RECEIPTS = "https://kommun.example/receipts/46elks"
+RECEIPTS_OF_TWILIO = "https://kommun.example/receipts/twilio"
+ACCOUNT = "AC" + "0123456789abcdef" * 2
 
 
 def mail(reference: str = "m1", address: str = "anna@exempel.example", body: bytes = b"") -> Outgoing:
@@ -46,6 +51,11 @@ def smtp_options(port: int, **changes: object) -> SmtpOptions:
 def elks_options(url: str, **changes: object) -> Elks46Options:
     plain = {"base_url": url, "username": "u", "password": "p", "sender": "Danderyd", "receipt_base": RECEIPTS}
     return Elks46Options.model_validate(plain | changes)
+
+
+def twilio_options(url: str, **changes: object) -> TwilioOptions:
+    plain = {"base_url": url, "account_sid": ACCOUNT, "auth_token": "p", "sender": "Danderyd"}
+    return TwilioOptions.model_validate(plain | {"receipt_base": RECEIPTS_OF_TWILIO} | changes)
 
 
 def once(point: str, act: Act) -> Callable[[str, int], Act | None]:
@@ -112,6 +122,19 @@ async def elks46_rig() -> AsyncIterator[Rig]:
 
 
 @asynccontextmanager
+async def twilio_rig() -> AsyncIterator[Rig]:
+    acts = {"refused": Act('400 {"code": 21614, "status": 400}'), "later": Act("503 later"), "lost": Act(drop=True)}
+    async with twilio_sink() as sink:
+        channel = TwilioChannel(twilio_options(sink.url))
+
+        def provoke(what: str) -> None:
+            sink.behaviour = once("sms", acts[what])
+
+        yield Rig(channel, sms, lambda: [s.reference for s in sink.accepted], provoke)
+        await channel.close()
+
+
+@asynccontextmanager
 async def smtp_sink(**options: object) -> AsyncIterator[SmtpSink]:
     sink = SmtpSink(**options)  # type: ignore[arg-type]
     await sink.start()
@@ -131,7 +154,17 @@ async def sms_sink(**options: object) -> AsyncIterator[SmsSink]:
         await sink.stop()
 
 
-@pytest.fixture(params=[memory_rig, smtp_rig, elks46_rig], ids=["memory", "smtp", "elks46"])
+@asynccontextmanager
+async def twilio_sink(**options: object) -> AsyncIterator[TwilioSink]:
+    sink = TwilioSink(**options)  # type: ignore[arg-type]
+    await sink.start()
+    try:
+        yield sink
+    finally:
+        await sink.stop()
+
+
+@pytest.fixture(params=[memory_rig, smtp_rig, elks46_rig, twilio_rig], ids=["memory", "smtp", "elks46", "twilio"])
 async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
     async with request.param() as ready:
         yield ready
@@ -178,15 +211,17 @@ async def test_a_closed_channel_sends_nothing(rig: Rig) -> None:
     assert rig.accepted() == ["m1"]
 
 
-@pytest.mark.parametrize("kind", ["smtp", "elks46"])
+@pytest.mark.parametrize("kind", ["smtp", "elks46", "twilio"])
 async def test_nobody_listening_is_trouble_of_the_channel(kind: str) -> None:
     channel: Channel
     async with smtp_sink() as gone:
         pass
     if kind == "smtp":
         channel, message = SmtpChannel(smtp_options(gone.port)), mail()
-    else:
+    elif kind == "elks46":
         channel, message = Elks46Channel(elks_options(f"http://127.0.0.1:{gone.port}")), sms()
+    else:
+        channel, message = TwilioChannel(twilio_options(f"http://127.0.0.1:{gone.port}")), sms()
     assert await channel.send(message) == Outcome(State.NOT_SENT, "connection_lost")
     await channel.close()
 
@@ -599,7 +634,7 @@ async def test_the_request_is_in_46elks_shape() -> None:
     async with sms_sink(credentials=("u", "p")) as sink, elks_channel(sink) as channel:
         outcome = await channel.send(sms("runda 1/anna"))
         [got] = sink.accepted
-        assert outcome == Outcome(State.SENT, "accepted", "200", provider_ref=got.id)
+        assert outcome == Outcome(State.SENT, "accepted", "200", provider_ref=got.id, segments=1, cost=3500)
         assert (got.sender, got.to, got.text) == ("Danderyd", "+46700000000", "Hej från Mörby")
         assert (got.receipt_url, got.reference) == (f"{RECEIPTS}/runda%201%2Fanna", "runda 1/anna")
         assert not got.logged
@@ -650,9 +685,8 @@ async def test_a_message_whose_answer_was_lost_is_found(act: Act, echo: bool) ->
         sink.behaviour = once("sms", act)
         message = sms("m1")
         assert (await channel.send(message)).state is State.UNKNOWN
-        assert await channel.look_up(message) == Outcome(
-            State.SENT, "accepted", "200", provider_ref=sink.accepted[0].id
-        )
+        there = Outcome(State.SENT, "accepted", "200", provider_ref=sink.accepted[0].id, segments=1, cost=3500)
+        assert await channel.look_up(message) == there
 
 
 async def test_another_message_is_not_taken_for_the_lost_one() -> None:
@@ -681,6 +715,113 @@ async def test_a_history_that_cannot_be_read_knows_nothing(act: Act) -> None:
         await channel.send(message)
         sink.behaviour = always("history", act)
         assert await channel.look_up(message) is None
+
+
+# Twilio
+
+
+@asynccontextmanager
+async def twilio_channel(sink: TwilioSink, **changes: object) -> AsyncIterator[TwilioChannel]:
+    channel = TwilioChannel(twilio_options(sink.url, **changes))
+    try:
+        yield channel
+    finally:
+        await channel.close()
+
+
+async def test_the_request_is_in_twilios_shape() -> None:
+    async with twilio_sink(credentials=(ACCOUNT, "p")) as sink, twilio_channel(sink) as channel:
+        outcome = await channel.send(sms("runda 1/anna"))
+        [got] = sink.accepted
+        assert outcome == Outcome(State.SENT, "accepted", "201", provider_ref=got.id, segments=1)
+        assert (got.sender, got.to, got.text) == ("Danderyd", "+46700000000", "Hej från Mörby")
+        assert (got.receipt_url, got.reference) == (f"{RECEIPTS_OF_TWILIO}/runda%201%2Fanna", "runda 1/anna")
+
+
+@pytest.mark.parametrize(
+    ("act", "expected"),
+    [
+        (Act('400 {"code": 21211}'), Outcome(State.FAILED, "no_such_address", "21211", suppress=True)),
+        (Act('400 {"code": 21610}'), Outcome(State.FAILED, "opted_out", "21610", suppress=True)),
+        (Act('400 {"code": 21614}'), Outcome(State.FAILED, "not_mobile", "21614", suppress=True)),
+        (Act('400 {"code": 21408}'), Outcome(State.FAILED, "not_routed", "21408", alarm=True)),
+        (Act('400 {"code": 21606}'), Outcome(State.NOT_SENT, "sender_refused", "21606", alarm=True)),
+        (Act('400 {"code": 29999}'), Outcome(State.FAILED, "bad_request", "29999", alarm=True)),
+        (Act("400 bad"), Outcome(State.FAILED, "bad_request", "400", alarm=True)),
+        (Act('401 {"code": 20003}'), Outcome(State.NOT_SENT, "credentials", "20003", alarm=True)),
+        (Act("403 no"), Outcome(State.NOT_SENT, "credentials", "403", alarm=True)),
+        (Act("404 where"), Outcome(State.NOT_SENT, "unexpected_answer", "404", alarm=True)),
+        (Act('429 {"code": 20429}'), Outcome(State.NOT_SENT, "too_fast", "20429", retry_after=60.0)),
+        (Act("429 slow", retry_after=7), Outcome(State.NOT_SENT, "too_fast", "429", retry_after=7.0)),
+        (Act("503 later"), Outcome(State.RETRY, "try_later", "503")),
+        (Act("502 gateway"), Outcome(State.UNKNOWN, "gateway", "502")),
+        (Act("200 <html>Welcome to the hotel"), Outcome(State.UNKNOWN, "unreadable_answer", "200")),
+        (Act("201 <html>Welcome to the hotel"), Outcome(State.UNKNOWN, "unreadable_answer", "201")),
+    ],
+)
+async def test_each_answer_of_twilio(act: Act, expected: Outcome) -> None:
+    async with twilio_sink() as sink, twilio_channel(sink) as channel:
+        sink.behaviour = once("sms", act)
+        assert await channel.send(sms()) == expected
+
+
+@pytest.mark.parametrize("redact", [False, True])
+async def test_a_message_whose_answer_was_lost_is_found_at_twilio(redact: bool) -> None:
+    async with twilio_sink(redact=redact) as sink, twilio_channel(sink) as channel:
+        sink.behaviour = once("sms", Act(drop=True))
+        message = sms("m1")
+        assert (await channel.send(message)).state is State.UNKNOWN
+        there = Outcome(State.SENT, "accepted", "200", provider_ref=sink.accepted[0].id, segments=1)
+        assert await channel.look_up(message) == there
+
+
+async def test_another_text_to_the_same_number_is_not_taken_for_the_lost_one_at_twilio() -> None:
+    async with twilio_sink() as sink, twilio_channel(sink) as channel:
+        sink.behaviour = once("sms", Act(drop=True, accept=False))
+        lost = sms("m1")
+        await channel.send(lost)
+        await channel.send(replace(sms("m2"), body=b"Hej igen"))
+        await channel.send(sms("m3", address="+46700000001"))
+        assert await channel.look_up(lost) is None
+        later = replace(sms("m2"), body=b"Hej igen", intent_at=datetime.now(UTC) + timedelta(seconds=5))
+        assert await channel.look_up(later) is None
+
+
+@asynccontextmanager
+async def answering(page: dict[str, object]) -> AsyncIterator[str]:
+    """A server that answers every question with this page."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(page)
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_message_that_46elks_gave_up_is_found_as_failed() -> None:
+    message = sms()
+    created = message.intent_at.replace(tzinfo=None).isoformat()
+    record = {"id": "s1", "status": "failed", "from": "Danderyd", "to": message.address, "created": created}
+    async with answering({"data": [record]}) as url:
+        channel = Elks46Channel(elks_options(url))
+        assert await channel.look_up(message) == Outcome(State.FAILED, "undelivered")
+        await channel.close()
+
+
+async def test_a_message_that_twilio_gave_up_is_found_as_failed_with_its_reason() -> None:
+    message = sms()
+    record = {"sid": "SM1", "status": "undelivered", "to": message.address, "error_code": 30005, "body": ""}
+    async with answering({"messages": [record | {"date_created": format_datetime(message.intent_at)}]}) as url:
+        channel = TwilioChannel(twilio_options(url))
+        assert await channel.look_up(message) == Outcome(State.FAILED, "no_such_address", "30005", suppress=True)
+        await channel.close()
 
 
 # The sinks as a program

@@ -8,8 +8,9 @@ from services.notifier.channels.port import Outcome, Outgoing, State
 class MemoryChannel:
     """Accepts everything, unless told otherwise by `will`, and keeps what it accepted in `accepted`."""
 
-    def __init__(self, name: str = "email", *, can_be_asked: bool = False) -> None:
+    def __init__(self, name: str = "email", *, provider: str = "memory", can_be_asked: bool = False) -> None:
         self.name = name
+        self.provider = provider
         self.accepted: list[Outgoing] = []
         self.closed = False
         self._can_be_asked = can_be_asked

@@ -7,7 +7,10 @@ An adapter translates its provider's words into `Outcome`; nothing else of a pro
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
+
+OPTED_OUT: Final = "opted_out"
+"""Code of an outcome: the reader has said stop to the provider, who therefore sends nothing more to that address."""
 
 
 class State(StrEnum):
@@ -54,13 +57,22 @@ class Outcome:
     """Operations must look: credentials, policy, our own fault."""
     retry_after: float | None = None
     """Seconds to wait, where the provider or its class of answer says so."""
+    segments: int = 0
+    """Of an SMS: how many parts the provider counts; nought where it does not say."""
+    cost: int | None = None
+    """What it takes by the provider, in ten-thousandths of the account's currency; None where it does not say."""
 
 
 class Channel(Protocol):
-    """A provider behind one port. Adapters: `smtp.SmtpChannel`, `elks46.Elks46Channel`, `memory.MemoryChannel`."""
+    """A provider behind one port. Adapters: `smtp.SmtpChannel`, `elks46.Elks46Channel`, `twilio.TwilioChannel`,
+    `memory.MemoryChannel`. One with a key against doubles takes `Outgoing.reference` as that key; one without look-up
+    answers None; receipts come by another way and name the reference (outcomes/receipts).
+    """
 
     name: str
-    """`email` or `sms`."""
+    """`email` or `sms`. Several providers may serve one channel: the first that is well is used."""
+    provider: str
+    """Which provider this is, as the ledger, metrics and commands name it."""
 
     async def send(self, message: Outgoing) -> Outcome:
         """Hand the message over once. Never raises for what the provider or the network does."""

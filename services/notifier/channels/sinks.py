@@ -25,8 +25,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, ClassVar, Final, TextIO
 from urllib.parse import unquote, urlsplit
 
 from aiohttp import BasicAuth, web
@@ -258,10 +259,10 @@ class _Dialogue(SMTP):
             self.transport.abort()
 
 
-class SmsSink:
-    """An SMS provider in 46elks' shape: `POST /a1/sms`, and `GET /a1/sms` as its history. With `echo_receipts` the
-    history gives back `whendelivered`, which 46elks is not documented to do.
-    """
+class _SmsProvider:
+    """What the SMS sinks have in common: an HTTP server with a log-in that misbehaves when told to, and keeps texts."""
+
+    _ANSWERED: ClassVar[int] = 200
 
     def __init__(
         self,
@@ -271,7 +272,6 @@ class SmsSink:
         on_accept: OnSms | None = None,
         behaviour: Behaviour | None = None,
         credentials: tuple[str, str] | None = None,
-        echo_receipts: bool = False,
         keep: int | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -281,7 +281,6 @@ class SmsSink:
         self.behaviour = behaviour
         self._count = 0
         self._on_accept = on_accept
-        self._echo = echo_receipts
         self._credentials = BasicAuth(*credentials, "utf-8") if credentials else None
         self._clock = clock or SystemClock()
         self._runner: web.AppRunner | None = None
@@ -293,8 +292,8 @@ class SmsSink:
     async def start(self) -> None:
         """Listen; `port` is then the real one."""
         app = web.Application()
-        app.router.add_post("/a1/sms", self._send)
-        app.router.add_get("/a1/sms", self._history)
+        app.router.add_post(self._path(), self._send)
+        app.router.add_get(self._path(), self._history)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, self.host, self.port).start()
@@ -306,33 +305,41 @@ class SmsSink:
             await self._runner.cleanup()
             self._runner = None
 
+    def _path(self) -> str:
+        raise NotImplementedError
+
+    def _read(self, form: dict[str, str]) -> AcceptedSms | web.Response:
+        """The text in a form, or the refusal of it."""
+        raise NotImplementedError
+
+    def _as_record(self, sms: AcceptedSms) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _page(self, request: web.Request) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _stranger(self) -> web.Response:
+        raise NotImplementedError
+
     async def _send(self, request: web.Request) -> web.Response:
         if not self._knows(request):
-            return web.Response(status=401, text="API access requires Basic HTTP authentication")
+            return self._stranger()
         form = {name: str(value) for name, value in (await request.post()).items()}
         act = self._act("sms")
-        fault = _fault_of(form)
-        if fault and not act.reply:
-            return web.Response(status=400, text=fault)
-        sms = await self._accept(form) if act.accepts else None
-        return await _perform(act, request) or web.json_response(_as_46elks(sms) if sms else {})
+        sms = self._read(form)
+        if isinstance(sms, web.Response):
+            return await _perform(act, request) or sms
+        if act.accepts:
+            self._count += 1
+            self.accepted.append(sms)
+            await _tell(self._on_accept, sms)
+        answer = self._as_record(sms) if act.accepts else {}
+        return await _perform(act, request) or web.json_response(answer, status=self._ANSWERED)
 
     async def _history(self, request: web.Request) -> web.Response:
         if not self._knows(request):
-            return web.Response(status=401, text="API access requires Basic HTTP authentication")
-        answer = await _perform(self._act("history"), request)
-        if answer:
-            return answer
-        limit = min(int(request.query.get("limit", _PAGE)), _PAGE)
-        found = [sms for sms in reversed(self.accepted) if _within(sms, request)]
-        page = {"data": [self._as_record(sms) for sms in found[:limit]]}
-        if len(found) > limit:
-            page["next"] = _as_46elks(found[limit])["created"]
-        return web.json_response(page)
-
-    def _as_record(self, sms: AcceptedSms) -> dict[str, Any]:
-        record = _as_46elks(sms) | ({"whendelivered": sms.receipt_url} if self._echo else {})
-        return record if sms.logged else {name: value for name, value in record.items() if name != "message"}
+            return self._stranger()
+        return await _perform(self._act("history"), request) or web.json_response(self._page(request))
 
     def _act(self, point: str) -> Act:
         return (self.behaviour and self.behaviour(point, self._count + 1)) or _PLAINLY
@@ -340,41 +347,117 @@ class SmsSink:
     def _knows(self, request: web.Request) -> bool:
         return self._credentials is None or request.headers.get("Authorization") == self._credentials.encode()
 
-    async def _accept(self, form: dict[str, str]) -> AcceptedSms:
-        self._count += 1
+    def _taken(
+        self, id_: str, sender: str, to: str, text: str, receipt_url: str, *, logged: bool = True
+    ) -> AcceptedSms:
+        reference = unquote(urlsplit(receipt_url).path.rsplit("/", 1)[-1])
+        return AcceptedSms(id_, sender, to, text, reference, self._clock.now(), receipt_url, logged)
+
+
+class SmsSink(_SmsProvider):
+    """An SMS provider in 46elks' shape: `POST /a1/sms`, and `GET /a1/sms` as its history. With `echo_receipts` the
+    history gives back `whendelivered`, which 46elks is not documented to do.
+    """
+
+    def __init__(self, *where: Any, echo_receipts: bool = False, **options: Any) -> None:
+        super().__init__(*where, **options)
+        self._echo = echo_receipts
+
+    def _path(self) -> str:
+        return "/a1/sms"
+
+    def _stranger(self) -> web.Response:
+        return web.Response(status=401, text="API access requires Basic HTTP authentication")
+
+    def _read(self, form: dict[str, str]) -> AcceptedSms | web.Response:
+        if fault := _fault_of(form, "from", "to", "message"):
+            return web.Response(status=400, text=fault)
+        logged = form.get("dontlog") != "message"
         receipt_url = form.get("whendelivered", "")
-        sms = AcceptedSms(
-            id=f"s{uuid.uuid4().hex}",
-            sender=form["from"],
-            to=form["to"],
-            text=form["message"],
-            reference=unquote(urlsplit(receipt_url).path.rsplit("/", 1)[-1]),
-            at=self._clock.now(),
-            receipt_url=receipt_url,
-            logged=form.get("dontlog") != "message",
+        return self._taken(
+            f"s{uuid.uuid4().hex}", form["from"], form["to"], form["message"], receipt_url, logged=logged
         )
-        self.accepted.append(sms)
-        await _tell(self._on_accept, sms)
-        return sms
+
+    def _as_record(self, sms: AcceptedSms) -> dict[str, Any]:
+        return {
+            "id": sms.id,
+            "status": "created",
+            "direction": "outgoing",
+            "from": sms.sender,
+            "to": sms.to,
+            "created": sms.at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds"),
+            "parts": 1,
+            "cost": 3500,
+            "message": sms.text,
+        }
+
+    def _page(self, request: web.Request) -> dict[str, Any]:
+        limit = min(int(request.query.get("limit", _PAGE)), _PAGE)
+        found = [sms for sms in reversed(self.accepted) if _within(sms, request)]
+        page: dict[str, Any] = {"data": [self._in_history(sms) for sms in found[:limit]]}
+        if len(found) > limit:
+            page["next"] = self._as_record(found[limit])["created"]
+        return page
+
+    def _in_history(self, sms: AcceptedSms) -> dict[str, Any]:
+        record = self._as_record(sms) | ({"whendelivered": sms.receipt_url} if self._echo else {})
+        return record if sms.logged else {name: value for name, value in record.items() if name != "message"}
 
 
-def _fault_of(form: dict[str, str]) -> str:
-    missing = [name for name in ("from", "to", "message") if not form.get(name)]
+class TwilioSink(_SmsProvider):
+    """An SMS provider in Twilio's shape: `POST` and `GET /2010-04-01/Accounts/{sid}/Messages.json`. With `redact` its
+    history keeps no texts.
+    """
+
+    _ANSWERED = 201
+
+    def __init__(self, *where: Any, redact: bool = False, **options: Any) -> None:
+        super().__init__(*where, **options)
+        self._redact = redact
+
+    def _path(self) -> str:
+        return "/2010-04-01/Accounts/{account}/Messages.json"
+
+    def _stranger(self) -> web.Response:
+        return web.json_response({"code": 20003, "message": "Authenticate", "status": 401}, status=401)
+
+    def _read(self, form: dict[str, str]) -> AcceptedSms | web.Response:
+        if fault := _fault_of(form, "From", "To", "Body"):
+            return web.json_response({"code": 21211, "message": fault, "status": 400}, status=400)
+        receipt_url = form.get("StatusCallback", "")
+        return self._taken(f"SM{uuid.uuid4().hex}", form["From"], form["To"], form["Body"], receipt_url)
+
+    def _as_record(self, sms: AcceptedSms) -> dict[str, Any]:
+        return {
+            "sid": sms.id,
+            "status": "queued",
+            "direction": "outbound-api",
+            "from": sms.sender,
+            "to": sms.to,
+            "body": sms.text,
+            "num_segments": "1",
+            "price": None,
+            "price_unit": "USD",
+            "error_code": None,
+            "date_created": format_datetime(sms.at.astimezone(UTC)),
+            "date_sent": None,
+        }
+
+    def _page(self, request: web.Request) -> dict[str, Any]:
+        to, sender = request.query.get("To"), request.query.get("From")
+        found = [sms for sms in reversed(self.accepted) if to in (None, sms.to) and sender in (None, sms.sender)]
+        size = int(request.query.get("PageSize", "50"))
+        return {"messages": [self._in_history(sms) for sms in found[:size]], "page": 0, "page_size": size}
+
+    def _in_history(self, sms: AcceptedSms) -> dict[str, Any]:
+        return self._as_record(sms) | ({"body": ""} if self._redact else {})
+
+
+def _fault_of(form: dict[str, str], sender: str, to: str, text: str) -> str:
+    missing = [name for name in (sender, to, text) if not form.get(name)]
     if missing:
         return f"Missing key {missing[0]}"
-    return "" if re.fullmatch(r"\+[1-9]\d{4,14}", form["to"]) else "Invalid to number"
-
-
-def _as_46elks(sms: AcceptedSms) -> dict[str, Any]:
-    return {
-        "id": sms.id,
-        "status": "created",
-        "direction": "outgoing",
-        "from": sms.sender,
-        "to": sms.to,
-        "created": sms.at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds"),
-        "message": sms.text,
-    }
+    return "" if re.fullmatch(r"\+[1-9]\d{4,14}", form[to]) else "Invalid to number"
 
 
 def _within(sms: AcceptedSms, request: web.Request) -> bool:

@@ -70,6 +70,7 @@ class SmtpChannel:
     """The email channel. At most `pool_size` messages are on their way at once; the others wait their turn."""
 
     name = "email"
+    provider = "smtp"
 
     def __init__(self, options: SmtpOptions) -> None:
         self._options = options
