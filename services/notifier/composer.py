@@ -5,17 +5,21 @@ Message-ID and Date.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from schemas.company import Company
-from schemas.invitation import Invitation
+from schemas.invitation import Invitation, InvitedWorkplace
 from schemas.notice import STOPPED
 from schemas.round import Round
-from services.notifier.composing import Asked, Draft
+from services.notifier.composing import Asked, DigestItem, Draft
 from services.notifier.settings import NotifierOptions
-from services.rendering.dates import Lang
-from services.rendering.mail import Brand, Letter, Links, MailHeaders, compose, render
+from services.rendering.asking import chosen
+from services.rendering.dates import Lang, local
+from services.rendering.digest import DigestLetter, Item, render_digest
+from services.rendering.mail import Brand, Letter, Links, render
+from services.rendering.message import MailHeaders, compose
 from services.rendering.notices import NoticeLetter, notice_sms, render_notice
-from services.rendering.sms import render_sms
+from services.rendering.sms import digest_sms, rehearsed, remind_sms, render_sms
 from services.rendering.why import Workplace
 from services.runtime.link_tokens import Purpose, mint
 
@@ -31,36 +35,97 @@ class RenderingComposer:
         self._email = sender_email
         self._key = token_key
         self._mailto = unsubscribe_mailto
+        self._brand = Brand(sender_name, sender_name, sender_email)
 
     def compose(
         self, draft: Draft, round_: Round, invitations: Sequence[Invitation], companies: Mapping[str, Company]
     ) -> bytes:
         """The bytes of one message."""
-        places = {place.workplace_id: place for invitation in invitations for place in invitation.workplaces}
-        facts = {key: _facts(companies[key]) for key in sorted(places) if key in companies}
-        answer, stop = (mint(draft.number, self._key, purpose) for purpose in (Purpose.ANSWER, Purpose.STOP))
-        links = Links(f"{self._portal}/i/{answer}", f"{self._portal}/avsluta/{stop}", f"{self._portal}/mina")
         if draft.channel == "sms":
+            facts = _known(invitations, companies)
             street = next((fact.street for fact in facts.values()), "")
-            lang: Lang = "en" if draft.language == "en" else "sv"
-            text = render_sms(round_, sender=self._name, link=links.answer_url, address=street, lang=lang)
-            return text.encode()
-        letter = Letter(
-            brand=Brand(self._name, self._name, self._email),
-            recipient=next((fact.name for fact in facts.values() if fact.name), ""),
-            round=round_,
-            workplaces=tuple(places.values()),
+            link = self._links(draft).answer_url
+            return self._sms(draft, render_sms(round_, sender=self._name, link=link, address=street, lang=_lang(draft)))
+        return self._mail(draft, round_, invitations, companies, "first")
+
+    def remind(
+        self, draft: Draft, round_: Round, invitations: Sequence[Invitation], companies: Mapping[str, Company]
+    ) -> bytes:
+        """The bytes of a reminder."""
+        if draft.channel == "sms":
+            link, on = self._links(draft).answer_url, local(draft.at).date()
+            return self._sms(draft, remind_sms(round_, sender=self._name, link=link, on=on, lang=_lang(draft)))
+        return self._mail(draft, round_, invitations, companies, "reminder")
+
+    def digest(self, draft: Draft, items: Sequence[DigestItem], more: int, companies: Mapping[str, Company]) -> bytes:
+        """The bytes of one message about several rounds."""
+        links = self._links(draft)
+        if draft.channel == "sms":
+            text = digest_sms(len(items) + more, sender=self._name, link=links.answer_url, lang=_lang(draft))
+            return self._sms(draft, text)
+        facts = _known([invitation for item in items for invitation in item.invitations], companies)
+        letter = DigestLetter(
+            brand=self._brand,
+            recipient=_recipient(facts),
+            items=tuple(
+                Item(
+                    item.round_,
+                    _places(item.invitations),
+                    chosen(links.answer_url, item.round_.round_id),
+                    _left_out(item.invitations),
+                )
+                for item in items
+            ),
             facts=facts,
             links=links,
-            more_workplaces=sum(invitation.more_workplaces for invitation in invitations),
+            gathered=draft.gathered,
+            more=more,
+            introduce=draft.introduce,
+            rehearsal=draft.rehearsal,
+        )
+        return compose(render_digest(letter), self._headers(draft, None, links))
+
+    def _mail(
+        self,
+        draft: Draft,
+        round_: Round,
+        invitations: Sequence[Invitation],
+        companies: Mapping[str, Company],
+        kind: Literal["first", "reminder"],
+    ) -> bytes:
+        facts, links = _known(invitations, companies), self._links(draft)
+        letter = Letter(
+            brand=self._brand,
+            recipient=_recipient(facts),
+            round=round_,
+            workplaces=_places(invitations),
+            facts=facts,
+            links=links,
+            kind=kind,
+            more_workplaces=_left_out(invitations),
             told_at=draft.told_at,
+            on=local(draft.at).date(),
+            introduce=draft.introduce,
+            rehearsal=draft.rehearsal,
         )
         return compose(render(letter), self._headers(draft, round_, links))
+
+    def _links(self, draft: Draft) -> Links:
+        answer, stop = (mint(draft.number, self._key, purpose) for purpose in (Purpose.ANSWER, Purpose.STOP))
+        return Links(
+            f"{self._portal}/i/{answer}",
+            f"{self._portal}/avsluta/{stop}",
+            f"{self._portal}/mina",
+            f"{self._portal}/personuppgifter",
+        )
+
+    def _sms(self, draft: Draft, text: str) -> bytes:
+        return (rehearsed(text) if draft.rehearsal else text).encode()
 
     def notice(self, draft: Draft, asked: Asked) -> bytes:
         """The bytes of a notice. Without a link of its own it leads to the page of the message that it is about."""
         letter = NoticeLetter(
-            brand=Brand(self._name, self._name, self._email),
+            brand=self._brand,
             kind=asked.kind,
             parameters=asked.parameters,
             url=self._portal + (self._page(asked) if asked.path is None else asked.path),
@@ -68,7 +133,7 @@ class RenderingComposer:
             round=asked.round_,
         )
         if draft.channel == "sms":
-            return notice_sms(letter, "en" if draft.language == "en" else "sv").encode()
+            return notice_sms(letter, _lang(draft)).encode()
         domain = self._email.partition("@")[2]
         headers = MailHeaders(
             message_id=f"{draft.message_id}@{domain}",
@@ -87,7 +152,7 @@ class RenderingComposer:
             return f"/avsluta/{mint(asked.about_number, self._key, Purpose.STOP)}"
         return f"/i/{mint(asked.about_number, self._key, Purpose.ANSWER)}"
 
-    def _headers(self, draft: Draft, round_: Round, links: Links) -> MailHeaders:
+    def _headers(self, draft: Draft, round_: Round | None, links: Links) -> MailHeaders:
         domain = self._email.partition("@")[2]
         return MailHeaders(
             message_id=f"{draft.message_id}@{domain}",
@@ -122,6 +187,29 @@ def _mailbox(round_: Round | None) -> str:
     """Where the case is answered for, if it has said so."""
     official = round_.texts.official if round_ is not None else None
     return (official.email or "") if official else ""
+
+
+def _lang(draft: Draft) -> Lang:
+    return "en" if draft.language == "en" else "sv"
+
+
+def _places(invitations: Sequence[Invitation]) -> tuple[InvitedWorkplace, ...]:
+    """Each workplace once, by whichever invitation names it."""
+    return tuple({place.workplace_id: place for item in invitations for place in item.workplaces}.values())
+
+
+def _left_out(invitations: Sequence[Invitation]) -> int:
+    return sum(invitation.more_workplaces for invitation in invitations)
+
+
+def _known(invitations: Sequence[Invitation], companies: Mapping[str, Company]) -> dict[str, Workplace]:
+    """What the register says of the workplaces, by id."""
+    ids = sorted({place.workplace_id for place in _places(invitations)})
+    return {key: _facts(companies[key]) for key in ids if key in companies}
+
+
+def _recipient(facts: Mapping[str, Workplace]) -> str:
+    return next((fact.name for fact in facts.values() if fact.name), "")
 
 
 def _facts(company: Company) -> Workplace:

@@ -6,7 +6,7 @@ The port is the notifier's; `composer.py` adapts services/rendering to it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from schemas.company import Company
 from schemas.invitation import Invitation
@@ -24,7 +24,21 @@ class Draft:
     address: str
     at: datetime
     told_at: datetime | None = None
-    """Of a change: when the earlier round's message left for this address."""
+    """Of a change or a reminder: when the first message left for this address."""
+    introduce: bool = True
+    """Whether this address is still owed what GDPR article 14 says. Telling twice harms nobody."""
+    rehearsal: bool = False
+    """Goes to own staff, and says so."""
+    gathered: Literal["daily", "weekly", "budget"] = "weekly"
+    """Of a digest: the reader's wish, or so as not to ask it too often."""
+
+
+@dataclass(frozen=True, slots=True)
+class DigestItem:
+    """One round in a digest, with the invitations to it that this address carries."""
+
+    round_: Round
+    invitations: Sequence[Invitation]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +61,18 @@ class Composer(Protocol):
         self, draft: Draft, round_: Round, invitations: Sequence[Invitation], companies: Mapping[str, Company]
     ) -> bytes:
         """The bytes to send. Pure: reads nothing but its arguments."""
+        ...
+
+    def remind(
+        self, draft: Draft, round_: Round, invitations: Sequence[Invitation], companies: Mapping[str, Company]
+    ) -> bytes:
+        """The bytes of a reminder of a round, as pure."""
+        ...
+
+    def digest(self, draft: Draft, items: Sequence[DigestItem], more: int, companies: Mapping[str, Company]) -> bytes:
+        """The bytes of one message about several rounds, as pure. `more` counts the rounds beyond these that the
+        message carries: it leads to them by its own page. Raises `ValueError` for no items.
+        """
         ...
 
     def notice(self, draft: Draft, asked: Asked) -> bytes:

@@ -13,9 +13,11 @@ from schemas.notice import CONFIRM, MAGIC_LINK, RECEIPT, STOPPED
 from schemas.round import Round
 from services.rendering import dates
 from services.rendering.dates import Lang
-from services.rendering.mail import LONGEST_SUBJECT, Brand, RenderedMail, templates
+from services.rendering.mail import Brand
+from services.rendering.message import LONGEST_SUBJECT, RenderedMail
 from services.rendering.shorten import chop
 from services.rendering.sms import LONGEST_LINK, PART, fold, septets
+from services.rendering.templating import templates
 from services.rendering.words import ANSWERS, COMING
 
 _PREHEADER: Final = 130

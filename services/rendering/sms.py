@@ -6,7 +6,7 @@ first. The title yields first, at a word; then the address goes; the date and th
 
 import re
 import unicodedata
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 from schemas.round import Purpose, Round
@@ -53,8 +53,7 @@ def render_sms(round_: Round, *, sender: str, link: str, address: str = "", lang
     `sender` is the municipality's name and `address` the workplace's street. Raises `ValueError` for a link longer
     than 70 or with a sign that SMS has no room for.
     """
-    if septets(link) > LONGEST_LINK:
-        raise ValueError(f"link: {septets(link)} septets, at most {LONGEST_LINK}; use a shorter base address")
+    _checked(link)
     title = fold((round_.texts.title_en if lang == "en" else "") or round_.texts.title)
     who = chop(fold(sender), _SENDER, "", septets)
     if place := fold(address):
@@ -66,6 +65,42 @@ def render_sms(round_: Round, *, sender: str, link: str, address: str = "", lang
             return frame.replace(_TITLE, short)
     frame = _frame(round_, who, link, lang, "")
     return frame.replace(_TITLE, chop(title, PART - _taken(frame), "...", septets))
+
+
+def remind_sms(round_: Round, *, sender: str, link: str, on: date | None = None, lang: Lang = "sv") -> str:
+    """The SMS that reminds of a round, sent on a day. Always one part; the title yields."""
+    _checked(link)
+    words, by = _WORDS[lang], round_.respond_by
+    if on is not None and by is not None and timedelta() <= by - on <= timedelta(days=1):
+        frame = words["remind_today" if by == on else "remind_tomorrow"]
+    else:
+        frame = words["remind_by"] if by else words["remind"]
+    who = chop(fold(sender), _SENDER, "", septets)
+    filled = frame.format(who=who, title=_TITLE, day=_day(by, lang) if by else "", link=link)
+    title = fold((round_.texts.title_en if lang == "en" else "") or round_.texts.title)
+    return filled.replace(_TITLE, chop(title, PART - _taken(filled), "...", septets))
+
+
+def digest_sms(count: int, *, sender: str, link: str, lang: Lang = "sv") -> str:
+    """The SMS that tells of several matters at once. Raises `ValueError` where there is none."""
+    if count < 1:
+        raise ValueError("a digest without items is not sent: end it with its reason instead")
+    _checked(link)
+    frame = _WORDS[lang]["digest" if count > 1 else "digest_one"]
+    return frame.format(who=chop(fold(sender), _SENDER, "", septets), count=count, link=link)
+
+
+def rehearsed(text: str) -> str:
+    """The same marked as a rehearsal's. It may take a second part, which only our own staff get."""
+    return f"{_REHEARSAL} {text}"
+
+
+def _checked(link: str) -> None:
+    if septets(link) > LONGEST_LINK:
+        raise ValueError(f"link: {septets(link)} septets, at most {LONGEST_LINK}; use a shorter base address")
+
+
+_REHEARSAL: Final = "ÖVNING."
 
 
 def _folded(sign: str) -> str:
@@ -109,6 +144,12 @@ _WORDS: Final[dict[Lang, dict[str, str]]] = {
         "meeting": "{who} bjuder in till dialogmöte {when}: {title}. Kommer ni? {link}",
         "at": "kl",
         "inform": "{who}: {title} kan påverka er{at}. Läs mer: {link}",
+        "remind_today": "{who}: I dag är sista dagen att svara om {title}. {link}",
+        "remind_tomorrow": "{who}: I morgon är sista dagen att svara om {title}. {link}",
+        "remind_by": "{who}: Påminnelse: svara senast {day} om {title}. {link}",
+        "remind": "{who}: Påminnelse: vi har inte fått svar om {title}. {link}",
+        "digest": "{who}: {count} ärenden kan påverka er. Läs och svara: {link}",
+        "digest_one": "{who}: Ett ärende kan påverka er. Läs och svara: {link}",
     },
     "en": {
         "ask": "{who}: {title} may affect you{at}. {by}: {link}",
@@ -117,5 +158,11 @@ _WORDS: Final[dict[Lang, dict[str, str]]] = {
         "meeting": "{who} invites you to a meeting {when}: {title}. Will you come? {link}",
         "at": "at",
         "inform": "{who}: {title} may affect you{at}. Read more: {link}",
+        "remind_today": "{who}: Today is the last day to reply on {title}. {link}",
+        "remind_tomorrow": "{who}: Tomorrow is the last day to reply on {title}. {link}",
+        "remind_by": "{who}: Reminder: reply by {day} on {title}. {link}",
+        "remind": "{who}: Reminder: we have had no reply on {title}. {link}",
+        "digest": "{who}: {count} matters may affect you. Read and reply: {link}",
+        "digest_one": "{who}: One matter may affect you. Read and reply: {link}",
     },
 }

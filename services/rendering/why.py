@@ -35,8 +35,14 @@ def why_block(
     """The reasons, and last where the facts come from and what to do if they are wrong. `more` counts workplaces beyond
     those that are named.
     """
-    source = [_OWN[lang]] if is_own_wish(workplaces, facts) else [source_line(round_, lang), _WRONG[lang]]
-    return [*why_lines(workplaces, facts, round_.texts, lang, more), *source]
+    return [*why_lines(workplaces, facts, round_.texts, lang, more), *source_lines(round_, workplaces, facts, lang)]
+
+
+def source_lines(
+    round_: Round, workplaces: Sequence[InvitedWorkplace], facts: Mapping[str, Workplace], lang: Lang
+) -> list[str]:
+    """Where the facts come from and what to do if they are wrong."""
+    return [_OWN[lang]] if is_own_wish(workplaces, facts) else [source_line(round_, lang), _WRONG[lang]]
 
 
 def is_own_wish(workplaces: Sequence[InvitedWorkplace], facts: Mapping[str, Workplace]) -> bool:

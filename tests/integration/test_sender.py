@@ -34,7 +34,7 @@ from services.notifier.app import build
 from services.notifier.channels.memory import MemoryChannel
 from services.notifier.channels.port import Outcome, State
 from services.notifier.channels.port import Outgoing as Sent
-from services.notifier.composing import Asked, Draft
+from services.notifier.composing import Asked, DigestItem, Draft
 from services.notifier.feeders import AnswerFeed, CompanyFeed, ContactFeed, RoundFeed
 from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.tables import INVITATIONS, MESSAGES, MIGRATIONS, POSITIONS
@@ -100,6 +100,16 @@ class Plain:
         made = {"ids": ids, "at": draft.at.isoformat(), "places": places, "told_at": told_at}
         made["title"] = round_.texts.title
         return json.dumps(made).encode()
+
+    def remind(
+        self, draft: Draft, round_: Round, invitations: Sequence[Invitation], companies: Mapping[str, Company]
+    ) -> bytes:
+        made: dict[str, object] = json.loads(self.compose(draft, round_, invitations, companies))
+        return json.dumps({**made, "reminds": True}).encode()
+
+    def digest(self, draft: Draft, items: Sequence[DigestItem], more: int, companies: Mapping[str, Company]) -> bytes:
+        made = [json.loads(self.compose(draft, item.round_, item.invitations, companies)) for item in items]
+        return json.dumps({"items": made, "more": more, "gathered": draft.gathered}).encode()
 
     def notice(self, draft: Draft, asked: Asked) -> bytes:
         title = asked.round_.texts.title if asked.round_ else None

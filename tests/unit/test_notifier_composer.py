@@ -1,5 +1,6 @@
 """What is written: the same bytes for the same values, nothing that breaks a header, an SMS in one part."""
 
+from dataclasses import replace
 from datetime import datetime
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -14,7 +15,7 @@ from schemas.invitation import Invitation
 from schemas.round import EXAMPLE as ROUND
 from schemas.round import Round
 from services.notifier.composer import RenderingComposer
-from services.notifier.composing import Asked, Draft
+from services.notifier.composing import Asked, DigestItem, Draft
 from services.runtime.link_tokens import Purpose, mint
 
 AT = datetime.fromisoformat("2025-11-10T09:00:00+01:00")
@@ -118,3 +119,113 @@ def test_an_sms_is_one_part_with_its_link_whole(title: str) -> None:
     assert len(text) <= 160
     assert text.endswith(f"https://dialog.example/i/{mint(7, b'k' * 32, Purpose.ANSWER)}")
     assert "5/12" in text
+
+
+FIRST = datetime.fromisoformat("2025-11-11T09:00:00+01:00")
+
+
+def words_of(mail: bytes, part: str = "plain") -> str:
+    body = message_from_bytes(mail, policy=default).get_body((part,))
+    assert body is not None
+    return " ".join(str(body.get_content()).split())
+
+
+def of_round(letter: str, title: str, respond_by: str) -> tuple[Round, Invitation]:
+    round_ = Round.model_validate(
+        {**ROUND, "round_id": letter * 32, "respond_by": respond_by, "texts": {"title": title, "title_en": title}}
+    )
+    return round_, Invitation.model_validate({**INVITATION, "round_id": letter * 32, "invitation_id": letter * 32})
+
+
+@pytest.mark.parametrize(
+    ("day", "subject"),
+    [
+        ("2025-12-05", "Sista dagen i dag: Stockholmsvägen byggs om"),
+        ("2025-12-04", "Sista dagen i morgon: Stockholmsvägen byggs om"),
+        ("2025-11-28", "Svara senast 5 dec: Stockholmsvägen byggs om"),
+    ],
+)
+def test_a_reminder_says_how_long_is_left_and_when_the_first_was_sent_and_asks_what_was_asked(
+    day: str, subject: str
+) -> None:
+    at = datetime.fromisoformat(f"{day}T09:00:00+01:00")
+    draft = Draft("m2", 8, "email", "sv", "anna@exempel.test", at, FIRST)
+    mail = COMPOSER.remind(draft, Round.model_validate(ROUND), [Invitation.model_validate(INVITATION)], {})
+    parsed = message_from_bytes(mail, policy=default)
+    assert parsed["Subject"] == subject
+    assert parsed["Message-ID"] == "<m2@dialog.example>"
+    for part in ("plain", "html"):
+        said = words_of(mail, part)
+        assert "Vi skrev till er den 11 november och har inte fått något svar än." in said
+        assert "This is the only reminder." in said
+        assert "vilka tider tar ni emot leveranser?" in said.casefold()
+
+
+def test_an_sms_reminder_is_one_part_and_says_that_tomorrow_is_the_last_day() -> None:
+    at = datetime.fromisoformat("2025-12-04T09:00:00+01:00")
+    draft = Draft("m2", 8, "sms", "sv", "+46701740605", at, FIRST)
+    text = COMPOSER.remind(draft, Round.model_validate(ROUND), [Invitation.model_validate(INVITATION)], {}).decode()
+    link = f"https://dialog.example/i/{mint(8, b'k' * 32, Purpose.ANSWER)}"
+    assert text == f"Danderyd: I morgon är sista dagen att svara om Stockholmsvägen byggs om. {link}"
+
+
+def digest(channel: str, *rounds: tuple[Round, Invitation], more: int = 0, **about: str) -> bytes:
+    draft = Draft("m3", 9, channel, "sv", "anna@exempel.test", AT, **about)  # type: ignore[arg-type]
+    company = Company.model_validate(COMPANY)
+    items = [DigestItem(round_, [invitation]) for round_, invitation in rounds]
+    return COMPOSER.digest(draft, items, more, {company.workplace_id: company})
+
+
+def test_a_digest_lists_its_matters_by_last_day_each_with_reason_and_link_and_says_why_it_is_one() -> None:
+    late, soon = of_round("a", "Ny taxa", "2025-12-20"), of_round("b", "Gatan byggs om", "2025-12-05")
+    mail = digest("email", late, soon, more=1)
+    assert message_from_bytes(mail, policy=default)["Subject"] == "3 ärenden som rör er den här veckan"
+    text, page = words_of(mail), f"https://dialog.example/i/{mint(9, b'k' * 32, Purpose.ANSWER)}"
+    assert "Ni har valt att få ärenden samlade, en gång i veckan." in text
+    assert text.index("Påverkas ni? Gatan byggs om") < text.index("Påverkas ni? Ny taxa")
+    assert text.count("Varför får ni detta? Ert arbetsställe Stockholmsvägen 40 ligger 12 meter från vägen.") == 2
+    for letter in "ab":
+        assert f"{page}?runda={letter * 12}" in text.split()
+        assert f'href="{page}?runda={letter * 12}"' in words_of(mail, "html")
+    assert f"… och 1 till. Ni ser alla på er sida: {page}" in text
+
+
+def test_a_digest_is_never_empty() -> None:
+    for channel in ("email", "sms"):
+        with pytest.raises(ValueError, match="without items"):
+            digest(channel)
+
+
+def test_a_digest_that_spares_its_reader_says_so_and_one_of_the_day_is_of_the_day() -> None:
+    one, two = of_round("a", "Ny taxa", "2025-12-20"), of_round("b", "Gatan byggs om", "2025-12-05")
+    assert "för att inte fråga er för ofta" in words_of(digest("email", one, two, gathered="budget"))
+    daily = message_from_bytes(digest("email", one, gathered="daily"), policy=default)
+    assert daily["Subject"] == "Ett ärende som rör er i dag: Ny taxa"
+
+
+def test_a_rehearsal_says_so_first_in_every_message() -> None:
+    draft = Draft("m1", 7, "email", "sv", "anna@exempel.test", AT, rehearsal=True)
+    round_, item = of_round("a", "Ny taxa", "2025-12-20")
+    mails = [
+        COMPOSER.compose(draft, round_, [item], {}),
+        COMPOSER.remind(draft, round_, [item], {}),
+        COMPOSER.digest(draft, [DigestItem(round_, [item])], 0, {}),
+    ]
+    for mail in mails:
+        assert str(message_from_bytes(mail, policy=default)["Subject"]).startswith("ÖVNING: ")
+        assert words_of(mail).startswith("ÖVNING. Det här är ett prov")
+        assert "REHEARSAL. This is a test" in words_of(mail, "html")
+    sms = COMPOSER.compose(replace(draft, channel="sms"), round_, [item], {}).decode()
+    assert sms.startswith("ÖVNING. Danderyd: ")
+
+
+def test_what_the_law_says_of_personal_data_is_told_where_it_is_owed_and_else_where_it_is() -> None:
+    draft = Draft("m1", 7, "email", "sv", "anna@exempel.test", AT)
+    round_, item = of_round("a", "Ny taxa", "2025-12-20")
+    owed, told = (
+        words_of(COMPOSER.compose(replace(draft, introduce=introduce), round_, [item], {}))
+        for introduce in (True, False)
+    )
+    assert "Danderyd är personuppgiftsansvarig." in owed
+    assert "personuppgiftsansvarig" not in told
+    assert "Så hanterar vi era uppgifter: https://dialog.example/personuppgifter" in told

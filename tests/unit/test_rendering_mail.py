@@ -20,12 +20,18 @@ from schemas.invitation import EXAMPLE as INVITATION
 from schemas.invitation import InvitedWorkplace
 from schemas.round import EXAMPLE, Purpose, Round
 from schemas.types import moment
-from services.rendering.mail import Brand, Letter, Links, MailHeaders, RenderedMail, compose, render
+from services.rendering.mail import Brand, Letter, Links, render
+from services.rendering.message import MailHeaders, RenderedMail, compose
 from services.rendering.plaintext import wrap
 from services.rendering.why import Workplace, why_block
 
 ROUND = Round.model_validate(EXAMPLE)
-LINKS = Links("https://dialog.example/i/7Kq2mX9v", "https://dialog.example/avsluta/7Kq2", "https://dialog.example/mina")
+LINKS = Links(
+    "https://dialog.example/i/7Kq2mX9v",
+    "https://dialog.example/avsluta/7Kq2",
+    "https://dialog.example/mina",
+    "https://dialog.example/personuppgifter",
+)
 WORKPLACES = tuple(InvitedWorkplace.model_validate(item) for item in INVITATION["workplaces"])  # type: ignore[attr-defined]
 FACTS = {"EX-0001": Workplace("EX-0001", "Exempelbageriet", "Stockholmsvägen 40")}
 LETTER = Letter(

@@ -21,6 +21,7 @@ from services.portal.invited import Carried
 from services.portal.pages import shown
 from services.portal.pages.render import fields, language, page, redirect
 from services.portal.portal import Portal
+from services.rendering import asking
 from services.rendering.calendar import calendar
 from services.runtime.link_tokens import Purpose, mint, verify
 
@@ -102,7 +103,7 @@ class InvitationPages:
         last = max(item.answer.at for _, item in given if item.answer)
         told = [(group, item) for group, item in given if item.answer and item.answer.at == last]
         return page(
-            self._portal, request, "thanks.html", carried=carried, told=told, shown=shown,
+            self._portal, request, "thanks.html", carried=carried, told=told, asking=asking, shown=shown,
             token=request.path_params["token"],
         )  # fmt: skip
 
@@ -155,6 +156,7 @@ class InvitationPages:
             ask=ask,
             stop_path=f"/avsluta/{stop}",
             token=request.path_params["token"],
+            asking=asking,
             shown=shown,
             form=form,
         )
@@ -163,7 +165,7 @@ class InvitationPages:
         given = filled.given(asked)
         return page(
             self._portal, request, "review.html", given=given, asked=asked, filled=filled, key=key,
-            token=request.path_params["token"], shown=shown, form=form,
+            token=request.path_params["token"], asking=asking, shown=shown, form=form,
         )  # fmt: skip
 
     def _too_late(self, request: Request, carried: Carried, given: Mapping[str, str]) -> Response:

@@ -10,6 +10,7 @@ from services.portal.invited import Carried, Group, Invited
 from services.portal.pages.words import ANSWERS, MEETING_ANSWERS, WORDS
 from services.portal.standing import Standing
 from services.rendering import changes, dates
+from services.rendering.asking import heading, question
 from services.rendering.dates import Lang
 from services.rendering.why import why_block
 from services.rendering.words import WORDS as MAIL_WORDS
@@ -32,31 +33,10 @@ class Shown:
     answers: tuple[Invited, ...]
 
 
-def title(round_: Round, lang: Lang) -> str:
-    """The case's title."""
-    return (round_.texts.title_en if lang == "en" else "") or round_.texts.title
-
-
 def summary(round_: Round, lang: Lang) -> list[str]:
     """The case in a few paragraphs."""
     text = (round_.texts.summary_en if lang == "en" else "") or round_.texts.summary
     return [line for line in text.split("\n") if line.strip()]
-
-
-def question(round_: Round, lang: Lang) -> str:
-    """The question in the case's own words, if it has one."""
-    return (round_.texts.question_en if lang == "en" else "") or round_.texts.question
-
-
-def heading(round_: Round, lang: Lang) -> str:
-    """What is asked, or what happened."""
-    if round_.purpose is Purpose.CHANGE:
-        return changes.heading(round_, lang)
-    if round_.plan is None or not round_.plan.asks:
-        return title(round_, lang)
-    if round_.texts.meeting is not None:
-        return MAIL_WORDS[lang]["come"].format(title=title(round_, lang))
-    return question(round_, lang) or MAIL_WORDS[lang]["affected"].format(title=title(round_, lang))
 
 
 def shown(carried: Carried, group: Group, lang: Lang) -> Shown:

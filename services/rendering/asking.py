@@ -1,0 +1,63 @@
+"""What a round says of itself in one line or two: the same in a mail, a digest and on its page."""
+
+from typing import Final
+
+from schemas.case import Meeting
+from schemas.round import Purpose, Round
+from services.rendering import changes, dates
+from services.rendering.dates import Lang
+from services.rendering.words import WORDS
+
+CHOICE: Final = 12
+"""Signs of a round's id in a link. Should two rounds of one message begin alike, the page shows its list."""
+
+
+def is_change(round_: Round) -> bool:
+    """It tells of what happened to an earlier message, and asks nothing, whatever its plan was copied from."""
+    return round_.purpose is Purpose.CHANGE
+
+
+def asks(round_: Round) -> bool:
+    """Whether its reader is asked for something."""
+    return not is_change(round_) and round_.plan is not None and round_.plan.asks
+
+
+def meeting(round_: Round) -> Meeting | None:
+    """The meeting, where the mail invites to it."""
+    return round_.texts.meeting if asks(round_) else None
+
+
+def title(round_: Round, lang: Lang) -> str:
+    """The case's title."""
+    return (round_.texts.title_en if lang == "en" else "") or round_.texts.title
+
+
+def heading(round_: Round, lang: Lang) -> str:
+    """What is asked, or what happened."""
+    if is_change(round_):
+        return changes.heading(round_, lang)
+    if not asks(round_):
+        return title(round_, lang)
+    if round_.texts.meeting is not None:
+        return WORDS[lang]["come"].format(title=title(round_, lang))
+    return question(round_, lang) or WORDS[lang]["affected"].format(title=title(round_, lang))
+
+
+def question(round_: Round, lang: Lang) -> str:
+    """The question in the case's own words, if it has one."""
+    return (round_.texts.question_en if lang == "en" else "") or round_.texts.question
+
+
+def deadline(round_: Round, lang: Lang) -> str:
+    """The line below the heading: the last day, or, of a change, what happened."""
+    if is_change(round_):
+        return changes.happened(round_, lang)
+    if not asks(round_):
+        return WORDS[lang]["just_information"]
+    by = round_.respond_by
+    return WORDS[lang]["answer_by"].format(day=dates.full(by, lang)) if by else ""
+
+
+def chosen(url: str, round_id: str) -> str:
+    """The link to one round on a message's page, which may have several: enough of its id to tell them apart."""
+    return f"{url}?runda={round_id[:CHOICE]}"

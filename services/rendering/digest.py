@@ -1,0 +1,160 @@
+"""Several matters in one mail, to somebody who wishes so or would be asked too often: sorted by their last day.
+
+Each item says what is asked, until when, why, and has its own link to answer by; the mail says why it came as one. It
+is never empty, and shows at most ten: the page that its link leads to has all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final, Literal
+
+from schemas.invitation import InvitedWorkplace
+from schemas.round import Round
+from services.rendering import asking
+from services.rendering.dates import Lang
+from services.rendering.mail import Brand, Links, Section, privacy_section, rehearsal_mark
+from services.rendering.message import LONGEST_SUBJECT, RenderedMail
+from services.rendering.shorten import chop
+from services.rendering.templating import templates
+from services.rendering.why import Workplace, source_lines, why_lines
+from services.rendering.words import WORDS
+
+MOST_ITEMS: Final = 10
+_MOST_REASONS: Final = 2
+_PREHEADER: Final = 130
+Gathered = Literal["daily", "weekly", "budget"]
+"""Why matters come gathered: the reader's wish, or so as not to ask it too often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One round in a digest. `url` leads to its own form and holds a secret: never logged."""
+
+    round: Round
+    workplaces: tuple[InvitedWorkplace, ...]
+    url: str = field(repr=False)
+    more_workplaces: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DigestLetter:
+    """Everything a digest is made of. `more` counts rounds beyond the items, which the page has too."""
+
+    brand: Brand
+    recipient: str
+    items: tuple[Item, ...]
+    facts: Mapping[str, Workplace]
+    links: Links
+    gathered: Gathered = "weekly"
+    more: int = 0
+    introduce: bool = True
+    rehearsal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ItemHalf:
+    """One language's half of an item."""
+
+    title: str
+    about: str
+    deadline: str
+    reasons: tuple[str, ...]
+    label: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigestHalf:
+    """One language's half of a digest, in reading order."""
+
+    lang: Lang
+    rehearsal: str
+    intro: str
+    heading: str
+    lead: str
+    why: str
+    items: tuple[ItemHalf, ...]
+    more: str
+    sections: tuple[Section, ...]
+    stop: str
+    manage: str
+    note: str
+
+
+def render_digest(letter: DigestLetter) -> RenderedMail:
+    """The words of a digest. Raises `ValueError` for one without items, which must not be sent."""
+    if not letter.items:
+        raise ValueError("a digest without items is not sent: end it with its reason instead")
+    ordered = in_order(letter.items)
+    halves = (_half(letter, ordered, "sv"), _half(letter, ordered, "en"))
+    subject = _subject(letter, len(ordered) + letter.more)
+    preheader = chop(" ".join(item.title + "." for item in halves[0].items), _PREHEADER, "…")
+    values = {"subject": subject, "preheader": preheader, "halves": halves, "links": letter.links}
+    text, html = (templates().get_template(f"digest.{form}.j2") for form in ("txt", "html"))
+    return RenderedMail(subject, preheader, text.render(values), html.render(values))
+
+
+def in_order(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """By last day, those without one last; then by title, so that the same items give the same mail."""
+    return tuple(sorted(items, key=lambda item: (item.round.respond_by or date.max, item.round.texts.title, item.url)))
+
+
+def counted(count: int, lang: Lang) -> str:
+    """Such as `3 ärenden som rör er`."""
+    words = WORDS[lang]
+    return words["gathered_one"] if count == 1 else words["gathered"].format(count=count)
+
+
+def _subject(letter: DigestLetter, count: int) -> str:
+    start = rehearsal_mark(rehearsal=letter.rehearsal) + counted(count, "sv") + _WHEN[letter.gathered]
+    if count > 1:
+        return start
+    return f"{start}: {chop(asking.title(letter.items[0].round, 'sv'), LONGEST_SUBJECT - len(start) - 2, '…')}"
+
+
+_WHEN: Final[Mapping[Gathered, str]] = {"daily": " i dag", "weekly": " den här veckan", "budget": ""}
+
+
+def _half(letter: DigestLetter, ordered: tuple[Item, ...], lang: Lang) -> DigestHalf:
+    words = WORDS[lang]
+    shown = ordered[:MOST_ITEMS]
+    left = len(ordered) - len(shown) + letter.more
+    places = tuple(place for item in ordered for place in item.workplaces)
+    newest = max((item.round for item in ordered), key=lambda round_: round_.register_date or date.min)
+    sections = (
+        Section(words["facts"], tuple(source_lines(newest, places, letter.facts, lang))),
+        privacy_section(letter.brand, letter.links, newest, places, letter.facts, lang, introduce=letter.introduce),
+    )
+    return DigestHalf(
+        lang=lang,
+        rehearsal=words["rehearsal"] if letter.rehearsal else "",
+        intro=words["gathers"].format(
+            municipality=letter.brand.municipality, recipient=letter.recipient or words["you"]
+        ),
+        heading=counted(len(ordered) + letter.more, lang),
+        lead=words[f"gathered_{letter.gathered}"],
+        why=words["why"],
+        items=tuple(_item(item, letter.facts, lang) for item in shown),
+        more=words["more_cases"].format(left=left) if left else words["all_cases"],
+        sections=tuple(section for section in sections if section.lines),
+        stop=words["stop"],
+        manage=words["manage"],
+        note=words["other_language"],
+    )
+
+
+def _item(item: Item, facts: Mapping[str, Workplace], lang: Lang) -> ItemHalf:
+    words, round_ = WORDS[lang], item.round
+    title = asking.title(round_, lang)
+    heading = asking.heading(round_, lang)
+    reasons = why_lines(item.workplaces, facts, round_.texts, lang, item.more_workplaces)
+    short = [*reasons[:_MOST_REASONS], words["more_reasons"]] if len(reasons) > _MOST_REASONS else reasons
+    return ItemHalf(
+        title=heading,
+        about="" if title in heading else title,
+        deadline=asking.deadline(round_, lang),
+        reasons=tuple(short),
+        label=words["answer_button"] if asking.asks(round_) else words["read_button"],
+        url=item.url,
+    )
