@@ -23,7 +23,7 @@ from schemas.round import Round
 from services.notifier.addressing import Addressing
 from services.notifier.channels.smtp import SmtpChannel, SmtpOptions
 from services.notifier.composer import RenderingComposer
-from services.notifier.composing import Asked, Composer, Draft
+from services.notifier.composing import Asked, Composer, DigestItem, Draft
 from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.sender import Sender, SenderOptions
 from services.runtime import logs
@@ -61,6 +61,14 @@ class ReadyBytes:
         self, draft: Draft, round_: Round, invitations: Sequence[Invitation], companies: Mapping[str, Company]
     ) -> bytes:
         return self._mail
+
+    def remind(
+        self, draft: Draft, round_: Round, invitations: Sequence[Invitation], companies: Mapping[str, Company]
+    ) -> bytes:
+        raise Fault("the bench sends no reminders")
+
+    def digest(self, draft: Draft, items: Sequence[DigestItem], more: int, companies: Mapping[str, Company]) -> bytes:
+        raise Fault("the bench sends no digests")
 
     def notice(self, draft: Draft, asked: Asked) -> bytes:
         raise Fault("the bench sends no notices")
