@@ -35,12 +35,14 @@ async def _sending(options: NotifierOptions, ledger: list[Check]) -> list[Check]
     database = Database(options.database)
     try:
         async with database.transaction() as connection:
-            reason = await paused(connection)
+            pause = await paused(connection)
     finally:
         await database.close()
-    if reason is None:
+    if pause is None:
         return []
-    return [Check("sending", "note", f"is paused: {reason}. `nardialog sending resume` lets messages leave")]
+    since = pause.since.isoformat(timespec="seconds")
+    words = f"is paused since {since}: {pause.reason}. `nardialog sending resume` lets messages leave"
+    return [Check("sending", "note", words)]
 
 
 def _sender(options: NotifierOptions) -> list[Check]:

@@ -6,7 +6,6 @@ takes it before the letter. It is written after what it tells of: a crash in bet
 and sending it again is harmless because every reader knows its id; the other way round a letter would be lost.
 """
 
-import re
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,13 +15,13 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.envelope import CONTENT_TYPE
-from schemas.types import Line, is_personal_number
+from schemas.types import Line
 from services.ops.dead_letters import Address, Letter, Posting
 from services.runtime.dead_letters import OUTCOME, is_outcome
+from services.runtime.impersonal import impersonal
 from services.runtime.records import Record
 
 KEY: Final = "letter/{partition}/{offset}"
-_LIKE_A_PERSON: Final = re.compile(r"(?<!\d)(?:\d\d)?\d{6}[-+]?\d{4}(?!\d)", re.ASCII)
 
 
 class Done(StrEnum):
@@ -31,13 +30,6 @@ class Done(StrEnum):
     REPLAYED = "replayed"
     EDITED = "edited"
     DISCARDED = "discarded"
-
-
-def _impersonal(text: str) -> str:
-    """It is kept as long as the letter, and shown: who is written about must not stand in it."""
-    if "@" in text or any(is_personal_number(digits) for digits in _LIKE_A_PERSON.findall(text)):
-        raise ValueError("has an address or a personal number in it; say it without")
-    return text
 
 
 class BadAccount(ValueError):
@@ -50,8 +42,8 @@ class Account(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     done: Done
-    by: Annotated[Line, Field(min_length=1, max_length=100), AfterValidator(_impersonal)]
-    because: Annotated[Line, AfterValidator(_impersonal)] = ""
+    by: Annotated[Line, Field(min_length=1, max_length=100), AfterValidator(impersonal)]
+    because: Annotated[Line, AfterValidator(impersonal)] = ""
 
 
 class Outcome(Account):

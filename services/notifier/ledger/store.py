@@ -347,10 +347,18 @@ async def told_before(
     return {message_id: left[key] for message_id, key in changes.items() if key in left}
 
 
-async def paused(connection: AsyncConnection) -> str | None:
-    """Why all sending is paused, or None when it is not."""
-    found: str | None = await connection.scalar(select(CONTROLS.c.reason).where(CONTROLS.c.name == PAUSE))
-    return found
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """All sending stands still, but for what a reader asked for."""
+
+    reason: str
+    since: datetime
+
+
+async def paused(connection: AsyncConnection) -> Pause | None:
+    """Why all sending is paused and since when, or None when it is not."""
+    row = (await connection.execute(select(CONTROLS).where(CONTROLS.c.name == PAUSE))).one_or_none()
+    return Pause(row.reason, moment_of(row.at)) if row else None
 
 
 async def set_paused(connection: AsyncConnection, reason: str | None, now: datetime) -> None:

@@ -7,6 +7,8 @@ change; but only once the ledger's round is at least as new as the change.
 
 from enum import StrEnum
 
+from services.notifier.policy.unknown import UNKNOWN_OUTCOME
+
 
 class Told(StrEnum):
     """What the earlier round's message was to an address."""
@@ -18,7 +20,7 @@ class Told(StrEnum):
 
 def told(state: str, code: str, *, round_is_current: bool) -> Told:
     """`state` and `code` are those of the earlier message."""
-    if state in ("sent", "unknown") or (state == "failed" and code == "unknown_outcome"):
+    if state in ("sent", "unknown") or (state == "failed" and code == UNKNOWN_OUTCOME):
         return Told.REACHED
     if state == "sending" or (state in ("pending", "retry") and not round_is_current):
         return Told.UNDECIDED

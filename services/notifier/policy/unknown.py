@@ -11,6 +11,8 @@ from typing import Final
 
 LOOK_UP_AFTER: Final = timedelta(minutes=10)
 MOST_UNKNOWNS: Final = 2
+UNKNOWN_OUTCOME: Final = "unknown_outcome"
+"""The code of a message that failed although it may have been taken."""
 
 
 @dataclass(frozen=True, slots=True)
