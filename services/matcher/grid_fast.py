@@ -241,8 +241,10 @@ def _near(
         whole, known = False, -2  # the column for which `whole` holds
         for column in range(left, right + 1):
             begin, end = cells[line * width + column], cells[line * width + column + 1]
+            while begin < end and some_wanted and not _wants(codes, begin, wanted):
+                begin += 1
             if begin == end:
-                continue
+                continue  # before anything is asked of the outline
             west, east = grid_west + column * CELL_M - HAIR_M, grid_west + (column + 1) * CELL_M + HAIR_M
             west, east = west if column > 0 else -ENDLESS, east if column < width - 1 else ENDLESS
             close = _bunches(west, south, east, north, far2, boxes, large, bunches)
