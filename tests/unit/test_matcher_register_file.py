@@ -95,6 +95,15 @@ def test_a_damaged_file_is_left_aside_wherever_the_damage_is(tmp_path: Path) -> 
             register_file.read(path)
 
 
+def test_a_mark_tells_exchanged_blocks_and_lost_ones() -> None:
+    block = register_file.BLOCK
+    data = np.random.default_rng(1).integers(0, 256, 3 * block + 7, dtype=np.uint8)
+    exchanged = np.concatenate([data[block : 2 * block], data[:block], data[2 * block :]])
+    lost = data.copy()
+    lost[block : 2 * block] = 0
+    assert len({register_file.mark(each) for each in (data, exchanged, lost, data[:-1], data[block:])}) == 5
+
+
 def test_a_file_that_could_miss_something_is_left_aside() -> None:
     ends = {0: 5, 1: 9}
     saved().check("topic-1", ends, NOW + DAY, DAY)
