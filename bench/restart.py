@@ -1,8 +1,8 @@
 """`python -m bench.restart`: from the register's file to one that answers, beside pyarrow reading the same.
 
 The file is mapped as the matcher maps it, looked at byte by byte for damage, and one case is asked. pyarrow reads the
-same columns from Parquet and from its own IPC file into memory, and answers nothing. The best of several times counts, with the files in
-the system's cache for both.
+same columns from Parquet and from its own IPC file into memory, and answers nothing. The best of several times counts,
+with the files in the system's cache for both.
 """
 
 import argparse
