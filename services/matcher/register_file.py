@@ -115,7 +115,7 @@ def mark(data: "np.ndarray[Any, np.dtype[np.uint8]]") -> int:
     and exchanged blocks show, at the speed of reading. CRC-32 over all bytes takes six times as long.
     """
     whole = data[: data.size // BLOCK * BLOCK].view(np.uint64).reshape(-1, BLOCK // 8)
-    return zlib.crc32(data[whole.nbytes :], zlib.crc32(whole.sum(axis=1)))
+    return zlib.crc32(data[whole.nbytes :].data, zlib.crc32(whole.sum(axis=1).data))
 
 
 def files(folder: Path, topic: str) -> list[Path]:
