@@ -19,13 +19,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.company import Company
 from schemas.delivery import DeliveryState
-from schemas.suppression import Suppression
 from services.notifier.addressing import Addressing
 from services.notifier.channels.port import Channel, Outcome, Outgoing, State
 from services.notifier.composing import Asked, Composer, Draft
 from services.notifier.ledger import store
 from services.notifier.ledger.events import Outbox
 from services.notifier.ledger.store import Message, NoticeRow
+from services.notifier.outcomes.dead_addresses import DeadAddresses
 from services.notifier.outcomes.return_path import ReturnPaths
 from services.notifier.policy.retry import breaker_wait, next_try
 from services.notifier.policy.unknown import resolution
@@ -34,7 +34,7 @@ from services.runtime.clock import Clock
 from services.runtime.errors import Transient
 from services.runtime.logs import logger
 from services.runtime.metrics import ALARMS, CHANNEL_PAUSED, RESENT_UNKNOWN
-from services.runtime.sealing import Vault, blind_index
+from services.runtime.sealing import Vault
 from services.runtime.store.database import Database, micros
 
 _SWEEP: Final = 500
@@ -116,7 +116,7 @@ class Sender:
         self._vault = vault
         self._clock = clock
         self._options = options or SenderOptions()
-        self._index_key = index_key
+        self._dead = DeadAddresses(outbox, index_key)
         self._return_paths = return_paths
         self._owner = uuid.uuid4().hex
         self._held: set[str] = set()
@@ -411,6 +411,8 @@ class Sender:
             await self._failed(connection, message, outcome, now)
 
     def _next(self, message: Message, outcome: Outcome, now: datetime) -> datetime | None:
+        if outcome.most_tries is not None and message.attempts + 1 >= outcome.most_tries:
+            return None
         return next_try(message.attempts + 1, now, message.created_at, message.expires_at, outcome.retry_after)
 
     async def _sent(
@@ -438,18 +440,7 @@ class Sender:
 
     async def _failed(self, connection: AsyncConnection, message: Message, outcome: Outcome, now: datetime) -> None:
         await self._end(connection, message, DeliveryState.FAILED, outcome.code, outcome.detail)
-        if outcome.suppress:
-            key = blind_index(self._index_key, "suppression", f"{message.address_index}:all")
-            event = Suppression(
-                municipality=message.municipality,
-                suppression_id=key,
-                kind="bounce",
-                scope="all",
-                address_index=message.address_index,
-                reason=outcome.code,
-                at=now,
-            )
-            await self._outbox.suppression(connection, event)
+        await self._dead.failed(connection, message, outcome, now)
 
     async def _end(
         self, connection: AsyncConnection, message: Message, state: DeliveryState, code: str, detail: str = ""

@@ -1,7 +1,8 @@
 """Suppressions, kept in the ledger: who must not be written to, and which rounds are held."""
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -70,8 +71,45 @@ class SuppressionFeed(Feed):
 
     def _id(self, page: Any) -> str:
         about = page.case_key or page.case_type or ""
-        text = f"{page.address_index}:{page.kind}:{page.scope}:{page.municipality}:{about}"
-        return blind_index(self._index_key, "suppression", text)
+        return suppression_id(self._index_key, page.kind, page.scope, page.address_index, page.municipality, about)
+
+
+def suppression_id(
+    index_key: bytes, kind: str, scope: str, address_index: str, municipality: str = "", about: str = ""
+) -> str:
+    """Names what is stopped for an address, in a municipality or everywhere, and no address."""
+    return blind_index(index_key, "suppression", f"{address_index}:{kind}:{scope}:{municipality}:{about}")
+
+
+async def suppress_address(
+    connection: AsyncConnection,
+    outbox: Outbox,
+    index_key: bytes,
+    *,
+    kind: Literal["bounce", "complaint"],
+    municipality: str,
+    address_index: str,
+    reason: str,
+    now: datetime,
+) -> None:
+    """Nothing more goes to this address, from anybody; known here at once, and to the others by the topic."""
+    identity = suppression_id(index_key, kind, "all", address_index)
+    standing = select(SUPPRESSIONS.c.suppression_id).where(
+        SUPPRESSIONS.c.suppression_id == identity, SUPPRESSIONS.c.lifted.is_(False)
+    )
+    if (await connection.execute(standing)).one_or_none() is not None:
+        return
+    event = Suppression(
+        municipality=municipality,
+        suppression_id=identity,
+        kind=kind,
+        scope="all",
+        address_index=address_index,
+        reason=reason,
+        at=now,
+    )
+    await upsert(connection, SUPPRESSIONS, [_suppression_row(event)], newer=SUPPRESSIONS.info[NEWER])
+    await outbox.suppression(connection, event)
 
 
 def _suppression_row(event: Suppression) -> Row:

@@ -298,7 +298,11 @@ async def test_what_is_no_address_is_refused_before_any_connection(address: str)
 @pytest.mark.parametrize(
     ("point", "reply", "expected"),
     [
-        ("done", "550 5.7.1 blocked", Outcome(State.FAILED, "policy", "5.7.1", alarm=True)),
+        (
+            "done",
+            "550 5.7.1 blocked",
+            Outcome(State.RETRY, "policy", "5.7.1", alarm=True, retry_after=14_400.0, most_tries=2),
+        ),
         ("rcpt", "550 5.1.1 unknown", Outcome(State.FAILED, "no_such_address", "5.1.1", suppress=True)),
         ("rcpt", "451 4.7.1 wait", Outcome(State.RETRY, "greylisted", "4.7.1", retry_after=300.0)),
         ("data", "451 4.3.0 no", Outcome(State.RETRY, "try_later", "4.3.0")),

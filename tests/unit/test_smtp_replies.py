@@ -10,7 +10,7 @@ from services.notifier.channels.port import State
 from services.notifier.channels.smtp_replies import Phase, broken_off, outcome_of
 
 ROWS: list[tuple[Phase, int, str, State, str, str]] = [
-    # phase, code, text, state, our code, flags: s(uppress), a(larm), w(ait)
+    # phase, code, text, state, our code, flags: s(uppress), after so many; a(larm); w(ait), for so many tries
     ("done", 250, "2.0.0 Ok: queued as 4XyZ12", State.SENT, "accepted", ""),
     ("done", 250, "OK", State.SENT, "accepted", ""),
     ("connect", 421, "too busy", State.NOT_SENT, "service_unavailable", ""),
@@ -31,10 +31,10 @@ ROWS: list[tuple[Phase, int, str, State, str, str]] = [
     ("rcpt", 450, "4.7.1 <x@exempel.example>: Recipient address rejected: Greylisted", State.RETRY, "greylisted", "w"),
     ("rcpt", 450, "Greylisting in action", State.RETRY, "greylisted", "w"),
     ("rcpt", 450, "4.2.0 gray-listed", State.RETRY, "greylisted", "w"),
-    ("rcpt", 452, "4.2.2 over quota", State.RETRY, "mailbox_full", ""),
-    ("rcpt", 552, "5.2.2 mailbox full", State.RETRY, "mailbox_full", ""),
-    ("done", 552, "5.2.2 mailbox full", State.RETRY, "mailbox_full", ""),
-    ("rcpt", 552, "exceeded storage allocation", State.RETRY, "mailbox_full", ""),
+    ("rcpt", 452, "4.2.2 over quota", State.RETRY, "mailbox_full", "s3"),
+    ("rcpt", 552, "5.2.2 mailbox full", State.RETRY, "mailbox_full", "s3"),
+    ("done", 552, "5.2.2 mailbox full", State.RETRY, "mailbox_full", "s3"),
+    ("rcpt", 552, "exceeded storage allocation", State.RETRY, "mailbox_full", "s3"),
     ("mail", 452, "4.3.1 insufficient storage", State.RETRY, "try_later", ""),
     ("done", 451, "4.3.0 local error", State.RETRY, "try_later", ""),
     ("rcpt", 450, "4.4.1 no answer from host", State.RETRY, "try_later", ""),
@@ -58,15 +58,15 @@ ROWS: list[tuple[Phase, int, str, State, str, str]] = [
     ("rcpt", 555, "parameters not recognized", State.FAILED, "protocol", "a"),
     ("done", 500, "Line too long", State.FAILED, "protocol", "a"),
     ("data", 503, "5.5.1 need RCPT", State.FAILED, "protocol", "a"),
-    ("done", 550, "5.7.1 blocked content", State.FAILED, "policy", "a"),
-    ("done", 550, "5.7.26 unauthenticated", State.FAILED, "policy", "a"),
-    ("rcpt", 550, "5.7.515 access denied", State.FAILED, "policy", "a"),
-    ("rcpt", 554, "relay access denied", State.FAILED, "policy", "a"),
-    ("done", 550, "rejected", State.FAILED, "policy", "a"),
+    ("done", 550, "5.7.1 blocked content", State.RETRY, "policy", "aw2"),
+    ("done", 550, "5.7.26 unauthenticated", State.RETRY, "policy", "aw2"),
+    ("rcpt", 550, "5.7.515 access denied", State.RETRY, "policy", "aw2"),
+    ("rcpt", 554, "relay access denied", State.RETRY, "policy", "aw2"),
+    ("done", 550, "rejected", State.RETRY, "policy", "aw2"),
     ("rcpt", 554, "5.4.6 routing loop", State.FAILED, "their_system", ""),
-    ("rcpt", 550, "mailbox unavailable", State.FAILED, "refused", ""),
-    ("rcpt", 550, "5.1.0 address rejected", State.FAILED, "refused", ""),
-    ("rcpt", 550, "5.1.1.9 is a host, not a status", State.FAILED, "refused", ""),
+    ("rcpt", 550, "mailbox unavailable", State.FAILED, "refused", "s2"),
+    ("rcpt", 550, "5.1.0 address rejected", State.FAILED, "refused_otherwise", ""),
+    ("rcpt", 550, "5.1.1.9 is a host, not a status", State.FAILED, "refused", "s2"),
     ("mail", -1, "", State.NOT_SENT, "unreadable_answer", "a"),
     ("data", 250, "what?", State.NOT_SENT, "unreadable_answer", "a"),
     ("done", -1, "", State.UNKNOWN, "unreadable_answer", ""),
@@ -77,7 +77,8 @@ ROWS: list[tuple[Phase, int, str, State, str, str]] = [
 @pytest.mark.parametrize(("phase", "code", "text", "state", "word", "flags"), ROWS)
 def test_each_row(phase: Phase, code: int, text: str, state: State, word: str, flags: str) -> None:
     outcome = outcome_of(phase, code, text)
-    seen = ("s" * outcome.suppress) + ("a" * outcome.alarm) + ("w" * (outcome.retry_after is not None))
+    seen = "s" * outcome.suppress + (f"s{outcome.suppress_after}" if outcome.suppress_after else "")
+    seen += "a" * outcome.alarm + "w" * (outcome.retry_after is not None) + str(outcome.most_tries or "")
     assert (outcome.state, outcome.code, seen) == (state, word, flags)
 
 

@@ -53,6 +53,10 @@ class Outcome:
     provider_ref: str = ""
     suppress: bool = False
     """The address is dead (RFC 3463 5.1.x): nothing more should be sent to it."""
+    suppress_after: int = 0
+    """So many matters in a row that end in this code, and the address is given up too; nought: never."""
+    most_tries: int | None = None
+    """Attempts in all, where waiting for a change is less than trying for as long as the message lives."""
     alarm: bool = False
     """Operations must look: credentials, policy, our own fault."""
     retry_after: float | None = None

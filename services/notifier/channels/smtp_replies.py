@@ -21,6 +21,10 @@ Phase = Literal["connect", "ehlo", "auth", "mail", "rcpt", "data", "done"]
 GREYLIST_WAIT = 300.0
 """Seconds; RFC 6647 §4.5 has greylisting servers wait at least one minute, five in the field."""
 TOO_FAST_WAIT = 60.0
+POLICY_WAIT = 14_400.0
+"""Their policy is about us, and may be mended: one more try, hours later."""
+FULL_IN_A_ROW = 3
+PLAIN_IN_A_ROW = 2
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,12 @@ def _sent(code: str) -> Outcome:
     return Outcome(State.SENT, code)
 
 
-def _retry(code: str, after: float | None = None) -> Outcome:
-    return Outcome(State.RETRY, code, retry_after=after)
+def _retry(code: str, after: float | None = None, *, suppress_after: int = 0) -> Outcome:
+    return Outcome(State.RETRY, code, retry_after=after, suppress_after=suppress_after)
 
 
-def _failed(code: str, *, suppress: bool = False, alarm: bool = False) -> Outcome:
-    return Outcome(State.FAILED, code, suppress=suppress, alarm=alarm)
+def _failed(code: str, *, suppress: bool = False, suppress_after: int = 0, alarm: bool = False) -> Outcome:
+    return Outcome(State.FAILED, code, suppress=suppress, suppress_after=suppress_after, alarm=alarm)
 
 
 def _not_sent(code: str, *, alarm: bool = False, after: float | None = None) -> Outcome:
@@ -54,6 +58,7 @@ _ALL = ".*"
 _ONE_MESSAGE = "mail|rcpt|data|done"
 _RECIPIENT = "rcpt|data|done"
 _NO_REFUSAL = "(?![45]..$).*"
+_POLICY = Outcome(State.RETRY, "policy", alarm=True, retry_after=POLICY_WAIT, most_tries=2)
 _RATE_WORDS = r"\brate\b|throttl|too fast|too many (messages|connections)"
 
 # The first row that matches decides.
@@ -72,8 +77,8 @@ _RULES = (
     _Rule("connect|ehlo", "4..", _ALL, _not_sent("service_unavailable")),
     _Rule("connect|ehlo", "5..", _ALL, _not_sent("relay_refuses", alarm=True)),
     # What passes. A full mailbox passes too, whatever class its server chose (RFC 3463 §3.3, X.2.2).
-    _Rule(_RECIPIENT, "[45]..", r"2\.2", _retry("mailbox_full")),
-    _Rule("rcpt", "552", "", _retry("mailbox_full")),
+    _Rule(_RECIPIENT, "[45]..", r"2\.2", _retry("mailbox_full", suppress_after=FULL_IN_A_ROW)),
+    _Rule("rcpt", "552", "", _retry("mailbox_full", suppress_after=FULL_IN_A_ROW)),
     _Rule(_ALL, "45[01]", r"7\.1", _retry("greylisted", GREYLIST_WAIT)),
     _Rule(_ALL, "4..", _ALL, _retry("greylisted", GREYLIST_WAIT), words="gr[ae]y-?list"),
     _Rule(_ALL, "4..", _ALL, _retry("try_later")),
@@ -90,11 +95,12 @@ _RULES = (
     # MAIL names only our own sender: all messages would meet the same answer, so none is given up for it.
     _Rule("mail", "5..", _ALL, _not_sent("sender_refused", alarm=True)),
     # Their policy, and what is left.
-    _Rule(_RECIPIENT, "5..", r"7\..*", _failed("policy", alarm=True)),
+    _Rule(_RECIPIENT, "5..", r"7\..*", _POLICY),
     _Rule(_RECIPIENT, "5..", r"[34]\..*", _failed("their_system")),
-    _Rule(_RECIPIENT, "554", _ALL, _failed("policy", alarm=True)),
-    _Rule("data|done", "5..", "", _failed("policy", alarm=True)),
-    _Rule(_ALL, "5..", _ALL, _failed("refused")),
+    _Rule(_RECIPIENT, "554", _ALL, _POLICY),
+    _Rule("data|done", "5..", "", _POLICY),
+    _Rule("rcpt", "5..", "", _failed("refused", suppress_after=PLAIN_IN_A_ROW)),
+    _Rule(_ALL, "5..", _ALL, _failed("refused_otherwise")),
 )
 
 _ENHANCED = re.compile(r"\s*#?([245]\.(\d{1,3}\.\d{1,3}))(?!\.?\d)")
