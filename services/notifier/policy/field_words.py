@@ -12,7 +12,7 @@ from services.notifier.policy.unknown import UNKNOWN_OUTCOME
 PASSES: Final = frozenset({"mailbox_full", "greylisted", "try_later", "their_system"})
 """Codes of what may pass by itself; a message that failed with one waited as long as it could."""
 OF_THE_ADDRESS: Final = frozenset({
-    "no_such_address", "mailbox_disabled", "bad_address", "needs_smtputf8", "refused",
+    "no_such_address", "mailbox_disabled", "bad_address", "needs_smtputf8", "refused", "refused_otherwise",
 })  # fmt: skip
 """Codes of addresses to which no other try would come through."""
 
