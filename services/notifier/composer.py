@@ -71,7 +71,7 @@ class RenderingComposer:
                 Item(
                     item.round_,
                     _places(item.invitations),
-                    chosen(links.answer_url, item.round_.round_id),
+                    chosen(links.answer_url, item.round_),
                     _left_out(item.invitations),
                 )
                 for item in items

@@ -1,7 +1,7 @@
 """What a message carries: its invitations by round, with what the mail said and what was answered so far."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ from services.portal.store.tables import (
     RESPONSES,
     ROUNDS,
 )
+from services.rendering import asking
 from services.rendering.why import Workplace
 from services.runtime.store.database import moment_of
 
@@ -73,6 +74,11 @@ class Carried:
         """All its invitations."""
         return tuple(invited for group in self.groups for invited in group.invited)
 
+    def about(self, choice: str) -> "Carried":
+        """The same with the one round whose id begins so; with all of them where none does, or more than one."""
+        found = tuple(group for group in self.groups if group.round.round_id.startswith(choice))
+        return replace(self, groups=found) if choice and len(found) == 1 else self
+
 
 async def carried(connection: AsyncConnection, number: int, now: datetime) -> Carried | None:
     """What a message carries, or None while it, or all that it names, has not been read yet."""
@@ -104,6 +110,7 @@ async def carried(connection: AsyncConnection, number: int, now: datetime) -> Ca
         Group(rounds[key], tuple(sorted(members, key=_order)), await _told_at(connection, rounds[key], members))
         for key, members in groups.items()
     ]
+    made.sort(key=lambda group: asking.order(group.round))
     return Carried(number, message.municipality, message.channel, tuple(made), facts)
 
 

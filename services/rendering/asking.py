@@ -1,5 +1,6 @@
 """What a round says of itself in one line or two: the same in a mail, a digest and on its page."""
 
+from datetime import date
 from typing import Final
 
 from schemas.case import Meeting
@@ -9,7 +10,7 @@ from services.rendering.dates import Lang
 from services.rendering.words import WORDS
 
 CHOICE: Final = 12
-"""Signs of a round's id in a link. Should two rounds of one message begin alike, the page shows its list."""
+"""Signs of a round's id in a link. Should two rounds of one message begin alike, the link leads to their list."""
 
 
 def is_change(round_: Round) -> bool:
@@ -58,6 +59,11 @@ def deadline(round_: Round, lang: Lang) -> str:
     return WORDS[lang]["answer_by"].format(day=dates.full(by, lang)) if by else ""
 
 
-def chosen(url: str, round_id: str) -> str:
-    """The link to one round on a message's page, which may have several: enough of its id to tell them apart."""
-    return f"{url}?runda={round_id[:CHOICE]}"
+def order(round_: Round) -> tuple[date, str, str]:
+    """Where a round stands among several of one message: by last day, those without one last."""
+    return round_.respond_by or date.max, round_.texts.title, round_.round_id
+
+
+def chosen(url: str, round_: Round) -> str:
+    """The page of one round of a message, which may have several."""
+    return f"{url}/arende/{round_.round_id[:CHOICE]}"

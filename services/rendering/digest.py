@@ -96,8 +96,8 @@ def render_digest(letter: DigestLetter) -> RenderedMail:
 
 
 def in_order(items: tuple[Item, ...]) -> tuple[Item, ...]:
-    """By last day, those without one last; then by title, so that the same items give the same mail."""
-    return tuple(sorted(items, key=lambda item: (item.round.respond_by or date.max, item.round.texts.title, item.url)))
+    """By last day, as the page has them."""
+    return tuple(sorted(items, key=lambda item: asking.order(item.round)))
 
 
 def counted(count: int, lang: Lang) -> str:

@@ -185,8 +185,8 @@ def test_a_digest_lists_its_matters_by_last_day_each_with_reason_and_link_and_sa
     assert text.index("Påverkas ni? Gatan byggs om") < text.index("Påverkas ni? Ny taxa")
     assert text.count("Varför får ni detta? Ert arbetsställe Stockholmsvägen 40 ligger 12 meter från vägen.") == 2
     for letter in "ab":
-        assert f"{page}?runda={letter * 12}" in text.split()
-        assert f'href="{page}?runda={letter * 12}"' in words_of(mail, "html")
+        assert f"{page}/arende/{letter * 12}" in text.split()
+        assert f'href="{page}/arende/{letter * 12}"' in words_of(mail, "html")
     assert f"… och 1 till. Ni ser alla på er sida: {page}" in text
 
 

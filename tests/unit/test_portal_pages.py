@@ -130,6 +130,68 @@ async def test_a_message_to_several_companies_asks_for_each(portal: Offline, bro
     assert len(said(portal, Notice, NOTICES)) == 1
 
 
+async def two_rounds(portal: Offline) -> tuple[Invitation, Invitation]:
+    """A digest's message: two cases for one company, the later one said first."""
+    items = []
+    for name, title, day in (("EX-2", "Stockholmsvägen byggs om", "2026-12-11"), ("EX-4", "Ny taxa", "2026-12-04")):
+        about = case(case_id=name, title=title, title_en="", respond_by=day)
+        of = round_of(about, respond_by=day)
+        items.append(invitation(BAKERY, of))
+        await portal.say(about, of, BAKERY, items[-1])
+    await portal.say(delivery(1, *items, kind="digest"))
+    return items[0], items[1]
+
+
+def page_of(item: Invitation) -> str:
+    return f"{answer_path(1)}/arende/{item.round_id[:12]}"
+
+
+async def test_a_message_with_several_matters_lists_them_by_last_day_and_each_has_its_own_page(
+    portal: Offline, browser: httpx.AsyncClient
+) -> None:
+    street, fee = await two_rounds(portal)
+    listed = (await browser.get(answer_path(1))).text
+    assert "2 ärenden från" in listed
+    assert re.findall(r'<li><a href="([^"]+)"', listed) == [page_of(fee), page_of(street)]
+    assert "<form" not in listed
+    one = (await browser.get(page_of(fee))).text
+    assert "Påverkas ni? Ny taxa" in one
+    assert "Stockholmsvägen byggs om" not in one
+    assert f'action="{page_of(fee)}/granska"' in one
+    assert f'href="{answer_path(1)}">Alla ärenden i meddelandet' in one
+
+
+async def test_an_answer_on_one_matters_page_is_recorded_for_that_matter_and_no_other(
+    portal: Offline, browser: httpx.AsyncClient
+) -> None:
+    street, fee = await two_rounds(portal)
+    review = await browser.post(page_of(fee) + "/granska", data=filled(fee, text="Taxan"))
+    fields = dict(re.findall(r'name="([^"]+)" value="([^"]*)"', review.text.split("<button")[0]))
+    assert f'action="{page_of(fee)}/svar"' in review.text
+    # what is not asked on this page is not taken by it
+    sent = await browser.post(page_of(fee) + "/svar", data=fields | {f"svar-{street.invitation_id}": "nej"})
+    assert (sent.status_code, sent.headers["location"]) == (303, page_of(fee) + "/tack")
+    await portal.outbox.flush()
+    (answer,) = said(portal, Response, RESPONSES)
+    assert (answer.round_id, answer.invitation_id, answer.text) == (fee.round_id, fee.invitation_id, "Taxan")
+    receipt = (await browser.get(page_of(fee) + "/tack")).text
+    assert "Ny taxa" in receipt
+    assert "Stockholmsvägen" not in receipt
+    assert "Ni har svarat" in (await browser.get(answer_path(1))).text
+
+
+@pytest.mark.parametrize("choice", ["ffffffffffff", "%3Cscript%3E", "0" * 300])
+async def test_a_choice_that_no_matter_of_the_message_has_shows_the_list_and_takes_nothing(
+    portal: Offline, browser: httpx.AsyncClient, choice: str
+) -> None:
+    await invited(portal)
+    page = await browser.get(f"{answer_path(1)}/arende/{choice}")
+    assert page.status_code == 200
+    assert "<form" not in page.text
+    assert "<script>" not in page.text
+    assert "Påverkas ni? Stockholmsvägen byggs om" in page.text
+
+
 async def test_an_invitation_that_came_late_is_shown_but_is_no_reason_of_the_mails(
     portal: Offline, browser: httpx.AsyncClient
 ) -> None:

@@ -1,5 +1,6 @@
 """The invitation, which is the answer page: read, fill in, review, send, receipt.
 
+A message may carry several rounds (a digest does): its own page lists them, and each has its answer page below it.
 A GET changes nothing: it shows, and a link may preselect. What is typed travels in the forms alone until it is sent, so
 that nothing of it is stored, or stands in an address, before its owner has seen it once more. There are no cookies: the
 token in the address is what opens the page, and a page of somebody else's cannot know it.
@@ -10,6 +11,7 @@ import secrets
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -35,15 +37,18 @@ class InvitationPages:
         self._portal = portal
 
     def routes(self) -> list[BaseRoute]:
-        """Their addresses. A GET of one that takes a form leads back to the invitation."""
+        """Their addresses, for a message and for one round of it. A GET of one that takes a form leads back."""
+        return [route for root in ("/i/{token}", "/i/{token}/arende/{choice}") for route in self._below(root)]
+
+    def _below(self, root: str) -> list[BaseRoute]:
         return [
-            Route("/i/{token}", self.invitation),
-            Route("/i/{token}/granska", self.review, methods=["POST"]),
-            Route("/i/{token}/granska", self.back),
-            Route("/i/{token}/svar", self.answer, methods=["POST"]),
-            Route("/i/{token}/svar", self.back),
-            Route("/i/{token}/tack", self.thanks),
-            Route("/i/{token}/mote.ics", self.meeting),
+            Route(root, self.invitation),
+            Route(f"{root}/granska", self.review, methods=["POST"]),
+            Route(f"{root}/granska", self.back),
+            Route(f"{root}/svar", self.answer, methods=["POST"]),
+            Route(f"{root}/svar", self.back),
+            Route(f"{root}/tack", self.thanks),
+            Route(f"{root}/mote.ics", self.meeting),
         ]
 
     async def invitation(self, request: Request) -> Response:
@@ -77,7 +82,7 @@ class InvitationPages:
         number = self._number(request)
         given = await fields(request)
         async with self._portal.database.transaction() as connection:
-            carried = await invited.carried(connection, number, self._portal.clock.now())
+            carried = await self._known(request, connection, number)
             if carried is None:
                 return self._moment(request)
             asked = form.blocks(carried.groups)
@@ -104,7 +109,7 @@ class InvitationPages:
         told = [(group, item) for group, item in given if item.answer and item.answer.at == last]
         return page(
             self._portal, request, "thanks.html", carried=carried, told=told, asking=asking, shown=shown,
-            token=request.path_params["token"],
+            root=self._root(request), list_path=self._list_path(request),
         )  # fmt: skip
 
     async def meeting(self, request: Request) -> Response:
@@ -136,26 +141,66 @@ class InvitationPages:
     async def _carried(self, request: Request) -> Carried | None:
         number = self._number(request)
         async with self._portal.database.transaction() as connection:
-            return await invited.carried(connection, number, self._portal.clock.now())
+            return await self._known(request, connection, number)
+
+    async def _known(self, request: Request, connection: AsyncConnection, number: int) -> Carried | None:
+        """What the message carries: the one round that the address names, or all of them. None until it was read."""
+        carried = await invited.carried(connection, number, self._portal.clock.now())
+        return carried.about(self._choice(request)) if carried else None
+
+    def _choice(self, request: Request) -> str:
+        choice: str = request.path_params.get("choice", "")
+        return choice
+
+    def _root(self, request: Request) -> str:
+        """The address that this page's forms and links are below."""
+        choice = self._choice(request)
+        return f"/i/{request.path_params['token']}" + (f"/arende/{quote(choice, safe='')}" if choice else "")
+
+    def _list_path(self, request: Request) -> str:
+        """Where all rounds of the message are, for a page of one of several."""
+        return f"/i/{request.path_params['token']}" if self._choice(request) else ""
+
+    def _is_one(self, request: Request, carried: Carried) -> bool:
+        """Whether the page is of one round, and of the one that its address names."""
+        return len(carried.groups) == 1 and carried.groups[0].round.round_id.startswith(self._choice(request))
+
+    def _matters(self, request: Request, carried: Carried) -> Response:
+        """The rounds of a message, each with its page."""
+        lang = language(request)
+        return page(
+            self._portal,
+            request,
+            "matters.html",
+            groups=[shown.shown(carried, group, lang) for group in carried.groups],
+            root=f"/i/{request.path_params['token']}",
+            stop_path=self._stop_path(carried),
+            asking=asking,
+        )
+
+    def _stop_path(self, carried: Carried) -> str:
+        return f"/avsluta/{mint(carried.number, self._portal.token_keys[0], Purpose.STOP)}"
 
     def _invitation(
         self, request: Request, carried: Carried, asked: tuple[Block, ...], filled: Form, *, ask: bool = True
     ) -> Response:
         lang = language(request)
-        stop = mint(carried.number, self._portal.token_keys[0], Purpose.STOP)
+        if not self._is_one(request, carried):
+            return self._matters(request, carried)
         return page(
             self._portal,
             request,
             "invitation.html",
             status=422 if filled.faults else 200,
             carried=carried,
-            groups=[shown.shown(carried, group, lang) for group in carried.groups],
+            group=shown.shown(carried, carried.groups[0], lang),
             asked=asked,
             filled=filled,
             faults={fault.field: fault.code for fault in filled.faults},
             ask=ask,
-            stop_path=f"/avsluta/{stop}",
-            token=request.path_params["token"],
+            stop_path=self._stop_path(carried),
+            list_path=self._list_path(request),
+            root=self._root(request),
             asking=asking,
             shown=shown,
             form=form,
@@ -165,7 +210,7 @@ class InvitationPages:
         given = filled.given(asked)
         return page(
             self._portal, request, "review.html", given=given, asked=asked, filled=filled, key=key,
-            token=request.path_params["token"], asking=asking, shown=shown, form=form,
+            root=self._root(request), asking=asking, shown=shown, form=form,
         )  # fmt: skip
 
     def _too_late(self, request: Request, carried: Carried, given: Mapping[str, str]) -> Response:
@@ -174,7 +219,7 @@ class InvitationPages:
         groups = [shown.shown(carried, group, language(request)) for group in carried.groups]
         return page(
             self._portal, request, "too_late.html", status=409, written=written, groups=groups,
-            token=request.path_params["token"],
+            root=self._root(request),
         )  # fmt: skip
 
     def _moment(self, request: Request) -> Response:
@@ -184,7 +229,7 @@ class InvitationPages:
         return moment(self._portal, request)
 
     def _redirect(self, request: Request, to: str) -> Response:
-        return redirect(self._portal, request, f"/i/{request.path_params['token']}{to}")
+        return redirect(self._portal, request, self._root(request) + to)
 
 
 def moment(portal: Portal, request: Request) -> Response:
