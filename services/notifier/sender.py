@@ -287,7 +287,16 @@ class Sender:
     def _written(self, message: Message, facts: Facts, companies: Mapping[str, Company], now: datetime) -> bytes:
         address = self._vault.decrypt(message.address_encrypted).decode()
         told_at = facts.told.get(message.message_id)
-        draft = Draft(message.message_id, message.number, message.channel, message.language, address, now, told_at)
+        draft = Draft(
+            message.message_id,
+            message.number,
+            message.channel,
+            message.language,
+            address,
+            now,
+            told_at,
+            introduce=message.address_index not in facts.introduced,
+        )
         if message.is_notice:
             return self._composer.notice(draft, self._asked(facts.notices[message.message_id], message))
         invitations = [link.invitation() for link in facts.live(message)]

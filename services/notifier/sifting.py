@@ -28,6 +28,8 @@ class Facts:
     told: Mapping[str, datetime]
     """Of a change's messages: when the earlier one left for the same address."""
     notices: Mapping[str, NoticeRow]
+    introduced: frozenset[str]
+    """Addresses that a message has reached already: they know where their data comes from (GDPR art. 14)."""
 
     def live(self, message: Message) -> list[Link]:
         """The invitations that it is sent for, those too that were revised since the intent and wait for addressing."""
@@ -51,13 +53,15 @@ class Verdict:
 async def look(connection: AsyncConnection, messages: Sequence[Message]) -> Facts:
     """Reads what the ledger knows about these messages now."""
     ids = {message.round_id for message in messages}
+    indexes = {message.address_index for message in messages}
     rounds = await store.rounds(connection, ids)
     return Facts(
         links=await store.links(connection, messages),
         rounds=rounds,
         told=await store.told_before(connection, messages, rounds),
         notices=await store.notices(connection, messages),
-        stops=await store.stops(connection, {message.address_index for message in messages}),
+        stops=await store.stops(connection, indexes),
+        introduced=await store.introduced(connection, indexes),
         undone=frozenset(await store.undone_rounds(connection, ids)),
     )
 

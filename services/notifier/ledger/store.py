@@ -329,6 +329,19 @@ async def undone_rounds(connection: AsyncConnection, ids: Iterable[str]) -> set[
     return set(rows.scalars())
 
 
+async def introduced(connection: AsyncConnection, indexes: Iterable[str]) -> frozenset[str]:
+    """Those of these addresses that have had a mail with what article 14 of the GDPR says: the first that was sent had
+    it. One that was never taken, or came back, told nobody; an SMS has no room for it, and a notice says other things.
+    """
+    rows = await connection.execute(
+        select(MESSAGES.c.address_index)
+        .where(MESSAGES.c.address_index.in_(sorted(set(indexes))), MESSAGES.c.channel == "email")
+        .where(MESSAGES.c.kind != NOTICE, MESSAGES.c.state.in_(("sent", "delivered")))
+        .distinct()
+    )
+    return frozenset(rows.scalars())
+
+
 async def told_before(
     connection: AsyncConnection, messages: Sequence[Message], rounds: Mapping[str, Round]
 ) -> dict[str, datetime]:
