@@ -97,7 +97,7 @@ class Plain:
         ids = [invitation.invitation_id for invitation in invitations]
         places = [place.workplace_id for invitation in invitations for place in invitation.workplaces]
         told_at = draft.told_at.astimezone(MONDAY.tzinfo).isoformat() if draft.told_at else None
-        made = {"ids": ids, "at": draft.at.isoformat(), "places": places, "told_at": told_at}
+        made: dict[str, object] = {"ids": ids, "at": draft.at.isoformat(), "places": places, "told_at": told_at}
         made |= {"title": round_.texts.title, "introduce": draft.introduce}
         return json.dumps(made).encode()
 
