@@ -97,6 +97,20 @@ class Plan(Value):
     """A right may hang on a written comment in this stage: the message says so."""
 
 
+class Outcome(Value):
+    """What came of the answers, in the municipality's words: a feedback round tells it to those who were asked."""
+
+    said: Text = ""
+    """What businesses said."""
+    said_en: Text = ""
+    taken: Text = ""
+    """What the municipality takes with it."""
+    taken_en: Text = ""
+    not_taken: Text = ""
+    """What could not be met, and why."""
+    not_taken_en: Text = ""
+
+
 class Texts(Value):
     """What people read, Swedish and English; an empty English text means that the Swedish one is shown."""
 
@@ -122,6 +136,8 @@ class Texts(Value):
     official: Official | None = None
     meeting: Meeting | None = None
     documents: Annotated[list[Document], Field(max_length=50)] = []
+    outcome: Outcome | None = None
+    """Of a feedback."""
 
 
 class Counts(Value):

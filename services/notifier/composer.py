@@ -28,14 +28,21 @@ class RenderingComposer:
     """Mails and SMS for one installation."""
 
     def __init__(
-        self, *, portal_url: str, sender_name: str, sender_email: str, token_key: bytes, unsubscribe_mailto: str = ""
+        self,
+        *,
+        portal_url: str,
+        sender_name: str,
+        sender_email: str,
+        token_key: bytes,
+        unsubscribe_mailto: str = "",
+        privacy_contact: str = "",
     ) -> None:
         self._portal = portal_url
         self._name = sender_name
         self._email = sender_email
         self._key = token_key
         self._mailto = unsubscribe_mailto
-        self._brand = Brand(sender_name, sender_name, sender_email)
+        self._brand = Brand(sender_name, sender_name, privacy_contact or sender_email)
 
     def compose(
         self, draft: Draft, round_: Round, invitations: Sequence[Invitation], companies: Mapping[str, Company]
@@ -180,6 +187,7 @@ def composer_for(options: NotifierOptions) -> RenderingComposer:
         sender_email=options.sender_email,
         token_key=options.key("token_key"),
         unsubscribe_mailto=options.unsubscribe_mailto,
+        privacy_contact=options.privacy_contact,
     )
 
 

@@ -61,6 +61,8 @@ class NotifierOptions(Section):
     """The address that mails are from; answers to them go there."""
     unsubscribe_mailto: str = Field("", pattern=r"^([!-;=?-~]+@[!-;=?-~]+)?$")
     """A mailbox that somebody reads, for mail programs that unsubscribe by mail; empty names none."""
+    privacy_contact: str = Field("", max_length=200)
+    """Whom to ask about personal data, the data protection officer included; the sender's address when empty."""
     hold_seconds: int = Field(600, ge=0, le=86_400)
     """From a round's opening to its first message: the time in which an official may undo."""
     windows: Mode = "working_hours"

@@ -11,6 +11,7 @@ from typing import Final
 
 from schemas.invitation import Invitation, InvitationState
 from schemas.round import Round, RoundState
+from services.rendering import asking
 from services.rendering.dates import ZONE
 
 
@@ -66,7 +67,7 @@ def standing(round_: Round, invitation: Invitation, now: datetime) -> Verdict:
 def _standing(round_: Round, invitation: Invitation, now: datetime, last_day: date | None, moved_on: bool) -> Standing:
     if round_.state is RoundState.WITHDRAWN:
         return Standing.WITHDRAWN
-    if round_.plan is None or not round_.plan.asks:
+    if not asking.asks(round_):
         return Standing.INFORMATION
     if round_.state is RoundState.SILENT or (round_.state is RoundState.HELD and round_.reason == UNDONE):
         return Standing.UNDONE

@@ -19,8 +19,8 @@ def is_change(round_: Round) -> bool:
 
 
 def asks(round_: Round) -> bool:
-    """Whether its reader is asked for something."""
-    return not is_change(round_) and round_.plan is not None and round_.plan.asks
+    """Whether its reader is asked for something. A feedback tells, whatever the round it follows asked."""
+    return round_.purpose in (Purpose.ASK, Purpose.INFORM) and round_.plan is not None and round_.plan.asks
 
 
 def meeting(round_: Round) -> Meeting | None:
@@ -37,6 +37,8 @@ def heading(round_: Round, lang: Lang) -> str:
     """What is asked, or what happened."""
     if is_change(round_):
         return changes.heading(round_, lang)
+    if round_.purpose is Purpose.FEEDBACK:
+        return WORDS[lang]["what_came"].format(title=title(round_, lang))
     if not asks(round_):
         return title(round_, lang)
     if round_.texts.meeting is not None:

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from schemas.invitation import InvitedWorkplace
 from schemas.round import Purpose, Round
-from services.rendering import asking, changes, dates
+from services.rendering import asking, changes, dates, outcome
 from services.rendering.dates import Lang
 from services.rendering.message import LONGEST_SUBJECT, RenderedMail
 from services.rendering.shorten import chop
@@ -150,7 +150,7 @@ _REHEARSAL: Final = "ÖVNING: "
 _NEWS: Final = {
     Purpose.ASK: "Information: ",
     Purpose.INFORM: "Information: ",
-    Purpose.FEEDBACK: "Så påverkade svaren: ",
+    Purpose.FEEDBACK: WORDS["sv"]["what_came"].partition("{title}")[0],
 }
 
 
@@ -170,7 +170,7 @@ def _half(letter: Letter, lang: Lang) -> Half:
         privacy = privacy_section(
             letter.brand, letter.links, round_, letter.workplaces, letter.facts, lang, introduce=letter.introduce
         )
-        what = (_about(round_, lang), _when(round_, lang), _who(letter, lang), privacy)
+        what = (*_outcome(round_, lang), _about(round_, lang), _when(round_, lang), _who(letter, lang), privacy)
         why = why_block(round_, letter.workplaces, letter.facts, lang, letter.more_workplaces)
     return Half(
         lang=lang,
@@ -192,6 +192,8 @@ def _half(letter: Letter, lang: Lang) -> Half:
 def _intro(letter: Letter, lang: Lang) -> str:
     if letter.kind == "reminder":
         kind = "reminds"
+    elif letter.round.purpose is Purpose.FEEDBACK:
+        kind = "feeds_back"
     else:
         kind = "invites" if asking.meeting(letter.round) else "asks" if asking.asks(letter.round) else "informs"
     recipient = letter.recipient or WORDS[lang]["you"]
@@ -199,7 +201,9 @@ def _intro(letter: Letter, lang: Lang) -> str:
 
 
 def _lead(letter: Letter, lang: Lang) -> tuple[str, ...]:
-    """Of a reminder: when the first message was sent, and that there will be no other."""
+    """Of a reminder: when the first message was sent, and that there will be no other. Of a feedback: what it is."""
+    if letter.round.purpose is Purpose.FEEDBACK:
+        return (WORDS[lang]["what_came_lead"],)
     if letter.kind != "reminder":
         return ()
     words, told = WORDS[lang], letter.told_at
@@ -224,6 +228,14 @@ def _buttons(round_: Round, url: str, lang: Lang) -> tuple[tuple[str, str], ...]
     choices = ANSWERS if round_.texts.meeting is None else COMING
     joint = "&" if "?" in url else "?"
     return tuple((label, f"{url}{joint}svar={answer}") for answer, label in choices[lang])
+
+
+def _outcome(round_: Round, lang: Lang) -> tuple[Section, ...]:
+    """Of a feedback: what came of the answers. The page has what is too long for a mail."""
+    return tuple(
+        Section(part.title, tuple(_some([chop(line, _SUMMARY, "…") for line in part.lines], lang)))
+        for part in outcome.told(round_, lang)
+    )
 
 
 def _about(round_: Round, lang: Lang) -> Section:
@@ -294,13 +306,21 @@ def privacy_section(
     *,
     introduce: bool,
 ) -> Section:
-    """What the first mail must say to somebody whose data came from elsewhere (GDPR art. 14); later, where it is."""
+    """What a first mail must say of personal data: of those from elsewhere (GDPR art. 14), and of those that the reader
+    gave (art. 13). A later mail says where it stands.
+    """
     words = WORDS[lang]
     if not introduce:
         return Section(words["privacy"], (words["privacy_page"].format(url=links.privacy_url),))
-    line = words["controller_own" if is_own_wish(workplaces, facts) else "controller"].format(
-        municipality=brand.municipality,
-        source=words["made_up"] if round_.synthetic else words["register"],
-        contact=words["contact"].format(contact=brand.privacy_contact) if brand.privacy_contact else "",
+    own, asked = is_own_wish(workplaces, facts), brand.privacy_contact
+    source = words["made_up"] if round_.synthetic else words["register"]
+    lines = (
+        words["controller"].format(
+            municipality=brand.municipality, contact=words["contact"].format(contact=asked) if asked else ""
+        ),
+        words["purpose"],
+        words["from_you"] if own else words["from_source"].format(source=source),
+        words["kept_own" if own else "kept"],
+        words["rights"].format(url=links.privacy_url),
     )
-    return Section(words["privacy"], (line,))
+    return Section(words["privacy"], lines)

@@ -115,6 +115,8 @@ def _frame(round_: Round, who: str, link: str, lang: Lang, at: str) -> str:
     if round_.purpose is Purpose.CHANGE:
         return changes.sms_frame(round_, lang).format(who=who, title=_TITLE, link=link)
     words = _WORDS[lang]
+    if round_.purpose is Purpose.FEEDBACK:
+        return words["feedback"].format(who=who, title=_TITLE, link=link)
     asks = round_.plan is not None and round_.plan.asks
     meeting = round_.texts.meeting
     if asks and meeting is not None:
@@ -144,6 +146,7 @@ _WORDS: Final[dict[Lang, dict[str, str]]] = {
         "meeting": "{who} bjuder in till dialogmöte {when}: {title}. Kommer ni? {link}",
         "at": "kl",
         "inform": "{who}: {title} kan påverka er{at}. Läs mer: {link}",
+        "feedback": "{who}: Så togs svaren om hand. {title}. {link}",
         "remind_today": "{who}: I dag är sista dagen att svara om {title}. {link}",
         "remind_tomorrow": "{who}: I morgon är sista dagen att svara om {title}. {link}",
         "remind_by": "{who}: Påminnelse: svara senast {day} om {title}. {link}",
@@ -158,6 +161,7 @@ _WORDS: Final[dict[Lang, dict[str, str]]] = {
         "meeting": "{who} invites you to a meeting {when}: {title}. Will you come? {link}",
         "at": "at",
         "inform": "{who}: {title} may affect you{at}. Read more: {link}",
+        "feedback": "{who}: What your answers changed. {title}. {link}",
         "remind_today": "{who}: Today is the last day to reply on {title}. {link}",
         "remind_tomorrow": "{who}: Tomorrow is the last day to reply on {title}. {link}",
         "remind_by": "{who}: Reminder: reply by {day} on {title}. {link}",

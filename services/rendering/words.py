@@ -9,6 +9,12 @@ WORDS: Final[dict[Lang, dict[str, str]]] = {
         "asks": "{municipality} frågar {recipient}",
         "invites": "{municipality} bjuder in {recipient}",
         "informs": "{municipality} informerar {recipient}",
+        "feeds_back": "{municipality} återkopplar till {recipient}",
+        "what_came": "Så påverkade svaren: {title}",
+        "what_came_lead": "Ni var inbjudna till dialogen. Här står vad företagen sa och vad det ledde till.",
+        "outcome_said": "Det här sa företagen",
+        "outcome_taken": "Det här tar kommunen med sig",
+        "outcome_not_taken": "Det här blev det inte, och därför",
         "reminds": "{municipality} påminner {recipient}",
         "reminded_on": "Vi skrev till er den {day} och har inte fått något svar än.",
         "reminded": "Vi har skrivit till er och inte fått något svar än.",
@@ -58,13 +64,19 @@ WORDS: Final[dict[Lang, dict[str, str]]] = {
         "reference": " och anger dnr {number}",
         "facts": "Uppgifterna om er",
         "privacy": "Personuppgifter",
-        "controller": "{municipality} är personuppgiftsansvarig. Uppgifterna om företaget kommer från {source} och "
-        "används för att bjuda in till dialog (uppgift av allmänt intresse). Ni har rätt att få veta vad vi har, "
-        "rätta, invända, radera och klaga hos Integritetsskyddsmyndigheten (imy.se).{contact}",
-        "controller_own": "{municipality} är personuppgiftsansvarig. Ni har själva lämnat er adress. Den används "
-        "för att berätta om det ni bevakar, tills ni slutar. Ni har rätt att få veta vad vi har, rätta, invända, "
-        "radera och klaga hos Integritetsskyddsmyndigheten (imy.se).{contact}",
-        "contact": " Frågor: {contact}.",
+        "controller": "{municipality} är personuppgiftsansvarig.{contact}",
+        "purpose": "Vi har företagets namn, adress och bransch och den adress vi skriver till, för att bjuda in "
+        "företag till dialog om ärenden som rör dem. Rättslig grund: uppgift av allmänt intresse, artikel 6.1 e i "
+        "dataskyddsförordningen (GDPR).",
+        "from_source": "Uppgifterna kommer från {source}. De som förmedlar mejl och sms åt oss får adressen.",
+        "from_you": "Ni har själva lämnat er adress. De som förmedlar mejl och sms åt oss får den.",
+        "kept": "De finns kvar så länge företaget finns i registret, eller tills ni säger nej. Svar till kommunen är "
+        "allmänna handlingar och gallras enligt kommunens beslut.",
+        "kept_own": "Adressen finns kvar tills ni slutar bevaka. Svar till kommunen är allmänna handlingar och gallras "
+        "enligt kommunens beslut.",
+        "rights": "Ni har rätt att få veta vad vi har, rätta, begränsa, radera och invända: att sluta är att invända. "
+        "Ni kan klaga hos Integritetsskyddsmyndigheten (imy.se). Mer: {url}",
+        "contact": " Frågor om personuppgifter och dataskyddsombud: {contact}.",
         "privacy_page": "Så hanterar vi era uppgifter: {url}",
         "register": "Bolagsverket/SCB",
         "made_up": "en påhittad demonstration",
@@ -76,6 +88,12 @@ WORDS: Final[dict[Lang, dict[str, str]]] = {
         "asks": "{municipality} asks {recipient}",
         "invites": "{municipality} invites {recipient}",
         "informs": "{municipality} informs {recipient}",
+        "feeds_back": "{municipality} reports back to {recipient}",
+        "what_came": "What your answers changed: {title}",
+        "what_came_lead": "You were invited to the dialogue. This is what businesses said, and what it led to.",
+        "outcome_said": "What businesses said",
+        "outcome_taken": "What the municipality takes with it",
+        "outcome_not_taken": "What it could not do, and why",
         "reminds": "{municipality} reminds {recipient}",
         "reminded_on": "We wrote to you on {day} and have had no reply yet.",
         "reminded": "We have written to you and have had no reply yet.",
@@ -126,14 +144,19 @@ WORDS: Final[dict[Lang, dict[str, str]]] = {
         "reference": " and state ref. {number}",
         "facts": "The facts about you",
         "privacy": "Personal data",
-        "controller": "{municipality} is the data controller. The facts about the business come from {source} and are "
-        "used to invite to dialogue (a task in the public interest). You have the right to see what we hold, to have "
-        "it corrected or erased, to object, and to complain to the Swedish Authority for Privacy Protection (imy.se)."
-        "{contact}",
-        "controller_own": "{municipality} is the data controller. You gave your address yourselves. It is used to "
-        "tell you of what you follow, until you stop. You have the right to see what we hold, to have it corrected "
-        "or erased, to object, and to complain to the Swedish Authority for Privacy Protection (imy.se).{contact}",
-        "contact": " Questions: {contact}.",
+        "controller": "{municipality} is the data controller.{contact}",
+        "purpose": "We hold the company's name, address and industry and the address we write to, to invite "
+        "businesses to dialogue on matters that concern them. Legal basis: a task in the public interest, article "
+        "6(1)(e) of the General Data Protection Regulation (GDPR).",
+        "from_source": "The data come from {source}. Those who carry mail and texts for us get the address.",
+        "from_you": "You gave your address yourselves. Those who carry mail and texts for us get it.",
+        "kept": "They are kept for as long as the company is in the register, or until you say no. Replies to the "
+        "municipality are public records and are kept as it has decided.",
+        "kept_own": "The address is kept until you stop following. Replies to the municipality are public records and "
+        "are kept as it has decided.",
+        "rights": "You have the right to see what we hold, to have it corrected, restricted or erased, and to object: "
+        "to stop is to object. You may complain to the Swedish Authority for Privacy Protection (imy.se). More: {url}",
+        "contact": " Questions on personal data, and the data protection officer: {contact}.",
         "privacy_page": "How we handle your data: {url}",
         "register": "Bolagsverket/SCB",
         "made_up": "a made-up demonstration",

@@ -219,13 +219,63 @@ def test_a_rehearsal_says_so_first_in_every_message() -> None:
     assert sms.startswith("ÖVNING. Danderyd: ")
 
 
-def test_what_the_law_says_of_personal_data_is_told_where_it_is_owed_and_else_where_it_is() -> None:
+LAW = [
+    "Danderyd är personuppgiftsansvarig.",  # art. 14.1 a: the controller
+    "Frågor om personuppgifter och dataskyddsombud: dso@danderyd.example.",  # 14.1 b
+    "för att bjuda in företag till dialog",  # 14.1 c: the purpose
+    "uppgift av allmänt intresse, artikel 6.1 e",  # and the legal basis
+    "företagets namn, adress och bransch",  # 14.1 d: the categories
+    "De som förmedlar mejl och sms åt oss får adressen.",  # 14.1 e: the recipients
+    "så länge företaget finns i registret",  # 14.2 a: how long
+    "rätta, begränsa, radera och invända",  # 14.2 c
+    "klaga hos Integritetsskyddsmyndigheten",  # 14.2 e
+    "Uppgifterna kommer från Bolagsverket/SCB.",  # 14.2 f: the source
+]
+
+
+def test_what_article_14_requires_is_told_where_it_is_owed_and_else_where_it_stands() -> None:
+    composer = RenderingComposer(
+        portal_url="https://dialog.example",
+        sender_name="Danderyd",
+        sender_email="d@dialog.example",
+        token_key=b"k" * 32,
+        privacy_contact="dso@danderyd.example",
+    )
     draft = Draft("m1", 7, "email", "sv", "anna@exempel.test", AT)
     round_, item = of_round("a", "Ny taxa", "2025-12-20")
-    owed, told = (
-        words_of(COMPOSER.compose(replace(draft, introduce=introduce), round_, [item], {}))
-        for introduce in (True, False)
-    )
-    assert "Danderyd är personuppgiftsansvarig." in owed
-    assert "personuppgiftsansvarig" not in told
-    assert "Så hanterar vi era uppgifter: https://dialog.example/personuppgifter" in told
+    for part in ("plain", "html"):
+        owed, told = (
+            words_of(composer.compose(replace(draft, introduce=introduce), round_, [item], {}), part)
+            for introduce in (True, False)
+        )
+        assert [words for words in LAW if words not in owed] == []
+        assert [words for words in LAW[:-1] if words in told] == []
+        assert "Så hanterar vi era uppgifter: https://dialog.example/personuppgifter" in told
+        for legal in ("berättigat intresse", "legitimate interest"):  # authorities may not rest on it
+            assert legal not in owed
+
+
+OUTCOME = {
+    "said": "Leveranser före kl. 7 är viktigast.",
+    "said_en": "Deliveries before 7 matter most.",
+    "taken": "Lastplatserna flyttas inte.",
+    "not_taken": "Arbetet kan inte göras på natten, för bullrets skull.",
+}
+
+
+def test_a_feedback_says_what_was_said_what_came_of_it_and_what_could_not_be_met_and_why() -> None:
+    texts = {**ROUND["texts"], "outcome": OUTCOME}  # type: ignore[dict-item]
+    round_ = Round.model_validate({**ROUND, "purpose": "feedback", "texts": texts})
+    draft = Draft("m4", 10, "email", "sv", "anna@exempel.test", AT)
+    mail = COMPOSER.compose(draft, round_, [Invitation.model_validate(INVITATION)], {})
+    assert message_from_bytes(mail, policy=default)["Subject"] == "Så påverkade svaren: Stockholmsvägen byggs om"
+    for part in ("plain", "html"):
+        said = words_of(mail, part)
+        order = [OUTCOME["said"], OUTCOME["taken"], OUTCOME["not_taken"], OUTCOME["said_en"]]
+        assert sorted(order, key=said.index) == order
+        assert said.count(OUTCOME["taken"]) == 2  # English readers get the Swedish words where there are no others
+        assert "svar=" not in said
+        assert "Svara senast" not in said
+    link = f"https://dialog.example/i/{mint(10, b'k' * 32, Purpose.ANSWER)}"
+    sms = COMPOSER.compose(replace(draft, channel="sms"), round_, [Invitation.model_validate(INVITATION)], {}).decode()
+    assert sms == f"Danderyd: Så togs svaren om hand. Stockholmsvägen byggs om. {link}"

@@ -130,6 +130,20 @@ async def test_a_message_to_several_companies_asks_for_each(portal: Offline, bro
     assert len(said(portal, Notice, NOTICES)) == 1
 
 
+async def test_a_feedback_shows_what_came_of_the_answers_and_asks_nothing(
+    portal: Offline, browser: httpx.AsyncClient
+) -> None:
+    outcome = {"said": "Tidiga leveranser", "taken": "Lastplatserna står kvar", "not_taken": "Inget nattarbete"}
+    texts = round_of(case()).texts.model_dump() | {"outcome": outcome}
+    await invited(portal, round_changes={"purpose": "feedback", "texts": texts})
+    page = (await browser.get(answer_path(1))).text
+    assert "Så påverkade svaren: Stockholmsvägen byggs om" in page
+    assert sorted(outcome.values(), key=page.index) == list(outcome.values())
+    assert "<form" not in page
+    english = (await browser.get(answer_path(1), params={"lang": "en"})).text
+    assert '<section lang="sv">\n<h2 lang="en">What businesses said' in english
+
+
 async def two_rounds(portal: Offline) -> tuple[Invitation, Invitation]:
     """A digest's message: two cases for one company, the later one said first."""
     items = []

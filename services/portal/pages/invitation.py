@@ -23,7 +23,7 @@ from services.portal.invited import Carried
 from services.portal.pages import shown
 from services.portal.pages.render import fields, language, page, redirect
 from services.portal.portal import Portal
-from services.rendering import asking
+from services.rendering import asking, outcome
 from services.rendering.calendar import calendar
 from services.runtime.link_tokens import Purpose, mint, verify
 
@@ -202,6 +202,7 @@ class InvitationPages:
             list_path=self._list_path(request),
             root=self._root(request),
             asking=asking,
+            outcome=outcome,
             shown=shown,
             form=form,
         )
