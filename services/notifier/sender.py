@@ -27,8 +27,9 @@ from services.notifier.ledger.events import Outbox
 from services.notifier.ledger.store import Message, NoticeRow
 from services.notifier.outcomes.dead_addresses import DeadAddresses
 from services.notifier.outcomes.return_path import ReturnPaths
-from services.notifier.policy.retry import breaker_wait, next_try
-from services.notifier.policy.unknown import resolution
+from services.notifier.policy.retry import next_try
+from services.notifier.policy.unknown import ASK_AGAIN, UNKNOWN_OUTCOME, resolution
+from services.notifier.providers import Breaker, Providers
 from services.notifier.sifting import Facts, companies_of, look, verdict
 from services.runtime.clock import Clock
 from services.runtime.errors import Transient
@@ -67,22 +68,6 @@ class SenderOptions:
 
 
 @dataclass
-class _Breaker:
-    """Leaves a channel in trouble alone, longer each time; after that one message tries it."""
-
-    failures: int = 0
-    until: datetime | None = None
-
-    def tripped(self, now: datetime, asked: float | None) -> None:
-        if self.until is None or now >= self.until:
-            self.failures += 1
-        self.until = now + timedelta(seconds=breaker_wait(self.failures, asked))
-
-    def healthy(self) -> None:
-        self.failures, self.until = 0, None
-
-
-@dataclass
 class _Batch:
     """Messages on their way through one pass, and the outcomes not yet written."""
 
@@ -111,7 +96,7 @@ class Sender:
         self._outbox = outbox
         self._addressing = addressing
         self._tables = tables
-        self._channels = {channel.name: channel for channel in channels}
+        self._providers = Providers(channels)
         self._composer = composer
         self._vault = vault
         self._clock = clock
@@ -120,19 +105,18 @@ class Sender:
         self._return_paths = return_paths
         self._owner = uuid.uuid4().hex
         self._held: set[str] = set()
-        self._breakers = {name: _Breaker() for name in self._channels}
         self.ready = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop` is set; what is under way then is finished."""
         loops = [self._loop("plan", self.plan, stop), self._heartbeat(stop)]
-        loops += [self._loop(name, partial(self.deliver, name), stop) for name in self._channels]
+        loops += [self._loop(name, partial(self.deliver, name), stop) for name in self._providers.channels]
         await asyncio.gather(*loops)
 
     async def turn(self) -> int:
         """One pass over everything; returns how many messages were handled."""
         await self.plan()
-        return sum([await self.deliver(name) for name in self._channels])
+        return sum([await self.deliver(name) for name in self._providers.channels])
 
     async def _loop(self, name: str, work: Callable[[], Awaitable[int]], stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -178,21 +162,21 @@ class Sender:
             for message in await store.called_off(connection, now, _SWEEP):
                 await self._end(connection, message, DeliveryState.CANCELLED, "round_ended")
 
-    async def deliver(self, channel_name: str) -> int:
-        """One batch of one channel; returns how many messages it took on."""
-        breaker = self._breakers[channel_name]
-        now = self._clock.now()
-        if breaker.until is not None and now < breaker.until:
+    async def deliver(self, channel: str) -> int:
+        """One batch of one channel, by its first provider that is well; returns how many messages it took on."""
+        provider = self._providers.well(channel, self._clock.now())
+        if provider is None:
             return 0
         await self._tables.caught_up()
-        claimed = await self._claim(channel_name, 1 if breaker.failures else self._options.batch)
+        claimed = await self._claim(channel, 1 if self._providers.breaker(provider).failures else self._options.batch)
         self._held |= {message.message_id for message in claimed}
         try:
-            await self._carry(self._channels[channel_name], claimed)
+            await self._carry(provider, claimed)
         finally:
             self._held -= {message.message_id for message in claimed}
-        CHANNEL_PAUSED.labels(channel_name).set(1 if breaker.until else 0)
-        return len(claimed) if not breaker.until else 0
+        left_alone = self._providers.well(channel, self._clock.now()) is None
+        CHANNEL_PAUSED.labels(channel).set(int(left_alone))
+        return 0 if left_alone else len(claimed)
 
     async def _claim(self, channel: str, limit: int) -> list[Message]:
         now = self._clock.now()
@@ -201,41 +185,61 @@ class Sender:
             until = now + self._options.lease
             return await store.claim(connection, channel, self._owner, now, until, limit, notices_only=paused)
 
-    async def _carry(self, channel: Channel, claimed: Sequence[Message]) -> None:
+    async def _carry(self, provider: Channel, claimed: Sequence[Message]) -> None:
         if not claimed:
             return
-        to_send = await self._resolve(channel, claimed)
+        to_send = await self._resolve(claimed)
         few = self._options.parallel * _AHEAD
-        for start in range(0, len(to_send), few):
-            intended = await self._intend(to_send[start : start + few])
-            if intended[0]:
-                await self._send(channel, await self._announced(*intended))
+        for going_by, part in await self._parted(provider, to_send):
+            for start in range(0, len(part), few):
+                intended = await self._intend(going_by, part[start : start + few])
+                if intended[0]:
+                    await self._send(going_by, await self._announced(*intended))
         await self._outbox.flush()
 
-    async def _resolve(self, channel: Channel, claimed: Sequence[Message]) -> list[Message]:
-        """Asks the provider about unknown outcomes, where it can be asked; returns what is to be sent (again)."""
+    async def _parted(self, provider: Channel, to_send: Sequence[Message]) -> list[tuple[Channel, list[Message]]]:
+        """What goes by which provider: what is sent again, by the one that may have it; that one is waited for."""
+        now = self._clock.now()
+        parts: dict[str, tuple[Channel, list[Message]]] = {}
+        for message in to_send:
+            going_by = self._providers.named(message.channel, message.provider) if message.repeats else provider
+            parts.setdefault(going_by.provider, (going_by, []))[1].append(message)
+        async with self._database.transaction() as connection:
+            for going_by, part in parts.values():
+                breaker = self._providers.breaker(going_by)
+                if breaker.is_open(now):
+                    await store.release(connection, part, breaker.until)
+        return [(by, part) for by, part in parts.values() if not self._providers.breaker(by).is_open(now)]
+
+    async def _resolve(self, claimed: Sequence[Message]) -> list[Message]:
+        """Asks each provider about its unknown outcomes, where it can be asked; returns what is to be sent (again)."""
         unknown = [message for message in claimed if message.state == "unknown"]
-        answers = await asyncio.gather(*(self._ask(channel, message) for message in unknown))
-        found = [(message, answer) for message, answer in zip(unknown, answers, strict=True) if answer is not None]
+        answers = await asyncio.gather(*(self._ask(message) for message in unknown))
+        asked = [(message, answer) for message, answer in zip(unknown, answers, strict=True) if answer is not None]
+        found = [(message, answer) for message, answer in asked if answer.state is not State.UNKNOWN]
         if found:
             await self._record(found, looked_up=True)
-        known = {message.message_id for message, _ in found}
-        lost = [m for m in unknown if m.message_id not in known and not resolution(m.channel, m.unknowns).resend]
-        if lost:
+        now = self._clock.now()
+        waiting = [m for m, answer in asked if answer.state is State.UNKNOWN and now < m.expires_at]
+        done = {message.message_id for message, _ in found} | {message.message_id for message in waiting}
+        lost = [m for m in unknown if m.message_id not in done and not resolution(m.channel, m.unknowns).resend]
+        if waiting or lost:
             async with self._database.transaction() as connection:
+                await store.release(connection, waiting, now + ASK_AGAIN)
                 for message in await store.still_held(connection, lost, self._owner):
-                    await self._end(connection, message, DeliveryState.FAILED, "unknown_outcome")
-        done = known | {message.message_id for message in lost}
+                    await self._end(connection, message, DeliveryState.FAILED, UNKNOWN_OUTCOME)
+        done |= {message.message_id for message in lost}
         return [message for message in claimed if message.message_id not in done]
 
-    async def _ask(self, channel: Channel, message: Message) -> Outcome | None:
+    async def _ask(self, message: Message) -> Outcome | None:
         if not resolution(message.channel, message.unknowns).ask or message.body_encrypted is None:
             return None
-        return await channel.look_up(self._outgoing(message, message.body_encrypted, message.intent_at))
+        tried_at = self._providers.named(message.channel, message.provider)
+        return await tried_at.look_up(self._outgoing(message, message.body_encrypted, message.intent_at))
 
-    async def _intend(self, messages: Sequence[Message]) -> tuple[list[Message], Facts]:
-        """Composes what may leave and commits bytes and intent; the rest ends, or waits, with its reason. Returns also
-        what was known then.
+    async def _intend(self, provider: Channel, messages: Sequence[Message]) -> tuple[list[Message], Facts]:
+        """Composes what may leave and commits bytes, intent and whom it goes by; the rest ends, or waits, with its
+        reason. Returns also what was known then.
         """
         now = self._clock.now()
         async with self._database.transaction() as connection:
@@ -248,7 +252,7 @@ class Sender:
                 body = message.body_encrypted or await self._compose(connection, message, facts, companies, now)
                 if body is not None:
                     composed.append((message, body))
-            await store.record_intents(connection, composed, now)
+            await store.record_intents(connection, composed, provider.provider, now)
             told = [message for message, _ in composed]
             await store.tell(connection, self._outbox, told, DeliveryState.COMPOSED, "ok", now, linked=facts.links)
         return told, facts
@@ -351,22 +355,23 @@ class Sender:
 
     async def _call(self, channel: Channel, message: Message, slots: asyncio.Semaphore, batch: _Batch) -> None:
         async with slots:
-            breaker = self._breakers[channel.name]
-            if breaker.until is not None and self._clock.now() < breaker.until:
+            breaker = self._providers.breaker(channel)
+            if breaker.is_open(self._clock.now()):
                 outcome = Outcome(State.NOT_SENT, "channel_down")
             else:
                 body = message.body_encrypted or b""
                 outcome = await channel.send(self._outgoing(message, body, message.intent_at))
-                self._watch(breaker, channel.name, outcome)
+                self._watch(channel, outcome)
         if outcome.alarm:
             ALARMS.labels(channel.name, outcome.code).inc()
-            logger().error("alarm", channel=channel.name, code=outcome.code, message_id=message.message_id)
+            logger().error("alarm", channel=channel.provider, code=outcome.code, message_id=message.message_id)
         batch.outcomes.put_nowait((message, outcome))
 
-    def _watch(self, breaker: _Breaker, channel: str, outcome: Outcome) -> None:
+    def _watch(self, channel: Channel, outcome: Outcome) -> None:
+        breaker = self._providers.breaker(channel)
         if outcome.state is State.NOT_SENT:
-            breaker.tripped(self._clock.now(), outcome.retry_after)
-            logger().warning("channel backs off", channel=channel, code=outcome.code, attempt=breaker.failures)
+            breaker.tripped(self._clock.now(), outcome.code, outcome.retry_after)
+            logger().warning("channel backs off", channel=channel.provider, code=outcome.code, attempt=breaker.failures)
         elif outcome.state is not State.UNKNOWN:
             breaker.healthy()
 
@@ -404,8 +409,7 @@ class Sender:
         if outcome.state is State.UNKNOWN:
             await store.leave_unknown(connection, self._outbox, message, outcome.code, now)
         elif outcome.state is State.NOT_SENT:
-            until = self._breakers[message.channel].until or now
-            state = "unknown" if message.repeats else "retry"
+            until, state = self._free_again(message, now), "unknown" if message.repeats else "retry"
             await store.note(connection, [message], "not_sent", outcome.code, now, outcome.detail)
             await store.transition(
                 connection, message, state, code=outcome.code, due=micros(until), **_unwritten(message)
@@ -418,6 +422,15 @@ class Sender:
             await store.transition(connection, message, "retry", **values, **_unwritten(message))
         else:
             await self._failed(connection, message, outcome, now)
+
+    def _free_again(self, message: Message, now: datetime) -> datetime:
+        """When it may be tried by the next provider, or where it is sent again, by its own."""
+        if message.repeats:
+            return self._breaker_of(message).until or now
+        return self._providers.free_again(message.channel, now)
+
+    def _breaker_of(self, message: Message) -> Breaker:
+        return self._providers.breaker(self._providers.named(message.channel, message.provider))
 
     def _next(self, message: Message, outcome: Outcome, now: datetime) -> datetime | None:
         if outcome.most_tries is not None and message.attempts + 1 >= outcome.most_tries:

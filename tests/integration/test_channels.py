@@ -679,7 +679,7 @@ async def test_each_answer_of_46elks(act: Act, expected: Outcome) -> None:
 async def test_wrong_credentials_stop_the_channel() -> None:
     async with sms_sink(credentials=("u", "annat")) as sink, elks_channel(sink) as channel:
         assert await channel.send(sms()) == Outcome(State.NOT_SENT, "credentials", "401", alarm=True)
-        assert await channel.look_up(sms()) is None
+        assert await channel.look_up(sms()) == Outcome(State.UNKNOWN, "not_asked")
 
 
 @pytest.mark.parametrize("act", [Act(drop=True), Act(delay=30)])
@@ -713,12 +713,12 @@ async def test_an_older_message_to_the_same_number_is_not_taken_for_the_lost_one
 
 
 @pytest.mark.parametrize("act", [Act(drop=True), Act("500 oops"), Act("200 nonsense"), Act(delay=30)])
-async def test_a_history_that_cannot_be_read_knows_nothing(act: Act) -> None:
+async def test_a_history_that_cannot_be_read_says_neither_yes_nor_no(act: Act) -> None:
     async with sms_sink() as sink, elks_channel(sink, timeout=1) as channel:
         message = sms()
         await channel.send(message)
         sink.behaviour = always("history", act)
-        assert await channel.look_up(message) is None
+        assert await channel.look_up(message) == Outcome(State.UNKNOWN, "not_asked")
 
 
 # Twilio

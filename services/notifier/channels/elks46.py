@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from services.notifier.channels.http_account import Answer, HttpAccount, count, records, trouble, unreadable
+from services.notifier.channels.http_account import NO_ANSWER, Answer, HttpAccount, count, trouble, unreadable
 from services.notifier.channels.port import Outcome, Outgoing, State
 from services.notifier.channels.senders import SmsSender
 
@@ -63,11 +63,13 @@ class Elks46Channel:
         return answer if isinstance(answer, Outcome) else _outcome_of(answer)
 
     async def look_up(self, message: Outgoing) -> Outcome | None:
-        """Ask the history for this sender and number from the intent on. None also when the question itself failed."""
+        """Ask the history for this sender and number from the intent on."""
         since = _since(message)
         # In 46elks' words `end` is the older bound, for the list begins with the newest.
         asked = {"to": message.address, "end": _as_provider_writes(since), "limit": "100"}
-        found = records(await self._account.get(self._url, asked), "data")
+        found = await self._account.listed(self._url, asked, "data")
+        if found is None:
+            return NO_ANSWER
         this = next((record for record in reversed(found) if self._is_this(record, message, since)), None)
         if this is not None and this.get("status") == "failed":
             return Outcome(State.FAILED, "undelivered")

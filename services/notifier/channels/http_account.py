@@ -13,10 +13,13 @@ from typing import Any, Final
 
 import aiohttp
 
-from services.notifier.channels.port import Outcome, State
+from services.notifier.channels.port import NOT_ASKED, Outcome, State
 
 _DEFAULT_WAIT: Final = 60.0
 _KEEP_IDLE: Final = 10.0  # shorter than servers keep one, so that a POST seldom meets a connection about to close
+
+
+NO_ANSWER: Final = Outcome(State.UNKNOWN, NOT_ASKED)
 
 
 @dataclass(frozen=True)
@@ -60,16 +63,19 @@ class HttpAccount:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Outcome(State.UNKNOWN if progress.written else State.NOT_SENT, _how_broken(error))
 
-    async def get(self, url: str, asked: dict[str, str]) -> dict[str, Any]:
-        """The JSON object that a question is answered with; empty when it is not answered so."""
+    async def listed(self, url: str, asked: dict[str, str], name: str) -> list[dict[str, Any]] | None:
+        """The objects in the list of that name in a page; None when the question was not answered so."""
         if self._closed:
-            return {}
+            return None
         try:
             async with self._opened().get(url, params=asked, allow_redirects=False) as response:
                 answer = await _answer(response)
         except (aiohttp.ClientError, TimeoutError, OSError):
-            return {}
-        return answer.body if answer.status == HTTPStatus.OK else {}
+            return None
+        page = answer.body.get(name)
+        if answer.status != HTTPStatus.OK or not isinstance(page, list):
+            return None
+        return [record for record in page if isinstance(record, dict)]
 
     async def close(self) -> None:
         """Close the kept connections; a call under way ends as unknown."""
@@ -107,12 +113,6 @@ def trouble(answer: Answer) -> Outcome:
 def unreadable(answer: Answer) -> Outcome:
     """A success without the provider's id is no proof: a proxy's friendly page looks the same."""
     return Outcome(State.UNKNOWN, "unreadable_answer", str(answer.status))
-
-
-def records(page: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """The objects in a page's list of that name."""
-    listed = page.get(name)
-    return [record for record in listed if isinstance(record, dict)] if isinstance(listed, list) else []
 
 
 def count(told: object) -> int:

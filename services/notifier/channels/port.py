@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol
 
+NOT_ASKED: Final = "not_asked"
+"""Code of an unknown outcome that a look-up ends in: the question itself failed, and is asked again."""
 OPTED_OUT: Final = "opted_out"
 """Code of an outcome: the reader has said stop to the provider, who therefore sends nothing more to that address."""
 
@@ -84,7 +86,7 @@ class Channel(Protocol):
 
     async def look_up(self, message: Outgoing) -> Outcome | None:
         """After an unknown outcome: what does the provider say became of it? None when it cannot be asked or does not
-        know it.
+        know it; unknown again (`NOT_ASKED`) when the question failed: no answer is not a no.
         """
         ...
 

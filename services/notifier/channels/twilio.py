@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from services.notifier.channels.http_account import Answer, HttpAccount, count, records, trouble, unreadable
+from services.notifier.channels.http_account import NO_ANSWER, Answer, HttpAccount, count, trouble, unreadable
 from services.notifier.channels.port import Outcome, Outgoing, State
 from services.notifier.channels.senders import SmsSender
 from services.notifier.channels.twilio_codes import outcome_of_code, outcome_of_failure
@@ -69,9 +69,11 @@ class TwilioChannel:
         return answer if isinstance(answer, Outcome) else _outcome_of(answer)
 
     async def look_up(self, message: Outgoing) -> Outcome | None:
-        """Ask for what went from this sender to this number. None also when the question itself failed."""
+        """Ask for what went from this sender to this number."""
         asked = {"To": message.address, "From": self._options.sender, "PageSize": "1000"}
-        found = records(await self._account.get(self._url, asked), "messages")
+        found = await self._account.listed(self._url, asked, "messages")
+        if found is None:
+            return NO_ANSWER
         this = next((record for record in reversed(found) if _is_this(record, message)), None)
         if this is None:
             return None

@@ -66,6 +66,8 @@ class Message:
     state: str
     attempts: int
     unknowns: int
+    provider: str
+    """Whom it was last tried at; empty before the first intent."""
     address_encrypted: bytes
     body_encrypted: bytes | None
     intent_at: datetime | None
@@ -181,9 +183,11 @@ async def put_back(
     await _set(connection, [message for message in messages if message.repeats], state="unknown", **free)
 
 
-async def record_intents(connection: AsyncConnection, composed: Sequence[tuple[Message, bytes]], now: datetime) -> None:
-    """The bytes and the moment: committed before any provider is called."""
-    values = {"state": "sending", "intent_at": micros(now)}
+async def record_intents(
+    connection: AsyncConnection, composed: Sequence[tuple[Message, bytes]], provider: str, now: datetime
+) -> None:
+    """The bytes, the moment and the provider that is called: committed before it is."""
+    values = {"state": "sending", "intent_at": micros(now), "provider": provider}
     await _set_each(connection, [(message, {**values, "body_encrypted": body}) for message, body in composed])
 
 
@@ -490,6 +494,7 @@ def message_of(row: Row[Any]) -> Message:
         state=row.state,
         attempts=row.attempts,
         unknowns=row.unknowns,
+        provider=row.provider,
         address_encrypted=row.address_encrypted,
         body_encrypted=row.body_encrypted,
         intent_at=moment_of(row.intent_at) if row.intent_at is not None else None,

@@ -130,13 +130,18 @@ MESSAGES: Final = Table(
     Column("sent_at", BigInteger),
     Column("address_encrypted", LargeBinary, nullable=False),
     Column("body_encrypted", LargeBinary),
+    Column("provider", String(20), nullable=False, default="", server_default=""),
     Column("provider_ref", String(300), nullable=False, default=""),
+    Column("segments", Integer, nullable=False, default=0, server_default="0"),
+    Column("cost", BigInteger, nullable=False, default=0, server_default="0"),
+    Column("currency", String(3), nullable=False, default="", server_default=""),
     Column("code", String(60), nullable=False, default=""),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     UniqueConstraint("round_id", "address_index", "kind", name="uq_messages_round_address_kind"),
     Index("ix_messages_claim", "channel", "state", "urgent", "due"),
     Index("ix_messages_address", "address_index"),
+    Index("ix_messages_spent", "channel", "sent_at"),
 )
 MESSAGE_INVITATIONS: Final = Table(
     "message_invitations",

@@ -10,6 +10,8 @@ from datetime import timedelta
 from typing import Final
 
 LOOK_UP_AFTER: Final = timedelta(minutes=10)
+ASK_AGAIN: Final = timedelta(minutes=5)
+"""When to ask again, where the question itself failed."""
 MOST_UNKNOWNS: Final = 2
 UNKNOWN_OUTCOME: Final = "unknown_outcome"
 """The code of a message that failed although it may have been taken."""
