@@ -85,6 +85,7 @@ class RenderingComposer:
             ),
             facts=facts,
             links=links,
+            at=draft.at,
             gathered=draft.gathered,
             more=more,
             introduce=draft.introduce,
@@ -108,10 +109,10 @@ class RenderingComposer:
             workplaces=_places(invitations),
             facts=facts,
             links=links,
+            at=draft.at,
             kind=kind,
             more_workplaces=_left_out(invitations),
             told_at=draft.told_at,
-            on=local(draft.at).date(),
             introduce=draft.introduce,
             rehearsal=draft.rehearsal,
         )
@@ -124,6 +125,7 @@ class RenderingComposer:
             f"{self._portal}/avsluta/{stop}",
             f"{self._portal}/mina",
             f"{self._portal}/personuppgifter",
+            f"{self._portal}/arenden",
         )
 
     def _sms(self, draft: Draft, text: str) -> bytes:

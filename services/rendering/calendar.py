@@ -1,17 +1,19 @@
 """A meeting as a calendar file (RFC 5545): the same event whoever opens it, moved or cancelled when the case says so.
 
 Times are Swedish wall time with the zone's own rules beside them, so that 17.00 is 17.00 in every program (FC-056). The
-UID is the first round's and the sequence the case's version: a newer file takes the older's place. The link is the
-case's public page, since calendars are shared and a recipient's own link is a secret.
+UID is the first round's and the sequence grows with the case and its decisions: a newer file takes the older's place.
+The link is the case's public page, since calendars are shared and a recipient's own link is a secret; it stands in the
+place too, which is all that some programs show.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import quote
 
 from schemas.round import Round, RoundState
-from services.rendering import dates
+from services.rendering import asking, dates
 from services.rendering.dates import Lang
 
 _LINE: Final = 75
@@ -35,6 +37,21 @@ END:DAYLIGHT
 END:VTIMEZONE"""
 
 
+def attached(rounds: Iterable[Round], cases_url: str, lang: Lang, now: datetime) -> str:
+    """The file that goes with a mail: the meetings that these rounds invite to or tell of. Empty where none does."""
+    meetings = [round_ for round_ in rounds if round_.texts.meeting is not None and _tells_of_meeting(round_)]
+    return calendar(((round_, public_page(cases_url, round_)) for round_ in meetings), lang, now) if meetings else ""
+
+
+def public_page(cases_url: str, round_: Round) -> str:
+    """A case's page, which anybody may read."""
+    return f"{cases_url}/{quote(round_.case_id, safe='')}"
+
+
+def _tells_of_meeting(round_: Round) -> bool:
+    return asking.asks(round_) or asking.is_change(round_)
+
+
 def calendar(meetings: Iterable[tuple[Round, str]], lang: Lang, now: datetime) -> str:
     """A file with the meetings of these rounds, each with its page. `now` is when the file was made."""
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Nardialog//SV", "METHOD:PUBLISH", *_ZONE.split("\n")]
@@ -53,21 +70,26 @@ def _event(round_: Round, url: str, lang: Lang, now: datetime) -> Iterator[str]:
     yield "BEGIN:VEVENT"
     yield f"UID:{round_.follows or round_.round_id}@nardialog"
     yield f"DTSTAMP:{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-    yield f"SEQUENCE:{round_.basis.case_version}"
+    yield f"SEQUENCE:{round_.basis.case_version + round_.basis.decision}"
     yield f"DTSTART;TZID=Europe/Stockholm:{dates.local(meeting.start):%Y%m%dT%H%M%S}"
     if meeting.end is not None:
         yield f"DTEND;TZID=Europe/Stockholm:{dates.local(meeting.end):%Y%m%dT%H%M%S}"
     yield f"SUMMARY:{_text(_SUMMARY[lang].format(title=title))}"
-    yield f"LOCATION:{_text(meeting.place)}"
+    yield f"LOCATION:{_text(f'{meeting.place}, {url}')}"
     yield f"DESCRIPTION:{_text(chr(10).join(part for part in about if part))}"
     yield f"URL:{url}"
     yield "STATUS:CANCELLED" if _is_off(round_) else "STATUS:CONFIRMED"
-    yield from ("BEGIN:VALARM", "ACTION:DISPLAY", f"DESCRIPTION:{_text(title)}", "TRIGGER:-P1D", "END:VALARM")
+    if not _is_off(round_):
+        yield from ("BEGIN:VALARM", "ACTION:DISPLAY", f"DESCRIPTION:{_text(title)}", "TRIGGER:-P1D", "END:VALARM")
     yield "END:VEVENT"
 
 
 def _is_off(round_: Round) -> bool:
-    return round_.state is RoundState.WITHDRAWN or round_.change in ("cancelled", "withdrawn")
+    return round_.state is RoundState.WITHDRAWN or round_.change in _OFF
+
+
+_OFF: Final = frozenset({"cancelled", "withdrawn", "undone", "not_affected"})
+"""Changes after which a reader has no meeting to come to."""
 
 
 _SUMMARY: Final[dict[Lang, str]] = {"sv": "Dialogmöte: {title}", "en": "Dialogue meeting: {title}"}

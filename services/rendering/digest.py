@@ -6,12 +6,13 @@ is never empty, and shows at most ten: the page that its link leads to has all.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Final, Literal
 
 from schemas.invitation import InvitedWorkplace
 from schemas.round import Round
 from services.rendering import asking
+from services.rendering.calendar import attached
 from services.rendering.dates import Lang
 from services.rendering.mail import Brand, Links, Section, privacy_section, rehearsal_mark
 from services.rendering.message import LONGEST_SUBJECT, RenderedMail
@@ -46,6 +47,8 @@ class DigestLetter:
     items: tuple[Item, ...]
     facts: Mapping[str, Workplace]
     links: Links
+    at: datetime
+    """When it is written."""
     gathered: Gathered = "weekly"
     more: int = 0
     introduce: bool = True
@@ -92,7 +95,8 @@ def render_digest(letter: DigestLetter) -> RenderedMail:
     preheader = chop(" ".join(item.title + "." for item in halves[0].items), _PREHEADER, "…")
     values = {"subject": subject, "preheader": preheader, "halves": halves, "links": letter.links}
     text, html = (templates().get_template(f"digest.{form}.j2") for form in ("txt", "html"))
-    return RenderedMail(subject, preheader, text.render(values), html.render(values))
+    file = attached((item.round for item in ordered[:MOST_ITEMS]), letter.links.cases_url, "sv", letter.at)
+    return RenderedMail(subject, preheader, text.render(values), html.render(values), file)
 
 
 def in_order(items: tuple[Item, ...]) -> tuple[Item, ...]:

@@ -13,6 +13,7 @@ from typing import Final, Literal
 from schemas.invitation import InvitedWorkplace
 from schemas.round import Purpose, Round
 from services.rendering import asking, changes, dates, outcome
+from services.rendering.calendar import attached
 from services.rendering.dates import Lang
 from services.rendering.message import LONGEST_SUBJECT, RenderedMail
 from services.rendering.shorten import chop
@@ -45,6 +46,8 @@ class Links:
     manage_url: str = field(repr=False)
     privacy_url: str
     """The page on personal data: the same for all."""
+    cases_url: str
+    """What the public pages of cases begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +61,12 @@ class Letter:
     workplaces: tuple[InvitedWorkplace, ...]
     facts: Mapping[str, Workplace]
     links: Links
+    at: datetime
+    """When it is written: a reminder's words count from its day."""
     kind: Literal["first", "reminder"] = "first"
     more_workplaces: int = 0
     told_at: datetime | None = None
     """Of a change or a reminder: when the first message was sent."""
-    on: date | None = None
-    """Of a reminder: the day it leaves, which its words count from."""
     introduce: bool = True
     """Whether its reader is still owed what GDPR article 14 says; without it a line leads to the page that has it."""
     rehearsal: bool = False
@@ -105,7 +108,8 @@ def render(letter: Letter) -> RenderedMail:
     preheader = _preheader(letter.round, halves[0])
     values = {"subject": subject, "preheader": preheader, "halves": halves, "links": letter.links}
     text, html = (templates().get_template(f"mail.{form}.j2") for form in ("txt", "html"))
-    return RenderedMail(subject, preheader, text.render(values), html.render(values))
+    file = attached([letter.round], letter.links.cases_url, "sv", letter.at)
+    return RenderedMail(subject, preheader, text.render(values), html.render(values), file)
 
 
 def _subject(letter: Letter) -> str:
@@ -122,7 +126,7 @@ def _subject_parts(letter: Letter) -> tuple[str, str]:
     if asking.is_change(round_):
         return changes.subject_start(round_), ""
     if letter.kind == "reminder":
-        return f"{last_day(round_.respond_by, letter.on, 'sv')}: ", ""
+        return f"{last_day(round_.respond_by, dates.local(letter.at).date(), 'sv')}: ", ""
     if meeting is not None:
         return f"Dialogmöte {dates.short(dates.local(meeting.start).date(), 'sv')} om ", " – kommer ni?"
     if asking.asks(round_):
@@ -136,12 +140,12 @@ def rehearsal_mark(*, rehearsal: bool) -> str:
     return _REHEARSAL if rehearsal else ""
 
 
-def last_day(by: date | None, on: date | None, lang: Lang) -> str:
+def last_day(by: date | None, on: date, lang: Lang) -> str:
     """How long there is left to answer, seen from the day of sending."""
     words = WORDS[lang]
     if by is None:
         return words["reminder"]
-    if on is not None and timedelta() <= by - on <= timedelta(days=1):
+    if timedelta() <= by - on <= timedelta(days=1):
         return words["last_day_today" if by == on else "last_day_tomorrow"]
     return words["reminder_by"].format(day=dates.short(by, lang))
 

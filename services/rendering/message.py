@@ -20,12 +20,13 @@ _PLAIN_NAME: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class RenderedMail:
-    """A mail's words."""
+    """A mail's words, and the calendar file that goes with it, if any."""
 
     subject: str
     preheader: str
     text: str
     html: str
+    calendar: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,26 @@ def compose(rendered: RenderedMail, headers: MailHeaders) -> bytes:
 
 
 def _body(rendered: RenderedMail, message_id: str, policy: "EmailPolicy[EmailMessage]") -> bytes:
-    """Both parts as quoted-printable, so that no line is long and no relay has to re-encode, after the MIME headers."""
+    """The parts as quoted-printable, so that no line is long and no relay has to re-encode, after the MIME headers."""
     message = EmailMessage(policy)
     message.set_content(rendered.text, charset="utf-8", cte="quoted-printable")
     message.add_alternative(rendered.html, subtype="html", charset="utf-8", cte="quoted-printable")
-    message.set_boundary("=_" + hashlib.blake2b(message_id.encode(), digest_size=16).hexdigest())
+    message.set_boundary(_boundary("", message_id))
+    if rendered.calendar:
+        message.add_attachment(
+            rendered.calendar,
+            subtype="calendar",
+            charset="utf-8",
+            cte="quoted-printable",
+            filename="invite.ics",
+            params={"method": "PUBLISH"},
+        )
+        message.set_boundary(_boundary("mixed", message_id))
     return message.as_bytes()
+
+
+def _boundary(part: str, message_id: str) -> str:
+    return "=_" + hashlib.blake2b(f"{part}{message_id}".encode(), digest_size=16).hexdigest()
 
 
 def _subject_line(subject: str, policy: "EmailPolicy[EmailMessage]") -> str:

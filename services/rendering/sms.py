@@ -67,11 +67,11 @@ def render_sms(round_: Round, *, sender: str, link: str, address: str = "", lang
     return frame.replace(_TITLE, chop(title, PART - _taken(frame), "...", septets))
 
 
-def remind_sms(round_: Round, *, sender: str, link: str, on: date | None = None, lang: Lang = "sv") -> str:
+def remind_sms(round_: Round, *, sender: str, link: str, on: date, lang: Lang = "sv") -> str:
     """The SMS that reminds of a round, sent on a day. Always one part; the title yields."""
     _checked(link)
     words, by = _WORDS[lang], round_.respond_by
-    if on is not None and by is not None and timedelta() <= by - on <= timedelta(days=1):
+    if by is not None and timedelta() <= by - on <= timedelta(days=1):
         frame = words["remind_today" if by == on else "remind_tomorrow"]
     else:
         frame = words["remind_by"] if by else words["remind"]

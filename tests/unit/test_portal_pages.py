@@ -99,9 +99,11 @@ async def test_the_page_says_to_whom_what_until_when_and_why(portal: Offline, br
 async def test_the_why_block_is_the_mails_word_for_word(portal: Offline, browser: httpx.AsyncClient, lang: Any) -> None:
     item = await invited(portal)
     facts = {BAKERY.workplace_id: Workplace(BAKERY.workplace_id, BAKERY.name, BAKERY.street)}
-    links = Links("https://p/i/1", "https://p/avsluta/1", "https://p/mina", "https://p/personuppgifter")
+    links = Links(
+        "https://p/i/1", "https://p/avsluta/1", "https://p/mina", "https://p/personuppgifter", "https://p/arenden"
+    )
     brand = Brand("Danderyds kommun", "Danderyd")
-    mail = render(Letter(brand, BAKERY.name, round_of(case()), tuple(item.workplaces), facts, links))
+    mail = render(Letter(brand, BAKERY.name, round_of(case()), tuple(item.workplaces), facts, links, NOW))
     page = (await browser.get(answer_path(1), params={"lang": lang})).text
     why = re.search(r'<section class="why">.*?</section>', page, re.S)
     assert why

@@ -31,15 +31,17 @@ LINKS = Links(
     "https://dialog.example/avsluta/7Kq2",
     "https://dialog.example/mina",
     "https://dialog.example/personuppgifter",
+    "https://dialog.example/arenden",
 )
+AT = moment("2025-11-10T09:00:00+01:00")
 WORKPLACES = tuple(InvitedWorkplace.model_validate(item) for item in INVITATION["workplaces"])  # type: ignore[attr-defined]
 FACTS = {"EX-0001": Workplace("EX-0001", "Exempelbageriet", "Stockholmsvägen 40")}
 LETTER = Letter(
-    Brand("Danderyds kommun", "Danderyds kommun, Näringsliv"), "Exempelbageriet AB", ROUND, WORKPLACES, FACTS, LINKS
+    Brand("Danderyds kommun", "Danderyds kommun, Näringsliv"), "Exempelbageriet AB", ROUND, WORKPLACES, FACTS, LINKS, AT
 )
 HEADERS = MailHeaders(
     message_id="0123456789abcdef@dialog.example",
-    date=moment("2025-11-10T09:00:00+01:00"),
+    date=AT,
     from_name="Danderyds kommun, Näringsliv",
     from_address="dialog@danderyd.example",
     to_address="info@exempel.example",
@@ -371,3 +373,22 @@ def test_secrets_are_not_shown_when_a_letter_is_printed() -> None:
 def test_dates_are_in_the_year_of_the_case() -> None:
     assert "Svara senast fredag 5 december 2025" in render(letter(respond_by=date(2025, 12, 5))).text
     assert "Reply by Friday 5 December 2025" in render(letter(respond_by=date(2025, 12, 5))).html
+
+
+def test_a_mail_to_a_meeting_carries_it_as_a_calendar_file_and_its_words_are_the_same() -> None:
+    mail = render(letter(texts={"meeting": MEETING}))
+    composed = compose(mail, HEADERS)
+    message = parsed(composed)
+    assert message.get_content_type() == "multipart/mixed"
+    (file,) = message.iter_attachments()
+    assert isinstance(file, EmailMessage)
+    assert (file.get_content_type(), file.get_filename()) == ("text/calendar", "invite.ics")
+    assert file.get_param("method") == "PUBLISH"
+    assert file.get_content().replace("\r\n", "\n") == mail.calendar.replace("\r\n", "\n")
+    plain, html = message.get_body(("plain",)), message.get_body(("html",))
+    assert plain is not None
+    assert html is not None
+    assert plain.get_content().replace("\r\n", "\n") == mail.text
+    assert message.defects == file.defects == []
+    assert composed == compose(mail, HEADERS)
+    assert "text/calendar" not in compose(render(LETTER), HEADERS).decode()

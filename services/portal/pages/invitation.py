@@ -24,7 +24,7 @@ from services.portal.pages import shown
 from services.portal.pages.render import fields, language, page, redirect
 from services.portal.portal import Portal
 from services.rendering import asking, outcome
-from services.rendering.calendar import calendar
+from services.rendering.calendar import calendar, public_page
 from services.runtime.link_tokens import Purpose, mint, verify
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{16,64}")
@@ -120,8 +120,8 @@ class InvitationPages:
         rounds = [group.round for group in carried.groups if group.round.texts.meeting is not None]
         if not rounds:
             raise HTTPException(404)
-        base = self._portal.settings.portal.base_url
-        pages = [(round_, f"{base}/arenden/{quote(round_.case_id, safe='')}") for round_ in rounds]
+        cases_url = f"{self._portal.settings.portal.base_url}/arenden"
+        pages = [(round_, public_page(cases_url, round_)) for round_ in rounds]
         text = calendar(pages, language(request), self._portal.clock.now())
         headers = {"Content-Disposition": 'attachment; filename="mote.ics"'}
         return Response(text, media_type="text/calendar", headers=headers)
