@@ -92,7 +92,7 @@ class NotifierApp:
             index_key=index_key,
             return_paths=options.return_paths(),
         )
-        self._health = HealthServer(settings.health, lambda: self.sender.ready)
+        self._health = HealthServer(settings.health, lambda: self.sender.ready, lambda: self.sender.alarm.note)
         self._stopping = asyncio.Event()
         self.finished: asyncio.Task[None] | None = None
 

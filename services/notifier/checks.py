@@ -3,7 +3,7 @@
 from typing import Final, Literal
 
 from services.notifier.channels.smtp import SmtpChannel
-from services.notifier.ledger.store import paused
+from services.notifier.ledger.store import pauses
 from services.notifier.ledger.tables import MIGRATIONS, POSITIONS
 from services.notifier.settings import NotifierOptions, NotifierSettings
 from services.runtime.checks import Check, tried
@@ -35,14 +35,11 @@ async def _sending(options: NotifierOptions, ledger: list[Check]) -> list[Check]
     database = Database(options.database)
     try:
         async with database.transaction() as connection:
-            pause = await paused(connection)
+            standing = await pauses(connection)
     finally:
         await database.close()
-    if pause is None:
-        return []
-    since = pause.since.isoformat(timespec="seconds")
-    words = f"is paused since {since}: {pause.reason}. `nardialog sending resume` lets messages leave"
-    return [Check("sending", "note", words)]
+    resume = "`nardialog sending resume` lets messages leave"
+    return [Check(pause.what, "note", f"{pause.told}. {resume}") for pause in standing]
 
 
 def _sender(options: NotifierOptions) -> list[Check]:

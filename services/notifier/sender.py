@@ -27,6 +27,7 @@ from services.notifier.ledger.events import Outbox
 from services.notifier.ledger.store import Message, NoticeRow
 from services.notifier.outcomes.dead_addresses import DeadAddresses
 from services.notifier.outcomes.return_path import ReturnPaths
+from services.notifier.pause_alarm import PauseAlarm
 from services.notifier.policy.retry import next_try
 from services.notifier.policy.unknown import ASK_AGAIN, UNKNOWN_OUTCOME, resolution
 from services.notifier.providers import Breaker, Providers
@@ -105,6 +106,7 @@ class Sender:
         self._return_paths = return_paths
         self._owner = uuid.uuid4().hex
         self._held: set[str] = set()
+        self.alarm = PauseAlarm(self._providers.channels)
         self.ready = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -155,6 +157,7 @@ class Sender:
     async def _sweep(self) -> None:
         now = self._clock.now()
         async with self._database.transaction() as connection:
+            self.alarm.see(await store.pauses(connection), now)
             for message in await store.abandoned(connection, now, self._held, _SWEEP):
                 await store.leave_unknown(connection, self._outbox, message, "sender_died", now)
             for message in await store.overdue(connection, now, _SWEEP):
@@ -181,7 +184,7 @@ class Sender:
     async def _claim(self, channel: str, limit: int) -> list[Message]:
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            paused = await store.paused(connection) is not None
+            paused = any(pause.holds(channel) for pause in await store.pauses(connection))
             until = now + self._options.lease
             return await store.claim(connection, channel, self._owner, now, until, limit, notices_only=paused)
 

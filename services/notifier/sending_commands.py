@@ -1,32 +1,57 @@
 """`nardialog sending`: pause, resume, and how it stands. Heavy imports wait for a command."""
 
+from typing import Literal
+
 from cyclopts import App
 
-from services.runtime.terminal import NOT_MET, OK
+from services.runtime.terminal import NOT_MET, OK, printable, usage
 
-sending = App(name="sending", help="Pause and resume all sending.")
+sending = App(name="sending", help="Pause and resume sending.")
+
+ByChannel = Literal["email", "sms"]
 
 
 @sending.command
-async def pause(*, reason: str) -> int:
-    """Stop all sending until it is resumed; what is under way finishes. Codes and receipts still go.
+async def pause(*, reason: str, channel: ByChannel | None = None) -> int:
+    """Stop sending until it is resumed; what is under way finishes. Codes and receipts still go.
 
     Parameters
     ----------
     reason
-        Why; shown by `status`.
+        Why; shown by `status`, and said in the log while it lasts.
+    channel
+        Only this channel; without it, all.
     """
-    await _set(reason[:200])
+    from services.notifier.ledger import store
+    from services.notifier.ledger.opened import opened_ledger
+    from services.runtime.clock import SystemClock
+    from services.runtime.impersonal import impersonal
+
+    try:
+        said = impersonal(reason.strip())[:200]
+    except ValueError as error:
+        return usage(f"--reason {error}")
+    async with opened_ledger() as database, database.transaction() as connection:
+        await store.pause(connection, said, SystemClock().now(), channel)
     print("paused")
     return OK
 
 
 @sending.command
-async def resume() -> int:
-    """Let messages leave again."""
-    await _set(None)
-    print("sending")
-    return OK
+async def resume(*, channel: ByChannel | None = None) -> int:
+    """Let messages leave again. Exit 3 while something is still paused.
+
+    Parameters
+    ----------
+    channel
+        Only this channel, where it was paused by itself; without it, everything.
+    """
+    from services.notifier.ledger import store
+    from services.notifier.ledger.opened import opened_ledger
+
+    async with opened_ledger() as database, database.transaction() as connection:
+        await store.resume(connection, channel)
+    return await status()
 
 
 @sending.command
@@ -36,18 +61,9 @@ async def status() -> int:
     from services.notifier.ledger.opened import opened_ledger
 
     async with opened_ledger() as database, database.transaction() as connection:
-        pause_ = await store.paused(connection)
-    if pause_ is None:
+        standing = await store.pauses(connection)
+    for found in standing:
+        print(printable(f"{found.what} {found.told}"))
+    if not standing:
         print("sending")
-        return OK
-    print(f"paused since {pause_.since.isoformat(timespec='seconds')}: {pause_.reason}")
-    return NOT_MET
-
-
-async def _set(reason: str | None) -> None:
-    from services.notifier.ledger import store
-    from services.notifier.ledger.opened import opened_ledger
-    from services.runtime.clock import SystemClock
-
-    async with opened_ledger() as database, database.transaction() as connection:
-        await store.set_paused(connection, reason, SystemClock().now())
+    return NOT_MET if standing else OK

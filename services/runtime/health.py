@@ -9,11 +9,14 @@ from services.runtime.settings import HealthSettings
 
 
 class HealthServer:
-    """A small HTTP server beside a service. `ready` is asked at each request."""
+    """A small HTTP server beside a service. `ready` is asked at each request, and what is worth knowing beside it."""
 
-    def __init__(self, settings: HealthSettings, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, settings: HealthSettings, ready: Callable[[], bool], note: Callable[[], str] = lambda: ""
+    ) -> None:
         self._settings = settings
         self._ready = ready
+        self._note = note
         self._runner: web.AppRunner | None = None
         self.port: int | None = None
 
@@ -41,7 +44,9 @@ class HealthServer:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         ready = self._ready()
-        return web.Response(text="ready\n" if ready else "reading tables\n", status=200 if ready else 503)
+        said = "ready" if ready else "reading tables"
+        text = ": ".join(part for part in (said, self._note()) if part)
+        return web.Response(text=f"{text}\n", status=200 if ready else 503)
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1097,11 +1097,11 @@ async def test_paused_sending_sends_nothing(house: House) -> None:
     await house.round()
     await house.reachable()
     async with house.database.transaction() as connection:
-        await store.set_paused(connection, "mail relay is moved", MONDAY)
+        await store.pause(connection, "mail relay is moved", MONDAY)
     await house.sender.turn()
     assert not house.email.accepted
     async with house.database.transaction() as connection:
-        await store.set_paused(connection, None, MONDAY)
+        await store.resume(connection)
     await house.sender.turn()
     assert len(house.email.accepted) == 1
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.company import Company
@@ -35,7 +35,7 @@ from services.notifier.ledger.tables import (
 from services.notifier.policy.suppression import Stop
 from services.notifier.policy.unknown import resolution
 from services.runtime.metrics import DELIVERIES
-from services.runtime.store.database import micros, moment_of
+from services.runtime.store.database import micros, moment_of, upsert
 
 WAITING: Final = ("pending", "retry")
 ENDED_ROUNDS: Final = ("closed", "withdrawn", "silent")
@@ -366,23 +366,46 @@ async def told_before(
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """All sending stands still, but for what a reader asked for."""
+    """One channel stands still, or all of them, but for what a reader asked for."""
 
+    channel: str | None
     reason: str
     since: datetime
 
+    @property
+    def what(self) -> str:
+        """In words."""
+        return "sending" if self.channel is None else f"sending by {self.channel}"
 
-async def paused(connection: AsyncConnection) -> Pause | None:
-    """Why all sending is paused and since when, or None when it is not."""
-    row = (await connection.execute(select(CONTROLS).where(CONTROLS.c.name == PAUSE))).one_or_none()
-    return Pause(row.reason, moment_of(row.at)) if row else None
+    @property
+    def told(self) -> str:
+        """Since when and why."""
+        return f"is paused since {self.since.isoformat(timespec='seconds')}: {self.reason}"
+
+    def holds(self, channel: str) -> bool:
+        """Whether it stops this channel."""
+        return self.channel in (None, channel)
 
 
-async def set_paused(connection: AsyncConnection, reason: str | None, now: datetime) -> None:
-    """Pauses all sending for a reason, or resumes it."""
-    await connection.execute(delete(CONTROLS).where(CONTROLS.c.name == PAUSE))
-    if reason is not None:
-        await connection.execute(insert(CONTROLS).values(name=PAUSE, reason=reason, at=micros(now)))
+async def pauses(connection: AsyncConnection) -> list[Pause]:
+    """What is paused, since when and why."""
+    names = or_(CONTROLS.c.name == PAUSE, CONTROLS.c.name.startswith(f"{PAUSE}:", autoescape=True))
+    rows = await connection.execute(select(CONTROLS).where(names).order_by(CONTROLS.c.name))
+    return [Pause(row.name.partition(":")[2] or None, row.reason, moment_of(row.at)) for row in rows]
+
+
+async def pause(connection: AsyncConnection, reason: str, now: datetime, channel: str | None = None) -> None:
+    """Pauses a channel, or all sending."""
+    name = PAUSE if channel is None else f"{PAUSE}:{channel}"
+    await upsert(connection, CONTROLS, [{"name": name, "reason": reason, "at": micros(now)}])
+
+
+async def resume(connection: AsyncConnection, channel: str | None = None) -> None:
+    """Lifts the pause of a channel, or every pause."""
+    for standing in await pauses(connection):
+        if channel in (None, standing.channel):
+            name = PAUSE if standing.channel is None else f"{PAUSE}:{standing.channel}"
+            await connection.execute(delete(CONTROLS).where(CONTROLS.c.name == name))
 
 
 async def note(
