@@ -25,6 +25,7 @@ from services.notifier.channels.smtp import SmtpChannel, SmtpOptions
 from services.notifier.composer import RenderingComposer
 from services.notifier.composing import Asked, Composer, DigestItem, Draft
 from services.notifier.ledger.events import Outbox, Topics
+from services.notifier.reminding import Reminding
 from services.notifier.sender import Sender, SenderOptions
 from services.runtime import logs
 from services.runtime.clock import SystemClock
@@ -101,6 +102,7 @@ async def sender(order: Order, keys: Keys) -> AsyncIterator[Sender]:
             database,
             outbox,
             Addressing(database, outbox, hold=timedelta(0), windows="always"),
+            Reminding(database, windows="always"),
             _CaughtUp(),
             [channel],
             _composer(order, keys),

@@ -172,7 +172,7 @@ class Board:
             (self.stops.discard if stop.lifted else self.stops.add)(stop.message_number)
 
     def _delivery(self, delivery: Delivery) -> None:
-        for invitation_id in delivery.invitation_ids:
+        for invitation_id in delivery.invitation_ids if delivery.kind != "reminder" else ():
             self.states.setdefault(invitation_id, set()).add(delivery.state)
         if delivery.message_id is None:
             return

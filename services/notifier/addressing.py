@@ -5,7 +5,7 @@ invitations are on it. What leads to no message ends in a named state with an ev
 address's message has left is *merged*: it is shown on that message's page.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -20,8 +20,8 @@ from schemas.round import Purpose, Round
 from services.notifier.ledger import steps, store
 from services.notifier.ledger.events import Outbox, invitation_ended
 from services.notifier.ledger.steps import Step
-from services.notifier.ledger.store import Link, Message, chunks
-from services.notifier.ledger.tables import CONTACTS, INVITATIONS, MESSAGE_INVITATIONS, MESSAGES, ROUNDS
+from services.notifier.ledger.store import FIRST, Link, Message, chunks
+from services.notifier.ledger.tables import INVITATIONS, MESSAGE_INVITATIONS, MESSAGES, ROUNDS
 from services.notifier.numbers import message_id, new_number
 from services.notifier.policy.channel_choice import Choice, Reach, choose
 from services.notifier.policy.readiness import Readiness, readiness
@@ -30,7 +30,6 @@ from services.notifier.policy.told import Told, told
 from services.notifier.policy.windows import Mode, next_open
 from services.runtime.store.database import Database, micros, moment_of, upsert
 
-FIRST: Final = "first"
 _MOST: Final = 20_000
 """Invitations addressed in one transaction; a larger round goes in several."""
 
@@ -111,7 +110,7 @@ class Addressing:
     ) -> None:
         invited = [(row, Invitation.model_validate_json(row.body, extra="ignore")) for row in rows]
         invited = [(row, event) for row, event in invited if event.basis.order <= round_.basis.order]
-        contacts = await _contacts(connection, {event.recipient_id for _, event in invited})
+        contacts = await store.contacts(connection, {event.recipient_id for _, event in invited})
         places = {place.workplace_id for _, event in invited for place in event.workplaces}
         known = await store.companies(connection, places)
         decided = _Decided()
@@ -136,7 +135,7 @@ class Addressing:
         now: datetime,
     ) -> None:
         indexes = {choice.reach.address_index for _, choice in chosen}
-        there = await _messages_there(connection, round_.round_id, indexes)
+        there = await store.messages_there(connection, round_.round_id, FIRST, indexes)
         carried = await store.links(connection, list(there.values()))
         stops = await store.stops(connection, indexes)
         leaving = {row.invitation_id for row, choice in chosen if _is_leaving(there.get(choice.reach.address_index))}
@@ -337,18 +336,6 @@ async def _admitted(connection: AsyncConnection, round_id: str, before: datetime
     return (await connection.execute(statement)).all()
 
 
-async def _contacts(connection: AsyncConnection, recipients: Collection[str]) -> dict[str, list[Reach]]:
-    found: dict[str, list[Reach]] = {}
-    for chunk in chunks(sorted(recipients)):
-        rows = await connection.execute(select(CONTACTS).where(CONTACTS.c.recipient_id.in_(chunk)))
-        for row in rows:
-            reach = Reach(
-                row.contact_id, row.workplace_id, row.channel, row.language, row.address_index, row.address_encrypted
-            )
-            found.setdefault(row.recipient_id, []).append(reach)
-    return found
-
-
 async def _told(connection: AsyncConnection, change: Round, contacts: Mapping[str, Sequence[Reach]]) -> dict[str, Told]:
     """What the round that a change follows was to each of these addresses. Its messages are locked: a sender that is
     about to write one writes it after this, from the round as it is now.
@@ -365,19 +352,6 @@ async def _told(connection: AsyncConnection, change: Round, contacts: Mapping[st
             .with_for_update()
         )
         found |= {row.address_index: told(row.state, row.code, round_is_current=current) for row in rows}
-    return found
-
-
-async def _messages_there(connection: AsyncConnection, round_id: str, indexes: Collection[str]) -> dict[str, Message]:
-    found: dict[str, Message] = {}
-    for chunk in chunks(sorted(indexes)):
-        rows = await connection.execute(
-            select(MESSAGES)
-            .where(MESSAGES.c.round_id == round_id, MESSAGES.c.kind == FIRST, MESSAGES.c.address_index.in_(chunk))
-            .order_by(MESSAGES.c.message_id)
-            .with_for_update()
-        )
-        found |= {row.address_index: store.message_of(row) for row in rows}
     return found
 
 

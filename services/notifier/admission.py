@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.delivery import DeliveryState
 from schemas.invitation import INVITATION_CHANGED, Invitation, InvitationState
 from services.notifier.ledger.events import Outbox, invitation_ended
-from services.notifier.ledger.store import chunks
+from services.notifier.ledger.store import REMINDER, chunks
 from services.notifier.ledger.tables import INVITATIONS, MESSAGE_INVITATIONS, MESSAGES
 from services.runtime.clock import Clock
 from services.runtime.errors import Rejected
@@ -122,6 +122,7 @@ async def _unlink(connection: AsyncConnection, changed: Sequence[str]) -> set[st
         return set()
     on = select(MESSAGE_INVITATIONS.c.message_id).where(MESSAGE_INVITATIONS.c.invitation_id.in_(changed))
     carrying = select(MESSAGES.c.message_id, MESSAGES.c.intent_at).where(MESSAGES.c.message_id.in_(on))
+    carrying = carrying.where(MESSAGES.c.kind != REMINDER)  # addressing has no say in whom a reminder is for
     rows = (await connection.execute(carrying.order_by(MESSAGES.c.message_id).with_for_update())).all()
     for chunk in chunks([row.message_id for row in rows if row.intent_at is None]):
         await connection.execute(

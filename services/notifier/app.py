@@ -28,6 +28,7 @@ from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.tables import MIGRATIONS, POSITIONS
 from services.notifier.notices import GROUP as ASKED
 from services.notifier.notices import Notices
+from services.notifier.reminding import Reminding
 from services.notifier.sender import Sender, SenderOptions
 from services.notifier.settings import NotifierOptions, NotifierSettings
 from services.notifier.stops import SuppressionFeed
@@ -83,6 +84,7 @@ class NotifierApp:
             Addressing(
                 self.database, self.outbox, hold=timedelta(seconds=options.hold_seconds), windows=options.windows
             ),
+            Reminding(self.database, windows=options.windows),
             self._tables,
             channels,
             composer,

@@ -2,8 +2,9 @@
 
 Guaranteed: the bytes and the intent are committed before a provider is called, and the outcome after; a crash between
 the two leaves `sending`, whose lease runs out, and the channel's policy for unknown outcomes decides (policy/unknown).
-Stops, undone rounds and withdrawals are read to the end before a claim and once more after *composed* is acknowledged,
-so that what was said before the call is obeyed. Each channel has its own loop: one in trouble delays only itself.
+Stops, undone rounds, withdrawals and answers are read to the end before a claim and once more after *composed* is
+acknowledged, so that what was said before the call is obeyed. Each channel has its own loop: one in trouble delays only
+itself.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ from services.notifier.pause_alarm import PauseAlarm
 from services.notifier.policy.retry import next_try
 from services.notifier.policy.unknown import ASK_AGAIN, UNKNOWN_OUTCOME, resolution
 from services.notifier.providers import Breaker, Providers
+from services.notifier.reminding import Reminding
 from services.notifier.sifting import Facts, companies_of, look, verdict
 from services.runtime.clock import Clock
 from services.runtime.errors import Transient
@@ -83,6 +85,7 @@ class Sender:
         database: Database,
         outbox: Outbox,
         addressing: Addressing,
+        reminding: Reminding,
         tables: Tables,
         channels: Sequence[Channel],
         composer: Composer,
@@ -96,6 +99,7 @@ class Sender:
         self._database = database
         self._outbox = outbox
         self._addressing = addressing
+        self._reminding = reminding
         self._tables = tables
         self._providers = Providers(channels)
         self._composer = composer
@@ -145,10 +149,11 @@ class Sender:
                         await store.renew(connection, self._owner, self._held, self._clock.now() + self._options.lease)
 
     async def plan(self) -> int:
-        """Addresses what was admitted, ends what is late or called off, publishes what is due to be told."""
+        """Addresses what was admitted, plans reminders, ends what is late or called off, tells what is to be told."""
         before = self._clock.now()
         await self._tables.caught_up()
         await self._addressing.run(self._clock.now(), before)
+        await self._reminding.run(self._clock.now())
         await self._sweep()
         self.ready = True
         await self._outbox.flush()
@@ -257,7 +262,10 @@ class Sender:
                     composed.append((message, body))
             await store.record_intents(connection, composed, provider.provider, now)
             told = [message for message, _ in composed]
-            await store.tell(connection, self._outbox, told, DeliveryState.COMPOSED, "ok", now, linked=facts.links)
+            carried = {message.message_id: facts.carried(message) for message in told}
+            await store.tell(connection, self._outbox, told, DeliveryState.COMPOSED, "ok", now, linked=carried)
+            for message in told:
+                await store.unlink(connection, message, facts.answered_on(message))
         return told, facts
 
     async def _sift(
@@ -307,7 +315,8 @@ class Sender:
         if message.is_notice:
             return self._composer.notice(draft, self._asked(facts.notices[message.message_id], message))
         invitations = [link.invitation() for link in facts.live(message)]
-        return self._composer.compose(draft, facts.rounds[message.round_id], invitations, companies)
+        write = self._composer.remind if message.is_reminder else self._composer.compose
+        return write(draft, facts.rounds[message.round_id], invitations, companies)
 
     def _asked(self, row: NoticeRow, message: Message) -> Asked:
         path = self._vault.decrypt(row.path_encrypted).decode() if row.path_encrypted is not None else None

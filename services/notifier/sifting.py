@@ -6,6 +6,7 @@ The sender looks twice: before it composes, and once more after *composed* is ac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,7 +15,11 @@ from schemas.delivery import DeliveryState
 from schemas.round import Round, RoundState
 from services.notifier.ledger import store
 from services.notifier.ledger.store import Link, Message, NoticeRow
+from services.notifier.policy.reminder import last_moment
 from services.notifier.policy.suppression import UNUSABLE, About, Stop, stopped_by
+
+_LIVE: Final = frozenset({"addressed", "admitted"})
+_REMINDED: Final = _LIVE | {"merged"}
 
 
 @dataclass(frozen=True)
@@ -26,15 +31,30 @@ class Facts:
     stops: Mapping[str, list[Stop]]
     undone: frozenset[str]
     told: Mapping[str, datetime]
-    """Of a change's messages: when the earlier one left for the same address."""
+    """Of a change's and a reminder's messages: when the earlier one left for the same address."""
     notices: Mapping[str, NoticeRow]
     introduced: frozenset[str]
     """Addresses that a message has reached already: they know where their data comes from (GDPR art. 14)."""
+    answered: frozenset[str]
+    """Of the invitations on reminders: those that were answered."""
+
+    def carried(self, message: Message) -> list[Link]:
+        """The invitations on it; a reminder is for those alone that were not answered."""
+        return [link for link in self.links.get(message.message_id, ()) if not self._is_answered(message, link)]
+
+    def answered_on(self, message: Message) -> list[Link]:
+        """The invitations on a reminder that were answered meanwhile."""
+        return [link for link in self.links.get(message.message_id, ()) if self._is_answered(message, link)]
 
     def live(self, message: Message) -> list[Link]:
-        """The invitations that it is sent for, those too that were revised since the intent and wait for addressing."""
-        links = self.links.get(message.message_id, ())
-        return [link for link in links if link.state in ("addressed", "admitted")]
+        """The invitations that it is sent for, those too that were revised since the intent and wait for addressing. A
+        reminder may name one that only a page showed before.
+        """
+        states = _REMINDED if message.is_reminder else _LIVE
+        return [link for link in self.carried(message) if link.state in states]
+
+    def _is_answered(self, message: Message, link: Link) -> bool:
+        return message.is_reminder and link.invitation_id in self.answered
 
     def words_of(self, message: Message) -> object:
         """What a message's words are made of: while this is the same, they need not be written anew."""
@@ -55,14 +75,17 @@ async def look(connection: AsyncConnection, messages: Sequence[Message]) -> Fact
     ids = {message.round_id for message in messages}
     indexes = {message.address_index for message in messages}
     rounds = await store.rounds(connection, ids)
+    links = await store.links(connection, messages)
+    reminded = {link.invitation_id for m in messages if m.is_reminder for link in links.get(m.message_id, ())}
     return Facts(
-        links=await store.links(connection, messages),
+        links=links,
         rounds=rounds,
         told=await store.told_before(connection, messages, rounds),
         notices=await store.notices(connection, messages),
         stops=await store.stops(connection, indexes),
         introduced=await store.introduced(connection, indexes),
         undone=frozenset(await store.undone_rounds(connection, ids)),
+        answered=frozenset(await store.answered(connection, reminded)),
     )
 
 
@@ -80,10 +103,10 @@ def verdict(message: Message, facts: Facts, now: datetime) -> Verdict | None:
     round_ = facts.rounds.get(message.round_id)
     live = facts.live(message)
     if not live:
-        return Verdict(DeliveryState.CANCELLED, "revoked")
+        return Verdict(DeliveryState.CANCELLED, "answered" if facts.answered_on(message) else "revoked")
     if round_ is not None and round_.state.value in store.ENDED_ROUNDS:
         return Verdict(DeliveryState.CANCELLED, f"round_{round_.state.value}")
-    if now >= message.expires_at:
+    if now >= message.expires_at or (message.is_reminder and round_ is not None and _is_over(round_, now)):
         return Verdict(DeliveryState.EXPIRED, "expired")
     if round_ is None or round_.state is not RoundState.OPEN or message.round_id in facts.undone:
         return Verdict(None, "round_not_open")
@@ -92,6 +115,11 @@ def verdict(message: Message, facts: Facts, now: datetime) -> Verdict | None:
     about = About(round_.municipality, round_.case_key, round_.case_type)
     stop = stopped_by(facts.stops.get(message.address_index, ()), about)
     return Verdict(DeliveryState.SUPPRESSED, stop.kind) if stop else None
+
+
+def _is_over(round_: Round, now: datetime) -> bool:
+    last = last_moment(round_)
+    return last is not None and now >= last
 
 
 def _of_notice(message: Message, facts: Facts, now: datetime) -> Verdict | None:

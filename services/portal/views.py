@@ -195,7 +195,9 @@ def _carried(events: Sequence[Delivery]) -> list[Row]:
 
 
 def _outcomes(events: Sequence[Delivery]) -> list[Row]:
-    """A message carries invitations of one round, or, a digest, of several: then the round is left out."""
+    """A message carries invitations of one round, or, a digest, of several: then the round is left out. What became of
+    a reminder changes nothing in that the invitation was sent.
+    """
     return [
         {
             "invitation_id": invitation,
@@ -205,6 +207,7 @@ def _outcomes(events: Sequence[Delivery]) -> list[Row]:
         }
         for event in events
         for invitation in event.invitation_ids
+        if event.kind != "reminder"
     ]
 
 

@@ -263,7 +263,7 @@ class Books:
     def _deliver(self, delivery: Delivery) -> None:
         if delivery.message_id is not None:
             self.messages.setdefault(delivery.message_id, set()).update(delivery.invitation_ids)
-        if delivery.state in FINAL:
+        if delivery.state in FINAL and delivery.kind != "reminder":
             self.final.update(dict.fromkeys(delivery.invitation_ids, delivery.state))
         if delivery.resent_unknown and delivery.delivery_id not in self._counted:
             self._counted.add(delivery.delivery_id)

@@ -40,6 +40,7 @@ from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.tables import INVITATIONS, MESSAGES, MIGRATIONS, POSITIONS
 from services.notifier.notices import Notices
 from services.notifier.outcomes.return_path import ReturnPaths
+from services.notifier.reminding import Reminding
 from services.notifier.sender import Sender, SenderOptions
 from services.notifier.settings import NotifierOptions, NotifierSettings
 from services.notifier.stops import SuppressionFeed
@@ -160,6 +161,7 @@ class House:
             store,
             outbox,
             addressing,
+            Reminding(store, windows="working_hours"),
             self.tables,
             channels,
             Plain(),

@@ -23,7 +23,9 @@ from services.notifier.ledger import steps
 from services.notifier.ledger.events import Outbox
 from services.notifier.ledger.steps import Step
 from services.notifier.ledger.tables import (
+    ANSWERS,
     COMPANIES,
+    CONTACTS,
     CONTROLS,
     INVITATIONS,
     MESSAGE_INVITATIONS,
@@ -32,6 +34,7 @@ from services.notifier.ledger.tables import (
     ROUNDS,
     SUPPRESSIONS,
 )
+from services.notifier.policy.channel_choice import Reach
 from services.notifier.policy.suppression import Stop
 from services.notifier.policy.unknown import resolution
 from services.runtime.metrics import DELIVERIES
@@ -40,7 +43,9 @@ from services.runtime.store.database import micros, moment_of, upsert
 WAITING: Final = ("pending", "retry")
 ENDED_ROUNDS: Final = ("closed", "withdrawn", "silent")
 PAUSE: Final = "sending_paused"
+FIRST: Final = "first"
 NOTICE: Final = "notice"
+REMINDER: Final = "reminder"
 _CHUNK: Final = 500
 _HELD_ROUNDS: Final = (
     select(ROUNDS.c.round_id)
@@ -78,6 +83,11 @@ class Message:
     def is_notice(self) -> bool:
         """Whether it was asked for by its reader: it carries no invitation and belongs to no round."""
         return self.kind == NOTICE
+
+    @property
+    def is_reminder(self) -> bool:
+        """Whether it asks those again who have not answered its round."""
+        return self.kind == REMINDER
 
     @property
     def repeats(self) -> bool:
@@ -314,6 +324,35 @@ async def companies(connection: AsyncConnection, ids: Iterable[str]) -> dict[str
     return found
 
 
+async def contacts(connection: AsyncConnection, recipients: Iterable[str]) -> dict[str, list[Reach]]:
+    """The contacts of each recipient."""
+    found: dict[str, list[Reach]] = {}
+    for chunk in chunks(sorted(set(recipients))):
+        rows = await connection.execute(select(CONTACTS).where(CONTACTS.c.recipient_id.in_(chunk)))
+        for row in rows:
+            reach = Reach(
+                row.contact_id, row.workplace_id, row.channel, row.language, row.address_index, row.address_encrypted
+            )
+            found.setdefault(row.recipient_id, []).append(reach)
+    return found
+
+
+async def messages_there(
+    connection: AsyncConnection, round_id: str, kind: str, indexes: Iterable[str]
+) -> dict[str, Message]:
+    """A round's messages of one kind to these addresses, by address, locked."""
+    found: dict[str, Message] = {}
+    for chunk in chunks(sorted(set(indexes))):
+        rows = await connection.execute(
+            select(MESSAGES)
+            .where(MESSAGES.c.round_id == round_id, MESSAGES.c.kind == kind, MESSAGES.c.address_index.in_(chunk))
+            .order_by(MESSAGES.c.message_id)
+            .with_for_update()
+        )
+        found |= {row.address_index: message_of(row) for row in rows}
+    return found
+
+
 async def stops(connection: AsyncConnection, indexes: Iterable[str]) -> dict[str, list[Stop]]:
     """The suppressions of each address."""
     found: dict[str, list[Stop]] = defaultdict(list)
@@ -325,6 +364,25 @@ async def stops(connection: AsyncConnection, indexes: Iterable[str]) -> dict[str
             stop = Stop(row.kind, row.scope, row.municipality, row.case_key, row.case_type)
             found[row.address_index].append(stop)
     return found
+
+
+async def answered(connection: AsyncConnection, invitations: Iterable[str]) -> set[str]:
+    """Those of these invitations that were answered."""
+    found: set[str] = set()
+    for chunk in chunks(sorted(set(invitations))):
+        rows = await connection.execute(select(ANSWERS.c.invitation_id).where(ANSWERS.c.invitation_id.in_(chunk)))
+        found |= set(rows.scalars())
+    return found
+
+
+async def unlink(connection: AsyncConnection, message: Message, links: Sequence[Link]) -> None:
+    """The message is not for these invitations any more."""
+    for chunk in chunks([link.invitation_id for link in links]):
+        await connection.execute(
+            delete(MESSAGE_INVITATIONS)
+            .where(MESSAGE_INVITATIONS.c.message_id == message.message_id)
+            .where(MESSAGE_INVITATIONS.c.invitation_id.in_(chunk))
+        )
 
 
 async def undone_rounds(connection: AsyncConnection, ids: Iterable[str]) -> set[str]:
@@ -349,19 +407,25 @@ async def introduced(connection: AsyncConnection, indexes: Iterable[str]) -> fro
 async def told_before(
     connection: AsyncConnection, messages: Sequence[Message], rounds: Mapping[str, Round]
 ) -> dict[str, datetime]:
-    """For each message of a change: when the message of the round that it follows left for the same address."""
-    changes = {m.message_id: (rounds[m.round_id].follows, m.address_index) for m in messages if m.round_id in rounds}
-    follows = {round_id for round_id, _ in changes.values() if round_id is not None}
+    """For each message of a change, when the message of the round that it follows left for the same address; for each
+    reminder, when its own round's first message did.
+    """
+    earlier = {
+        m.message_id: (m.round_id if m.is_reminder else rounds[m.round_id].follows, m.address_index)
+        for m in messages
+        if m.round_id in rounds
+    }
+    follows = {round_id for round_id, _ in earlier.values() if round_id is not None}
     if not follows:
         return {}
     indexes = {message.address_index for message in messages}
     rows = await connection.execute(
         select(MESSAGES.c.round_id, MESSAGES.c.address_index, MESSAGES.c.intent_at)
         .where(MESSAGES.c.round_id.in_(follows), MESSAGES.c.address_index.in_(indexes))
-        .where(MESSAGES.c.kind == "first", MESSAGES.c.intent_at.is_not(None))
+        .where(MESSAGES.c.kind == FIRST, MESSAGES.c.intent_at.is_not(None))
     )
     left = {(row.round_id, row.address_index): moment_of(row.intent_at) for row in rows}
-    return {message_id: left[key] for message_id, key in changes.items() if key in left}
+    return {message_id: left[key] for message_id, key in earlier.items() if key in left}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,179 @@
+"""Reminders: when a round says so, those who were asked and have not answered are asked once more.
+
+Planned from the ledger, in one transaction that holds the round: an address has one reminder however many notifiers
+plan, and it names those alone of its companies that have not answered. Whether it may leave is looked at again when it
+is sent (`sifting`). A notifier that starts late plans it still, unless the last day's window is over. Whose question
+came in a digest, or on paper, is not reminded.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Row, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.invitation import Invitation
+from schemas.round import Round
+from services.notifier.ledger import steps, store
+from services.notifier.ledger.steps import Step
+from services.notifier.ledger.store import FIRST, REMINDER, Message
+from services.notifier.ledger.tables import ANSWERS, INVITATIONS, MESSAGE_INVITATIONS, MESSAGES, ROUNDS
+from services.notifier.numbers import message_id, new_number
+from services.notifier.policy.channel_choice import Reach, choose
+from services.notifier.policy.reminder import REACHED, REST, Address, addresses, is_due, last_moment, may_follow
+from services.notifier.policy.suppression import About, stopped_by
+from services.notifier.policy.windows import Mode, next_open
+from services.runtime.store.database import Database, micros, moment_of, upsert
+
+EVERY: Final = timedelta(minutes=1)
+"""How often it is looked who is to be reminded: nobody waits for a reminder by the second."""
+
+
+@dataclass
+class _Asked:
+    """One invitation that was not answered, and the addresses that had its question."""
+
+    row: Row[Any]
+    had: list[Address] = field(default_factory=list)
+
+
+class Reminding:
+    """Plans the reminders that are due."""
+
+    def __init__(self, database: Database, *, windows: Mode) -> None:
+        self._database = database
+        self._windows = windows
+        self._looked: datetime | None = None
+
+    async def run(self, now: datetime) -> None:
+        """All rounds whose reminder is due, each in a transaction of its own. Tables were read to their ends."""
+        if self._looked is not None and timedelta(0) <= now - self._looked < EVERY:
+            return
+        self._looked = now
+        async with self._database.transaction() as connection:
+            due = select(ROUNDS.c.round_id).where(ROUNDS.c.state == "open", ROUNDS.c.remind_at <= micros(now))
+            ids = list((await connection.execute(due.order_by(ROUNDS.c.round_id))).scalars())
+        for round_id in ids:
+            async with self._database.transaction() as connection:
+                await self._round(connection, round_id, now)
+
+    async def _round(self, connection: AsyncConnection, round_id: str, now: datetime) -> None:
+        locked = select(ROUNDS.c.body).where(ROUNDS.c.round_id == round_id).with_for_update(skip_locked=True)
+        body = (await connection.execute(locked)).scalar_one_or_none()
+        if body is None:
+            return  # another notifier is at it
+        round_ = Round.model_validate_json(body, extra="ignore")
+        if not is_due(round_, now) or round_id in await store.undone_rounds(connection, [round_id]):
+            return
+        asked = await _not_answered(connection, round_id, now)
+        await self._plan(connection, round_, await _places(connection, round_, asked), now)
+
+    async def _plan(
+        self, connection: AsyncConnection, round_: Round, places: Mapping[Address, Sequence[str]], now: datetime
+    ) -> None:
+        indexes = [place.address_index for place in places]
+        there = await store.messages_there(connection, round_.round_id, REMINDER, indexes)
+        stops = await store.stops(connection, indexes)
+        about = About(round_.municipality, round_.case_key, round_.case_type)
+        rows, pairs = list[dict[str, Any]](), list[dict[str, str]]()
+        for place, invitations in places.items():
+            known = there.get(place.address_index)
+            if stopped_by(stops.get(place.address_index, ()), about) or (known and known.state == "sending"):
+                continue
+            if known is None or known.state == "cancelled":
+                row = self._row(round_, place, known, now)
+                if row is None:
+                    continue
+                rows.append(row)
+            id_ = message_id(round_.round_id, place.address_index, REMINDER)
+            pairs += [{"message_id": id_, "invitation_id": invitation} for invitation in invitations]
+        await upsert(connection, MESSAGES, rows)
+        await upsert(connection, MESSAGE_INVITATIONS, pairs, keep=True)
+        await steps.take(connection, [Step(row["message_id"], now, "pending", "not_answered") for row in rows])
+
+    def _row(self, round_: Round, place: Address, known: Message | None, now: datetime) -> dict[str, Any] | None:
+        """The reminder, or None where no window opens before the last moment. One that was called off before it left
+        is taken up again.
+        """
+        due, last = next_open(place.channel, now, self._windows), last_moment(round_)
+        if last is None or due >= last:
+            return None
+        return {
+            "message_id": message_id(round_.round_id, place.address_index, REMINDER),
+            "number": known.number if known else new_number(),
+            "round_id": round_.round_id,
+            "address_index": place.address_index,
+            "kind": REMINDER,
+            "channel": place.channel,
+            "municipality": round_.municipality,
+            "language": place.language,
+            "state": "pending",
+            "urgent": False,
+            "due": micros(due),
+            "attempts": known.attempts if known else 0,
+            "unknowns": 0,
+            "resent_unknown": 0,
+            "address_encrypted": place.address_encrypted,
+            "provider_ref": "",
+            "code": "",
+            "created_at": micros(now),
+            "expires_at": micros(last),
+        }
+
+
+async def _not_answered(connection: AsyncConnection, round_id: str, now: datetime) -> list[_Asked]:
+    """The invitations that stand, whose question reached an address and rested, that have neither answer nor reminder.
+    One that was merged rests from when it came: only the page shows it.
+    """
+    reminded = (
+        select(MESSAGE_INVITATIONS.c.invitation_id)
+        .join(MESSAGES, MESSAGES.c.message_id == MESSAGE_INVITATIONS.c.message_id)
+        .where(MESSAGES.c.round_id == round_id, MESSAGES.c.kind == REMINDER, MESSAGES.c.state != "cancelled")
+    )
+    answered = select(ANSWERS.c.invitation_id).where(ANSWERS.c.round_id == round_id)
+    rested = INVITATIONS.c.admitted_at <= micros(now - REST)
+    rows = await connection.execute(
+        select(MESSAGES, INVITATIONS.c.invitation_id, INVITATIONS.c.recipient_id, INVITATIONS.c.body.label("invited"))
+        .join(MESSAGE_INVITATIONS, MESSAGE_INVITATIONS.c.message_id == MESSAGES.c.message_id)
+        .join(INVITATIONS, INVITATIONS.c.invitation_id == MESSAGE_INVITATIONS.c.invitation_id)
+        .where(MESSAGES.c.round_id == round_id, MESSAGES.c.kind == FIRST, MESSAGES.c.state.in_(REACHED))
+        .where(or_(INVITATIONS.c.state == "addressed", (INVITATIONS.c.state == "merged") & rested))
+        .where(INVITATIONS.c.invitation_id.not_in(answered), INVITATIONS.c.invitation_id.not_in(reminded))
+        .order_by(INVITATIONS.c.invitation_id, MESSAGES.c.message_id)
+    )
+    found: dict[str, _Asked] = {}
+    for row in rows:
+        left_at = moment_of(row.intent_at) if row.intent_at is not None else None
+        if may_follow(row.state, row.code, left_at, now):
+            had = Address(row.channel, row.language, row.address_index, row.address_encrypted)
+            found.setdefault(row.invitation_id, _Asked(row)).had.append(had)
+    return list(found.values())
+
+
+async def _places(
+    connection: AsyncConnection, round_: Round, asked: Sequence[_Asked]
+) -> Mapping[Address, Sequence[str]]:
+    """Where reminders go, each with its invitations. One address is one place, whoever leads to it."""
+    wanted = round_.plan.reminder.channel if round_.plan and round_.plan.reminder else ""
+    contacts: Mapping[str, Sequence[Reach]] = {}
+    if wanted == "sms":
+        contacts = await store.contacts(connection, {one.row.recipient_id for one in asked})
+    by_index: dict[str, Address] = {}
+    found: defaultdict[Address, list[str]] = defaultdict(list)
+    for one in asked:
+        phones = _phones(one, contacts.get(one.row.recipient_id, ()))
+        for place in addresses(wanted, one.had, phones):
+            found[by_index.setdefault(place.address_index, place)].append(one.row.invitation_id)
+    return found
+
+
+def _phones(asked: _Asked, contacts: Sequence[Reach]) -> list[Address]:
+    if not contacts:
+        return []
+    invitation = Invitation.model_validate_json(asked.row.invited, extra="ignore")
+    chosen = choose("sms", False, {place.workplace_id for place in invitation.workplaces}, contacts)
+    reaches = [choice.reach for choice in chosen if choice.channel == "sms"]
+    return [Address("sms", reach.language, reach.address_index, reach.address_encrypted) for reach in reaches]
