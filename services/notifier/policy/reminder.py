@@ -13,6 +13,7 @@ from datetime import datetime, time, timedelta
 from typing import Final
 
 from schemas.round import Purpose, Round, RoundState
+from services.notifier.policy.unknown import UNKNOWN_OUTCOME
 from services.notifier.policy.windows import ZONE
 
 REST: Final = timedelta(days=2)
@@ -51,7 +52,7 @@ def is_due(round_: Round, now: datetime) -> bool:
 
 def may_follow(state: str, code: str, left_at: datetime | None, now: datetime) -> bool:
     """Whether a first message reached its address, and long enough ago. `state` and `code` are its own."""
-    reached = state in REACHED and (state != "failed" or code == "unknown_outcome")
+    reached = state in REACHED and (state != "failed" or code == UNKNOWN_OUTCOME)
     return reached and left_at is not None and now - left_at >= REST
 
 
