@@ -302,11 +302,11 @@ async def test_a_paused_notifier_reminds_nobody_until_it_goes_on(house: House) -
     await house.reachable()
     await turn_at(house, MONDAY)
     async with house.database.transaction() as connection:
-        await store.set_paused(connection, "test", REMIND_AT)
+        await store.pause(connection, "test", REMIND_AT)
     await turn_at(house, REMIND_AT)
     assert bodies(house) == []
     async with house.database.transaction() as connection:
-        await store.set_paused(connection, None, REMIND_AT)
+        await store.resume(connection)
     await turn_at(house, REMIND_AT + timedelta(hours=1))
     assert len(bodies(house)) == 1
 
