@@ -127,6 +127,7 @@ def notifier(kafka: KafkaSettings, clock: Clock, ends: Ends, ledger: Path, keys:
             password=SecretStr("demo"),
             sender="Danderyd",
             receipt_base=f"{ends.portal}/kvitto",
+            per_minute=0,
         ),
     )
     return build_notifier(DemoNotifierSettings(kafka=kafka, notifier=options), clock)

@@ -19,8 +19,10 @@ from schemas.topics import COMPANIES, CONTACTS, DELIVERIES, INVITATIONS, NOTICES
 from services.notifier.addressing import Addressing
 from services.notifier.admission import GROUP, Admission
 from services.notifier.channels.elks46 import Elks46Channel
+from services.notifier.channels.pacing import paced
 from services.notifier.channels.port import Channel
 from services.notifier.channels.smtp import SmtpChannel
+from services.notifier.channels.twilio import TwilioChannel
 from services.notifier.composing import Composer
 from services.notifier.feeders import GROUP as TABLES
 from services.notifier.feeders import AnswerFeed, CompanyFeed, ContactFeed, RoundFeed
@@ -178,8 +180,18 @@ def channels_for(options: NotifierOptions) -> list[Channel]:
     """The channels that the settings name."""
     smtp = options.smtp_options()
     channels: list[Channel] = [SmtpChannel(smtp)] if smtp else []
-    if options.sms is not None:
-        channels.append(Elks46Channel(options.sms))
+    channels += sms_channels(options)
     if not channels:
         raise Fault("no channel to send by: set NARDIALOG_NOTIFIER__SMTP__HOST, or …__SMS__USERNAME and the rest")
     return channels
+
+
+def sms_channels(options: NotifierOptions) -> list[Channel]:
+    """The SMS providers that the settings name, each at its pace, in the order in which they are used."""
+    elks, twilio = options.elks46_options(), options.twilio_options()
+    channels: list[Channel] = []
+    if elks is not None:
+        channels.append(paced(Elks46Channel(elks), elks.per_minute))
+    if twilio is not None:
+        channels.append(paced(TwilioChannel(twilio), twilio.per_minute))
+    return sorted(channels, key=lambda channel: channel.provider != options.sms_first)

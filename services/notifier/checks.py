@@ -49,11 +49,12 @@ def _sender(options: NotifierOptions) -> list[Check]:
 
 
 async def _providers(options: NotifierOptions) -> list[Check]:
-    if not options.smtp.host and options.sms is None:
+    sms_set = options.sms is not None or options.twilio is not None
+    if not options.smtp.host and not sms_set:
         words = "no channel: set NARDIALOG_NOTIFIER__SMTP__HOST, or …__SMS__USERNAME and the rest"
         return [Check("relay", "failed", words)]
-    sms = "not set: nobody is reached by SMS" if options.sms is None else "set; an SMS provider is not asked"
-    return [await _relay(options), Check("sms", "note" if options.sms is None else "ok", sms)]
+    sms = "set; an SMS provider is not asked" if sms_set else "not set: nobody is reached by SMS"
+    return [await _relay(options), Check("sms", "ok" if sms_set else "note", sms)]
 
 
 async def _relay(options: NotifierOptions) -> Check:

@@ -176,7 +176,7 @@ class Sender:
         if provider is None:
             return 0
         await self._tables.caught_up()
-        claimed = await self._claim(channel, 1 if self._providers.breaker(provider).failures else self._options.batch)
+        claimed = await self._claim(channel, self._most(provider))
         self._held |= {message.message_id for message in claimed}
         try:
             await self._carry(provider, claimed)
@@ -185,6 +185,12 @@ class Sender:
         left_alone = self._providers.well(channel, self._clock.now()) is None
         CHANNEL_PAUSED.labels(channel).set(int(left_alone))
         return 0 if left_alone else len(claimed)
+
+    def _most(self, provider: Channel) -> int:
+        """What is claimed for it at once: one message to try it, after trouble."""
+        if self._providers.breaker(provider).failures:
+            return 1
+        return min(self._options.batch, provider.at_once or self._options.batch)
 
     async def _claim(self, channel: str, limit: int) -> list[Message]:
         now = self._clock.now()
@@ -465,6 +471,9 @@ class Sender:
                 "code": outcome.code,
                 "sent_at": micros(now),
                 "provider_ref": outcome.provider_ref[:300],
+                "segments": outcome.segments,
+                "cost": outcome.cost or 0,
+                "currency": outcome.currency,
                 "attempts": message.attempts + 1,
                 "resent_unknown": int(resent),
             }

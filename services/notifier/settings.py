@@ -6,8 +6,11 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
+from services.notifier.channels import elks46, twilio
 from services.notifier.channels.elks46 import Elks46Options
+from services.notifier.channels.sms_account import SmsAccount
 from services.notifier.channels.smtp import SmtpOptions
+from services.notifier.channels.twilio import TwilioOptions
 from services.notifier.outcomes.return_path import ReturnPaths
 from services.notifier.policy.windows import Mode
 from services.runtime.sealing import decode_key
@@ -38,6 +41,17 @@ class SmtpSettings(Section):
     """Our name in EHLO; the machine's when empty."""
     pool_size: int = Field(4, ge=1, le=10)
     """Connections to the relay at once."""
+
+
+class ReceiptSettings(Section):
+    """The notifier's own port, where SMS providers tell what became of messages, and what people answered."""
+
+    host: str = "127.0.0.1"
+    """The address that it listens on; a proxy with TLS stands in front of it."""
+    port: int = Field(8082, ge=0, le=65535)
+    """The port that it listens on; 0 picks a free one."""
+    public_url: str = Field("", pattern=r"^(https?://[^/\s]+[^\s]*[^/\s])?$")
+    """What the providers call it, as `https://svar.kommun.example`. When empty nothing listens and no receipts come."""
 
 
 class NotifierOptions(Section):
@@ -78,7 +92,13 @@ class NotifierOptions(Section):
     smtp: SmtpSettings = SmtpSettings()
     """The mail relay."""
     sms: Elks46Options | None = None
-    """The SMS provider."""
+    """An account with 46elks."""
+    twilio: TwilioOptions | None = None
+    """An account with Twilio."""
+    sms_first: Literal["46elks", "twilio"] = "46elks"
+    """Which SMS provider is used where there are two; the other while this one is in trouble."""
+    receipts: ReceiptSettings = ReceiptSettings()
+    """Receipts by HTTP."""
 
     def key(self, name: Literal["vault_key", "index_key", "token_key"]) -> bytes:
         """A key's bytes. Raises `Fault` naming the setting when it is missing or no key."""
@@ -103,6 +123,18 @@ class NotifierOptions(Section):
     def bounces_to(self) -> str:
         """The mailbox that bounces come to."""
         return self.smtp.envelope_from or self.sender_email
+
+    def elks46_options(self) -> Elks46Options | None:
+        """The account with 46elks for the channel, if there is one."""
+        return self.sms and self.sms.model_copy(update=self._receipts_of(self.sms, elks46.PROVIDER))
+
+    def twilio_options(self) -> TwilioOptions | None:
+        """The account with Twilio for the channel, if there is one."""
+        return self.twilio and self.twilio.model_copy(update=self._receipts_of(self.twilio, twilio.PROVIDER))
+
+    def _receipts_of(self, account: SmsAccount, provider: str) -> dict[str, str]:
+        ours = f"{self.receipts.public_url}/receipts/{provider}" if self.receipts.public_url else ""
+        return {"receipt_base": account.receipt_base or ours}
 
     def return_paths(self) -> ReturnPaths | None:
         """What makes envelope senders and knows them again, if each message is to have its own."""

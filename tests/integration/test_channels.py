@@ -55,7 +55,7 @@ def elks_options(url: str, **changes: object) -> Elks46Options:
 
 def twilio_options(url: str, **changes: object) -> TwilioOptions:
     plain = {"base_url": url, "account_sid": ACCOUNT, "auth_token": "p", "sender": "Danderyd"}
-    return TwilioOptions.model_validate(plain | {"receipt_base": RECEIPTS_OF_TWILIO} | changes)
+    return TwilioOptions.model_validate(plain | {"receipt_base": RECEIPTS_OF_TWILIO, "price": "0.9"} | changes)
 
 
 def once(point: str, act: Act) -> Callable[[str, int], Act | None]:
@@ -638,7 +638,9 @@ async def test_the_request_is_in_46elks_shape() -> None:
     async with sms_sink(credentials=("u", "p")) as sink, elks_channel(sink) as channel:
         outcome = await channel.send(sms("runda 1/anna"))
         [got] = sink.accepted
-        assert outcome == Outcome(State.SENT, "accepted", "200", provider_ref=got.id, segments=1, cost=3500)
+        assert outcome == Outcome(
+            State.SENT, "accepted", "200", provider_ref=got.id, segments=1, cost=3500, currency="SEK"
+        )
         assert (got.sender, got.to, got.text) == ("Danderyd", "+46700000000", "Hej från Mörby")
         assert (got.receipt_url, got.reference) == (f"{RECEIPTS}/runda%201%2Fanna", "runda 1/anna")
         assert not got.logged
@@ -689,7 +691,9 @@ async def test_a_message_whose_answer_was_lost_is_found(act: Act, echo: bool) ->
         sink.behaviour = once("sms", act)
         message = sms("m1")
         assert (await channel.send(message)).state is State.UNKNOWN
-        there = Outcome(State.SENT, "accepted", "200", provider_ref=sink.accepted[0].id, segments=1, cost=3500)
+        there = Outcome(
+            State.SENT, "accepted", "200", provider_ref=sink.accepted[0].id, segments=1, cost=3500, currency="SEK"
+        )
         assert await channel.look_up(message) == there
 
 
@@ -737,7 +741,9 @@ async def test_the_request_is_in_twilios_shape() -> None:
     async with twilio_sink(credentials=(ACCOUNT, "p")) as sink, twilio_channel(sink) as channel:
         outcome = await channel.send(sms("runda 1/anna"))
         [got] = sink.accepted
-        assert outcome == Outcome(State.SENT, "accepted", "201", provider_ref=got.id, segments=1)
+        assert outcome == Outcome(
+            State.SENT, "accepted", "201", provider_ref=got.id, segments=1, cost=9000, currency="SEK"
+        )
         assert (got.sender, got.to, got.text) == ("Danderyd", "+46700000000", "Hej från Mörby")
         assert (got.receipt_url, got.reference) == (f"{RECEIPTS_OF_TWILIO}/runda%201%2Fanna", "runda 1/anna")
 
@@ -775,7 +781,8 @@ async def test_a_message_whose_answer_was_lost_is_found_at_twilio(redact: bool) 
         sink.behaviour = once("sms", Act(drop=True))
         message = sms("m1")
         assert (await channel.send(message)).state is State.UNKNOWN
-        there = Outcome(State.SENT, "accepted", "200", provider_ref=sink.accepted[0].id, segments=1)
+        id_ = sink.accepted[0].id
+        there = Outcome(State.SENT, "accepted", "200", provider_ref=id_, segments=1, cost=9000, currency="SEK")
         assert await channel.look_up(message) == there
 
 

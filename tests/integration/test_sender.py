@@ -128,6 +128,7 @@ class House:
         self.tables = Still()
         self.email = MemoryChannel("email")
         self.sms = MemoryChannel("sms", can_be_asked=True)
+        self.providers: Sequence[MemoryChannel] = (self.sms,)
         self.dead: list[Rejected] = []
         self.offset = 0
         self.database = Database(url)
@@ -156,7 +157,7 @@ class House:
         outbox = Outbox(store, self.published, Topics())
         hold = timedelta(seconds=600)
         addressing = Addressing(store, outbox, hold=hold, windows="working_hours")
-        channels = (self.email, self.sms)
+        channels = (self.email, *self.providers)
         return Sender(
             store,
             outbox,

@@ -127,6 +127,7 @@ class Installation:
             "NOTIFIER__SMS__USERNAME": "prov",
             "NOTIFIER__SMS__PASSWORD": "prov",
             "NOTIFIER__SMS__SENDER": "Danderyd",
+            "NOTIFIER__SMS__PER_MINUTE": "0",
         }
 
     async def matcher(self) -> MatcherApp:

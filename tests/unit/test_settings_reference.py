@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LINE = re.compile(r"^#?(NARDIALOG_\w+)=(.*)$", re.MULTILINE)
 SECRET = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U="
 FILLED = {"_KEY": SECRET, "_KEYS": '{"k1": "x"}', "SMS__USERNAME": "u", "SMS__PASSWORD": "p", "SMS__SENDER": "Exempel"}
+FILLED |= {"TWILIO__ACCOUNT_SID": "AC" + "0" * 32, "TWILIO__AUTH_TOKEN": "t", "TWILIO__SENDER": "Exempel"}
 """Values for what has no default, by the end of the name."""
 
 
@@ -45,6 +46,8 @@ def test_the_example_with_nothing_commented_out_is_what_the_services_take(
 def test_what_is_commented_out_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / "deploy/env.example").read_text()
     plain = load(NotifierSettings).model_dump()
-    for name, value in re.findall(r"^#(NARDIALOG_(?:NOTIFIER__(?!SMS)|KAFKA|LOG|HEALTH)\w*)=(.+)$", text, re.MULTILINE):
+    for name, value in re.findall(
+        r"^#(NARDIALOG_(?:NOTIFIER__(?!SMS__|TWILIO__)|KAFKA|LOG|HEALTH)\w*)=(.+)$", text, re.MULTILINE
+    ):
         monkeypatch.setenv(name, value.strip("'"))
     assert load(NotifierSettings).model_dump() == plain

@@ -8,22 +8,20 @@ message even when the answer to the POST was lost. `dontlog=message` keeps the t
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
-from services.notifier.channels.http_account import NO_ANSWER, Answer, HttpAccount, count, trouble, unreadable
+from services.notifier.channels.http_account import NO_ANSWER, HttpAccount, count, trouble, unreadable
 from services.notifier.channels.port import Outcome, Outgoing, State
-from services.notifier.channels.senders import SmsSender
+from services.notifier.channels.sms_account import SmsAccount
 
 PROVIDER: Final = "46elks"
 _CALL_LASTS: Final = timedelta(minutes=10)  # a record this much younger than the intent belongs to another message
 
 
-class Elks46Options(BaseModel):
+class Elks46Options(SmsAccount):
     """An account with 46elks, or with something that answers like it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     base_url: str = Field(default="https://api.46elks.com", pattern=r"^https?://[^/]+.*[^/]$")
     """Where its API answers."""
@@ -31,14 +29,6 @@ class Elks46Options(BaseModel):
     """The account's API user."""
     password: SecretStr
     """The account's API password."""
-    sender: SmsSender
-    """A name of at most 11 letters, digits and spaces, or a number in E.164."""
-    receipt_base: str = Field(default="", pattern=r"^(https?://[^/]+.*[^/])?$")
-    """Receipts come to this address with `/{reference}` after it; none are asked for when empty."""
-    timeout: float = Field(default=10.0, gt=0)
-    """Seconds for one call."""
-    connections: int = Field(default=10, ge=1)
-    """Connections to the provider at once."""
 
 
 class Elks46Channel:
@@ -46,6 +36,7 @@ class Elks46Channel:
 
     name = "sms"
     provider = PROVIDER
+    at_once: int | None = None
 
     def __init__(self, options: Elks46Options) -> None:
         self._options = options
@@ -60,7 +51,13 @@ class Elks46Channel:
     async def send(self, message: Outgoing) -> Outcome:
         """POST the message once."""
         answer = await self._account.post(self._url, self._form(message))
-        return answer if isinstance(answer, Outcome) else _outcome_of(answer)
+        if isinstance(answer, Outcome):
+            return answer
+        if answer.status == HTTPStatus.OK:
+            return self._accepted(answer.status, answer.body) if answer.body.get("id") else unreadable(answer)
+        if answer.status == HTTPStatus.BAD_REQUEST:
+            return Outcome(State.FAILED, "bad_request", str(answer.status), alarm=True)
+        return trouble(answer)
 
     async def look_up(self, message: Outgoing) -> Outcome | None:
         """Ask the history for this sender and number from the intent on."""
@@ -73,7 +70,7 @@ class Elks46Channel:
         this = next((record for record in reversed(found) if self._is_this(record, message, since)), None)
         if this is not None and this.get("status") == "failed":
             return Outcome(State.FAILED, "undelivered")
-        return _accepted(HTTPStatus.OK, this) if this else None
+        return self._accepted(HTTPStatus.OK, this) if this else None
 
     async def close(self) -> None:
         """Close the kept connections; a message under way ends as unknown."""
@@ -86,9 +83,16 @@ class Elks46Channel:
             "message": message.body.decode("utf-8"),
             "dontlog": "message",
         }
-        if self._options.receipt_base:
-            form["whendelivered"] = f"{self._options.receipt_base}/{quote(message.reference, safe='')}"
+        if receipts := self._options.receipt_url(message.reference):
+            form["whendelivered"] = receipts
         return form
+
+    def _accepted(self, status: int, record: dict[str, Any]) -> Outcome:
+        """`cost` is in ten-thousandths of the account's currency."""
+        cost = count(record["cost"]) if "cost" in record else None
+        segments, detail = count(record.get("parts")), str(int(status))
+        accepted = Outcome(State.SENT, "accepted", detail, str(record["id"]), segments=segments, cost=cost)
+        return self._options.priced(accepted)
 
     def _is_this(self, record: dict[str, Any], message: Outgoing, since: datetime) -> bool:
         if record.get("from") != self._options.sender or record.get("to") != message.address or not record.get("id"):
@@ -98,21 +102,6 @@ class Elks46Channel:
             return _reference_in(str(echoed)) == message.reference
         created = _read_time(record.get("created"))
         return created is not None and since <= created <= since + _CALL_LASTS
-
-
-def _outcome_of(answer: Answer) -> Outcome:
-    if answer.status == HTTPStatus.OK:
-        return _accepted(answer.status, answer.body) if answer.body.get("id") else unreadable(answer)
-    if answer.status == HTTPStatus.BAD_REQUEST:
-        return Outcome(State.FAILED, "bad_request", str(answer.status), alarm=True)
-    return trouble(answer)
-
-
-def _accepted(status: int, record: dict[str, Any]) -> Outcome:
-    """`cost` is in ten-thousandths of the account's currency."""
-    cost = count(record["cost"]) if "cost" in record else None
-    segments = count(record.get("parts"))
-    return Outcome(State.SENT, "accepted", str(int(status)), str(record["id"]), segments=segments, cost=cost)
 
 
 def _reference_in(receipt_url: str) -> str:

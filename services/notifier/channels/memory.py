@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from services.notifier.channels.port import Outcome, Outgoing, State
+from services.notifier.channels.port import NOT_ASKED, Outcome, Outgoing, State
 
 
 class MemoryChannel:
@@ -11,8 +11,10 @@ class MemoryChannel:
     def __init__(self, name: str = "email", *, provider: str = "memory", can_be_asked: bool = False) -> None:
         self.name = name
         self.provider = provider
+        self.at_once: int | None = None
         self.accepted: list[Outgoing] = []
         self.closed = False
+        self.cannot_be_asked_now = False
         self._can_be_asked = can_be_asked
         self._script: deque[tuple[Outcome, bool]] = deque()
 
@@ -35,6 +37,8 @@ class MemoryChannel:
 
     async def look_up(self, message: Outgoing) -> Outcome | None:
         """What was accepted, if this one can be asked."""
+        if self.cannot_be_asked_now:
+            return Outcome(State.UNKNOWN, NOT_ASKED)
         known = self._can_be_asked and any(kept.reference == message.reference for kept in self.accepted)
         return self._acceptance(message) if known else None
 

@@ -66,7 +66,8 @@ class Outcome:
     segments: int = 0
     """Of an SMS: how many parts the provider counts; nought where it does not say."""
     cost: int | None = None
-    """What it takes by the provider, in ten-thousandths of the account's currency; None where it does not say."""
+    """Of an SMS: what it costs, in ten-thousandths of `currency`; None where nobody knows."""
+    currency: str = ""
 
 
 class Channel(Protocol):
@@ -79,6 +80,8 @@ class Channel(Protocol):
     """`email` or `sms`. Several providers may serve one channel: the first that is well is used."""
     provider: str
     """Which provider this is, as the ledger, metrics and commands name it."""
+    at_once: int | None
+    """How many messages it is given at once; None sets no limit of its own."""
 
     async def send(self, message: Outgoing) -> Outcome:
         """Hand the message over once. Never raises for what the provider or the network does."""

@@ -71,6 +71,7 @@ class SmtpChannel:
 
     name = "email"
     provider = "smtp"
+    at_once: int | None = None
 
     def __init__(self, options: SmtpOptions) -> None:
         self._options = options

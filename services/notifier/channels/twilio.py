@@ -12,13 +12,12 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from services.notifier.channels.http_account import NO_ANSWER, Answer, HttpAccount, count, trouble, unreadable
 from services.notifier.channels.port import Outcome, Outgoing, State
-from services.notifier.channels.senders import SmsSender
+from services.notifier.channels.sms_account import SmsAccount
 from services.notifier.channels.twilio_codes import outcome_of_code, outcome_of_failure
 
 PROVIDER: Final = "twilio"
@@ -26,10 +25,8 @@ _CALL_LASTS: Final = timedelta(minutes=10)
 _GIVEN_UP: Final = ("failed", "undelivered", "canceled")
 
 
-class TwilioOptions(BaseModel):
+class TwilioOptions(SmsAccount):
     """An account with Twilio, or with something that answers like it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     base_url: str = Field(default="https://api.twilio.com", pattern=r"^https?://[^/]+.*[^/]$")
     """Where its API answers."""
@@ -37,14 +34,6 @@ class TwilioOptions(BaseModel):
     """The account, `AC` and 32 hexadecimal digits."""
     auth_token: SecretStr
     """The account's primary token: it logs us in, and signs receipts."""
-    sender: SmsSender
-    """A name of at most 11 letters, digits and spaces, or one of the account's numbers in E.164."""
-    receipt_base: str = Field(default="", pattern=r"^(https?://[^/]+.*[^/])?$")
-    """Receipts come to this address with `/{reference}` after it; none are asked for when empty."""
-    timeout: float = Field(default=10.0, gt=0)
-    """Seconds for one call."""
-    connections: int = Field(default=10, ge=1)
-    """Connections to the provider at once."""
 
 
 class TwilioChannel:
@@ -52,6 +41,7 @@ class TwilioChannel:
 
     name = "sms"
     provider = PROVIDER
+    at_once: int | None = None
 
     def __init__(self, options: TwilioOptions) -> None:
         self._options = options
@@ -66,7 +56,11 @@ class TwilioChannel:
     async def send(self, message: Outgoing) -> Outcome:
         """POST the message once."""
         answer = await self._account.post(self._url, self._form(message))
-        return answer if isinstance(answer, Outcome) else _outcome_of(answer)
+        if isinstance(answer, Outcome):
+            return answer
+        if answer.status // 100 == 2:
+            return self._accepted(answer.status, answer.body) if answer.body.get("sid") else unreadable(answer)
+        return _refusal(answer)
 
     async def look_up(self, message: Outgoing) -> Outcome | None:
         """Ask for what went from this sender to this number."""
@@ -79,7 +73,7 @@ class TwilioChannel:
             return None
         if this.get("status") in _GIVEN_UP:
             return outcome_of_failure(count(this.get("error_code")))
-        return _accepted(HTTPStatus.OK, this)
+        return self._accepted(HTTPStatus.OK, this)
 
     async def close(self) -> None:
         """Close the kept connections; a message under way ends as unknown."""
@@ -87,14 +81,17 @@ class TwilioChannel:
 
     def _form(self, message: Outgoing) -> dict[str, str]:
         form = {"From": self._options.sender, "To": message.address, "Body": message.body.decode("utf-8")}
-        if self._options.receipt_base:
-            form["StatusCallback"] = f"{self._options.receipt_base}/{quote(message.reference, safe='')}"
+        if receipts := self._options.receipt_url(message.reference):
+            form["StatusCallback"] = receipts
         return form
 
+    def _accepted(self, status: int, record: dict[str, Any]) -> Outcome:
+        """The price is not known yet when the answer comes, and it is in Twilio's currency: ours is counted."""
+        segments, detail = count(record.get("num_segments")), str(int(status))
+        return self._options.priced(Outcome(State.SENT, "accepted", detail, str(record["sid"]), segments=segments))
 
-def _outcome_of(answer: Answer) -> Outcome:
-    if answer.status // 100 == 2:
-        return _accepted(answer.status, answer.body) if answer.body.get("sid") else unreadable(answer)
+
+def _refusal(answer: Answer) -> Outcome:
     known = outcome_of_code(count(answer.body.get("code")))
     if known is not None:
         return known
@@ -102,12 +99,6 @@ def _outcome_of(answer: Answer) -> Outcome:
         detail = str(count(answer.body.get("code")) or answer.status)
         return Outcome(State.FAILED, "bad_request", detail, alarm=True)
     return trouble(answer)
-
-
-def _accepted(status: int, record: dict[str, Any]) -> Outcome:
-    """The price is not known yet when the answer comes, and it is in the account's currency: it is not read."""
-    segments = count(record.get("num_segments"))
-    return Outcome(State.SENT, "accepted", str(int(status)), str(record["sid"]), segments=segments)
 
 
 def _is_this(record: dict[str, Any], message: Outgoing) -> bool:
