@@ -30,6 +30,7 @@ from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.tables import MIGRATIONS, POSITIONS
 from services.notifier.notices import GROUP as ASKED
 from services.notifier.notices import Notices
+from services.notifier.rehearsal import check_topics, claim_ledger, staff_indexes
 from services.notifier.reminding import Reminding
 from services.notifier.sender import Sender, SenderOptions
 from services.notifier.settings import NotifierOptions, NotifierSettings
@@ -38,6 +39,7 @@ from services.runtime.broker import Broker
 from services.runtime.clock import Clock
 from services.runtime.errors import Fault, Rejected
 from services.runtime.health import HealthServer
+from services.runtime.logs import logger
 from services.runtime.records import Record
 from services.runtime.sealing import Opener, Vault
 from services.runtime.store.database import Database, migrate
@@ -64,6 +66,8 @@ class NotifierApp:
         self.broker = Broker(kafka, service="notifier")
         vault, index_key = Vault(options.key("vault_key")), options.key("index_key")
         opener = Opener(options.openers())
+        self._staff = staff_indexes(options.rehearsal, index_key)
+        self._clock = clock
         topics = Topics(kafka.topic(DELIVERIES), kafka.topic(SUPPRESSIONS))
         self.outbox = Outbox(self.database, self.broker, topics)
         feeds: dict[str, Feed] = {
@@ -95,6 +99,7 @@ class NotifierApp:
             _sender_options(options),
             index_key=index_key,
             return_paths=options.return_paths(),
+            staff=self._staff,
         )
         self._health = HealthServer(settings.health, lambda: self.sender.ready, lambda: self.sender.alarm.note)
         self._stopping = asyncio.Event()
@@ -105,7 +110,11 @@ class NotifierApp:
 
     async def start(self) -> None:
         """Migrates, reads on from where the ledger stands, admits, sends."""
+        if self._staff is not None:
+            check_topics(self._kafka.topic_prefix)
+            logger().warning("a rehearsal: only own staff are written to", count=len(self._staff))
         await migrate(self.database, MIGRATIONS)
+        await claim_ledger(self.database, self._clock.now(), rehearsal=self._staff is not None)
         await self._health.start()
         await self.broker.connect()  # a bad record in a table is a dead letter before the first invitation is read
         positions = await self._feeder.positions()

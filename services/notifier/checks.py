@@ -21,7 +21,8 @@ async def checks(settings: NotifierSettings, ends: Ends | None) -> list[Check]:
     keys = [tried(f"notifier {name}", lambda name=name: options.key(name), "set") for name in KEYS]  # type: ignore[misc]
     opens = tried("notifier private keys", lambda: _opens(options), f"versions {', '.join(options.private_keys)}")
     ledger = await check_store(Store("notifier", options.database, MIGRATIONS, POSITIONS), ends)
-    return [*keys, opens, *ledger, *await _sending(options, ledger), *_sender(options), *await _providers(options)]
+    said = [*await _sending(options, ledger), *_sender(options), *_rehearsal(options)]
+    return [*keys, opens, *ledger, *said, *await _providers(options)]
 
 
 def _opens(options: NotifierOptions) -> None:
@@ -40,6 +41,12 @@ async def _sending(options: NotifierOptions, ledger: list[Check]) -> list[Check]
         await database.close()
     resume = "`nardialog sending resume` lets messages leave"
     return [Check(pause.what, "note", f"{pause.told}. {resume}") for pause in standing]
+
+
+def _rehearsal(options: NotifierOptions) -> list[Check]:
+    if not options.rehearsal:
+        return []
+    return [Check("rehearsal", "note", f"only {len(options.rehearsal)} addresses of own staff are written to")]
 
 
 def _sender(options: NotifierOptions) -> list[Check]:

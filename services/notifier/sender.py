@@ -95,6 +95,7 @@ class Sender:
         *,
         index_key: bytes,
         return_paths: ReturnPaths | None = None,
+        staff: frozenset[str] | None = None,
     ) -> None:
         self._database = database
         self._outbox = outbox
@@ -108,6 +109,7 @@ class Sender:
         self._options = options or SenderOptions()
         self._dead = DeadAddresses(outbox, index_key)
         self._return_paths = return_paths
+        self._staff = staff
         self._owner = uuid.uuid4().hex
         self._held: set[str] = set()
         self.alarm = PauseAlarm(self._providers.channels)
@@ -280,7 +282,7 @@ class Sender:
         """Those that may leave; the others end, or are given to `waiting`, with their reason."""
         going = []
         for message in held:
-            why = verdict(message, facts, now)
+            why = verdict(message, facts, now, self._staff)
             if why is None:
                 going.append(message)
             elif why.state is None:
@@ -317,6 +319,7 @@ class Sender:
             now,
             told_at,
             introduce=message.address_index not in facts.introduced,
+            rehearsal=self._staff is not None,
         )
         if message.is_notice:
             return self._composer.notice(draft, self._asked(facts.notices[message.message_id], message))

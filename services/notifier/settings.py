@@ -77,6 +77,10 @@ class NotifierOptions(Section):
     """A mailbox that somebody reads, for mail programs that unsubscribe by mail; empty names none."""
     privacy_contact: str = Field("", max_length=200)
     """Whom to ask about personal data, the data protection officer included; the sender's address when empty."""
+    rehearsal: tuple[str, ...] = ()
+    """Addresses and telephone numbers of own staff, as a JSON list: nobody else is written to, and what they get says
+    so. A rehearsal has a database and topics (NARDIALOG_KAFKA__TOPIC_PREFIX) of its own; empty for the real thing.
+    """
     hold_seconds: int = Field(600, ge=0, le=86_400)
     """From a round's opening to its first message: the time in which an official may undo."""
     windows: Mode = "working_hours"

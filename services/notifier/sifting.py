@@ -96,10 +96,15 @@ async def companies_of(connection: AsyncConnection, messages: Sequence[Message],
     return await store.companies(connection, {place.workplace_id for i in invitations for place in i.workplaces})
 
 
-def verdict(message: Message, facts: Facts, now: datetime) -> Verdict | None:
-    """Why this message must not leave at this moment, or None."""
-    if message.is_notice:
-        return _of_notice(message, facts, now)
+def verdict(message: Message, facts: Facts, now: datetime, staff: frozenset[str] | None = None) -> Verdict | None:
+    """Why this message must not leave at this moment, or None. In a rehearsal `staff` are the only addresses."""
+    why = _of_notice(message, facts, now) if message.is_notice else _of_invitations(message, facts, now)
+    if why is None and staff is not None and message.address_index not in staff:
+        return Verdict(DeliveryState.SUPPRESSED, "rehearsal")
+    return why
+
+
+def _of_invitations(message: Message, facts: Facts, now: datetime) -> Verdict | None:
     round_ = facts.rounds.get(message.round_id)
     live = facts.live(message)
     if not live:

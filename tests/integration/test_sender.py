@@ -99,7 +99,7 @@ class Plain:
         places = [place.workplace_id for invitation in invitations for place in invitation.workplaces]
         told_at = draft.told_at.astimezone(MONDAY.tzinfo).isoformat() if draft.told_at else None
         made: dict[str, object] = {"ids": ids, "at": draft.at.isoformat(), "places": places, "told_at": told_at}
-        made |= {"title": round_.texts.title, "introduce": draft.introduce}
+        made |= {"title": round_.texts.title, "introduce": draft.introduce, "rehearsal": draft.rehearsal}
         return json.dumps(made).encode()
 
     def remind(
@@ -152,6 +152,7 @@ class House:
         database: Database | None = None,
         options: SenderOptions | None = None,
         return_paths: ReturnPaths | None = None,
+        staff: frozenset[str] | None = None,
     ) -> Sender:
         store = database or self.database
         outbox = Outbox(store, self.published, Topics())
@@ -171,6 +172,7 @@ class House:
             options,
             index_key=INDEX,
             return_paths=return_paths,
+            staff=staff,
         )
 
     async def _dead_letter(self, record: Record, error: Rejected) -> None:

@@ -1,0 +1,80 @@
+"""A rehearsal writes to own staff alone, says so, and leaves nothing that passes for told."""
+
+import json
+
+import pytest
+
+from services.notifier.rehearsal import check_topics, claim_ledger, staff_indexes
+from services.runtime.errors import Fault
+from tests.integration.test_notices import ask
+from tests.integration.test_sender import INDEX, MONDAY, House, house
+
+pytestmark = pytest.mark.anyio
+__all__ = ["house"]
+STAFF = ["Provare@Kommun.test", "070-174 06 05"]
+
+
+def rehearse(house: House) -> None:
+    house.sender = house.new_sender(staff=staff_indexes(STAFF, INDEX))
+
+
+async def test_only_own_staff_get_a_message_and_it_says_that_it_is_a_rehearsal(house: House) -> None:
+    rehearse(house)
+    await house.round(counts={"invitations": 3})
+    await house.reachable("r1", "provare@kommun.test")
+    await house.reachable("r2", "anna@exempel.test")
+    await house.company("w-r3", "r3")
+    await house.contact("r3", "+46701740605", "sms")
+    await house.invite("r3", "w-r3")
+    await house.sender.turn()
+    [mail], [sms] = house.email.accepted, house.sms.accepted
+    assert (mail.address, sms.address) == ("provare@kommun.test", "+46701740605")
+    assert json.loads(mail.body)["rehearsal"]
+    [kept] = [event for event in house.told() if event.state.value == "suppressed"]
+    assert kept.code == "rehearsal"
+    assert len(kept.invitation_ids) == 1
+
+
+async def test_not_even_what_somebody_asks_for_goes_to_others(house: House) -> None:
+    rehearse(house)
+    await ask(house)
+    await house.sender.turn()
+    assert not house.email.accepted
+    assert [(event.kind, event.state.value, event.code) for event in house.told()] == [
+        ("notice", "suppressed", "rehearsal")
+    ]
+
+
+async def test_a_real_message_says_nothing_of_rehearsals(house: House) -> None:
+    await house.round()
+    await house.reachable()
+    await house.sender.turn()
+    assert json.loads(house.email.accepted[0].body)["rehearsal"] is False
+
+
+async def test_a_ledger_that_has_rehearsed_is_never_real(house: House) -> None:
+    await claim_ledger(house.database, MONDAY, rehearsal=True)
+    await claim_ledger(house.database, MONDAY, rehearsal=True)
+    with pytest.raises(Fault, match="has rehearsed"):
+        await claim_ledger(house.database, MONDAY, rehearsal=False)
+
+
+async def test_a_real_ledger_is_never_rehearsed_on(house: House) -> None:
+    await claim_ledger(house.database, MONDAY, rehearsal=False)
+    await house.reachable()
+    with pytest.raises(Fault, match="is real"):
+        await claim_ledger(house.database, MONDAY, rehearsal=True)
+    await claim_ledger(house.database, MONDAY, rehearsal=False)
+
+
+def test_a_rehearsal_needs_topics_of_its_own() -> None:
+    with pytest.raises(Fault, match="TOPIC_PREFIX"):
+        check_topics("")
+    check_topics("ovning-")
+
+
+def test_what_is_no_address_is_refused_without_being_quoted() -> None:
+    with pytest.raises(Fault) as refused:
+        staff_indexes(["provare@kommun.test", "hemlig"], INDEX)
+    assert "hemlig" not in str(refused.value)
+    assert staff_indexes([], INDEX) is None
