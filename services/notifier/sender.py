@@ -10,6 +10,7 @@ itself.
 import asyncio
 import contextlib
 import uuid
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,7 +26,7 @@ from services.notifier.channels.port import Channel, Outcome, Outgoing, State
 from services.notifier.composing import Asked, Composer, Draft
 from services.notifier.ledger import store
 from services.notifier.ledger.events import Outbox
-from services.notifier.ledger.store import Message, NoticeRow
+from services.notifier.ledger.store import Link, Message, NoticeRow
 from services.notifier.outcomes.dead_addresses import DeadAddresses
 from services.notifier.outcomes.return_path import ReturnPaths
 from services.notifier.pause_alarm import PauseAlarm
@@ -42,8 +43,12 @@ from services.runtime.sealing import Vault
 from services.runtime.store.database import Database, micros
 
 _SWEEP: Final = 500
-_AHEAD: Final = 2
-"""Intents are written for so many times the calls at once: a crash leaves all of them unknown, called or not."""
+_AHEAD: Final = 5
+"""A group of messages is written and told of at once, so many times the calls at once."""
+_GROUPS: Final = 2
+"""Groups that are being called, or whose outcomes are being written, while the next one is written and told of. A crash
+leaves the messages of all three unknown, called or not.
+"""
 _AGAIN: Final = timedelta(seconds=5)
 """When to look again at a message whose round is not ready for it."""
 
@@ -70,10 +75,19 @@ class SenderOptions:
     poll: float = 0.5
 
 
+@dataclass(frozen=True)
+class _Group:
+    """Messages that go together, and what was known of them at the last look."""
+
+    messages: Sequence[Message]
+    facts: Facts
+
+
 @dataclass
 class _Batch:
-    """Messages on their way through one pass, and the outcomes not yet written."""
+    """The outcomes of one group that are not yet written, and the invitations on its messages."""
 
+    links: Mapping[str, list[Link]]
     outcomes: asyncio.Queue[tuple[Message, Outcome] | None] = field(default_factory=asyncio.Queue)
 
 
@@ -205,12 +219,19 @@ class Sender:
         if not claimed:
             return
         to_send = await self._resolve(claimed)
-        few = self._options.parallel * _AHEAD
-        for going_by, part in await self._parted(provider, to_send):
-            for start in range(0, len(part), few):
-                intended = await self._intend(going_by, part[start : start + few])
-                if intended[0]:
-                    await self._send(going_by, await self._announced(*intended))
+        few, slots = self._options.parallel * _AHEAD, asyncio.Semaphore(self._options.parallel)
+        sending: deque[asyncio.Task[None]] = deque()
+        try:
+            for going_by, part in await self._parted(provider, to_send):
+                for start in range(0, len(part), few):
+                    written = await self._intend(going_by, part[start : start + few])
+                    if written.messages:
+                        going = await self._announced(written)
+                        if len(sending) == _GROUPS:
+                            await sending.popleft()
+                        sending.append(asyncio.create_task(self._send(going_by, going, slots)))
+        finally:
+            await asyncio.gather(*sending)  # what is being called is finished, whatever became of those behind it
         await self._outbox.flush()
 
     async def _parted(self, provider: Channel, to_send: Sequence[Message]) -> list[tuple[Channel, list[Message]]]:
@@ -253,13 +274,13 @@ class Sender:
         tried_at = self._providers.named(message.channel, message.provider)
         return await tried_at.look_up(self._outgoing(message, message.body_encrypted, message.intent_at))
 
-    async def _intend(self, provider: Channel, messages: Sequence[Message]) -> tuple[list[Message], Facts]:
+    async def _intend(self, provider: Channel, messages: Sequence[Message]) -> _Group:
         """Composes what may leave and commits bytes, intent and whom it goes by; the rest ends, or waits, with its
-        reason. Returns also what was known then.
+        reason.
         """
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            held = await store.still_held(connection, messages, self._owner)
+            held = await store.read_again(connection, messages, self._owner)
             facts = await look(connection, held)
             going = await self._sift(connection, held, facts, now, waiting=_not_yet)
             companies = await companies_of(connection, going, facts)
@@ -268,13 +289,12 @@ class Sender:
                 body = message.body_encrypted or await self._compose(connection, message, facts, companies, now)
                 if body is not None:
                     composed.append((message, body))
-            await store.record_intents(connection, composed, provider.provider, now)
-            told = [message for message, _ in composed]
+            told = await store.record_intents(connection, composed, provider.provider, now)
             carried = {message.message_id: facts.carried(message) for message in told}
             await store.tell(connection, self._outbox, told, DeliveryState.COMPOSED, "ok", now, linked=carried)
             for message in told:
                 await store.unlink(connection, message, facts.answered_on(message))
-        return told, facts
+        return _Group(told, facts)
 
     async def _sift(
         self, connection: AsyncConnection, held: Sequence[Message], facts: Facts, now: datetime, *, waiting: _Waiting
@@ -331,45 +351,44 @@ class Sender:
         path = self._vault.decrypt(row.path_encrypted).decode() if row.path_encrypted is not None else None
         return Asked(row.kind, row.parameters, path, row.about_number, row.round_, message.expires_at)
 
-    async def _announced(self, intended: Sequence[Message], written: Facts) -> list[Message]:
+    async def _announced(self, written: _Group) -> _Group:
         """Tells that the messages are composed and looks once more. When that fails, nothing has been called: the
         intent is taken back, so that a broker that is down makes no outcome unknown.
         """
         try:
             await self._outbox.flush()
             await self._tables.caught_up()
-            return await self._look_once_more(intended, written)
+            return await self._look_once_more(written)
         except BaseException:
             async with self._database.transaction() as connection:
-                held = await store.still_held(connection, intended, self._owner, state="sending")
+                held = await store.still_held(connection, written.messages, self._owner, state="sending")
                 now = self._clock.now()
                 await store.put_back(connection, held, now, code="not_announced", now=now)
             raise
 
-    async def _look_once_more(self, intended: Sequence[Message], written: Facts) -> list[Message]:
+    async def _look_once_more(self, written: _Group) -> _Group:
         """What was said while the messages were composed still stops or changes them: nothing has been called."""
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            held = await store.still_held(connection, intended, self._owner, state="sending")
+            held = await store.still_held(connection, written.messages, self._owner, state="sending")
             facts = await look(connection, held)
             going = await self._sift(connection, held, facts, now, waiting=_taken_back)
             stale = [
                 message
                 for message in going
-                if not message.repeats and facts.words_of(message) != written.words_of(message)
+                if not message.repeats and facts.words_of(message) != written.facts.words_of(message)
             ]
             await store.put_back(connection, stale, now, code="words_changed", now=now)
             going = [message for message in going if message not in stale]
             await store.renew(connection, self._owner, self._held, now + self._options.lease)
-        return going
+        return _Group(going, facts)
 
-    async def _send(self, channel: Channel, messages: Sequence[Message]) -> None:
+    async def _send(self, channel: Channel, group: _Group, slots: asyncio.Semaphore) -> None:
         """Calls the provider for each, some at once; outcomes are written as they come, many in one commit."""
-        batch = _Batch()
+        batch = _Batch(group.facts.links)
         writing = asyncio.create_task(self._write_outcomes(batch))
-        slots = asyncio.Semaphore(self._options.parallel)
         try:
-            await asyncio.gather(*(self._call(channel, message, slots, batch) for message in messages))
+            await asyncio.gather(*(self._call(channel, message, slots, batch) for message in group.messages))
         finally:
             batch.outcomes.put_nowait(None)
             await writing
@@ -403,24 +422,34 @@ class Sender:
             while not batch.outcomes.empty():
                 ready.append(batch.outcomes.get_nowait())
             ended = None in ready
-            await self._record_surely([item for item in ready if item is not None])
+            await self._record_surely([item for item in ready if item is not None], batch.links)
 
-    async def _record_surely(self, outcomes: Sequence[tuple[Message, Outcome]]) -> None:
+    async def _record_surely(
+        self, outcomes: Sequence[tuple[Message, Outcome]], linked: Mapping[str, list[Link]]
+    ) -> None:
         """A known outcome is not given up: forgetting it would send the message twice."""
         while outcomes:
             try:
-                await self._record(outcomes)
+                await self._record(outcomes, linked)
                 return
             except Transient as error:
                 logger().error("outcomes not written yet", count=len(outcomes), error=str(error)[:120])
                 await asyncio.sleep(self._options.poll)
 
-    async def _record(self, outcomes: Sequence[tuple[Message, Outcome]], *, looked_up: bool = False) -> None:
+    async def _record(
+        self,
+        outcomes: Sequence[tuple[Message, Outcome]],
+        linked: Mapping[str, list[Link]] | None = None,
+        *,
+        looked_up: bool = False,
+    ) -> None:
+        """Writes outcomes of messages; what they carry is looked up where it is not given."""
         by_id = {message.message_id: outcome for message, outcome in outcomes}
         async with self._database.transaction() as connection:
             held = await store.still_held(connection, [message for message, _ in outcomes], self._owner)
             became = [(message, by_id[message.message_id]) for message in held]
-            await self._sent(connection, [b for b in became if b[1].state is State.SENT], looked_up=looked_up)
+            sent = [(message, outcome) for message, outcome in became if outcome.state is State.SENT]
+            await self._sent(connection, sent, linked, looked_up=looked_up)
             for message, outcome in became:
                 if outcome.state is not State.SENT:
                     await self._not_accepted(connection, message, outcome)
@@ -459,11 +488,16 @@ class Sender:
         return next_try(message.attempts + 1, now, message.created_at, message.expires_at, outcome.retry_after)
 
     async def _sent(
-        self, connection: AsyncConnection, became: Sequence[tuple[Message, Outcome]], *, looked_up: bool
+        self,
+        connection: AsyncConnection,
+        became: Sequence[tuple[Message, Outcome]],
+        linked: Mapping[str, list[Link]] | None,
+        *,
+        looked_up: bool,
     ) -> None:
         now = self._clock.now()
         said = [(message, outcome.code, outcome.detail) for message, outcome in became]
-        await store.tell_each(connection, self._outbox, said, DeliveryState.SENT, now)
+        await store.tell_each(connection, self._outbox, said, DeliveryState.SENT, now, linked=linked)
         changes = []
         for message, outcome in became:
             resent = message.repeats and not looked_up

@@ -5,8 +5,9 @@ holds our own words and a provider's status, never its free text and never an ad
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -30,7 +31,18 @@ class Step:
 async def take(connection: AsyncConnection, steps: Sequence[Step]) -> None:
     """Writes steps down, many in one statement."""
     if steps:
-        await connection.execute(insert(STEPS), [{**asdict(step), "at": micros(step.at)} for step in steps])
+        await connection.execute(insert(STEPS), [_row(step) for step in steps])
+
+
+def _row(step: Step) -> dict[str, Any]:
+    return {
+        "about": step.about,
+        "at": micros(step.at),
+        "state": step.state,
+        "code": step.code,
+        "detail": step.detail,
+        "attempt": step.attempt,
+    }
 
 
 async def history(connection: AsyncConnection, about: Sequence[str]) -> list[Step]:

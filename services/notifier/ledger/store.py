@@ -7,8 +7,9 @@ means that the provider may have been called; when its lease runs out, its outco
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, or_, select, update
@@ -106,6 +107,10 @@ class Link:
 
     def invitation(self) -> Invitation:
         """The invitation as it was admitted last."""
+        return self._read
+
+    @cached_property
+    def _read(self) -> Invitation:
         return Invitation.model_validate_json(self.body, extra="ignore")
 
 
@@ -165,13 +170,23 @@ async def renew(connection: AsyncConnection, owner: str, alive: Collection[str],
 async def still_held(
     connection: AsyncConnection, messages: Sequence[Message], owner: str, *, state: str | None = None
 ) -> list[Message]:
-    """Those of these messages that this owner still holds, locked."""
-    ids = [message.message_id for message in messages]
-    statement = select(MESSAGES).where(MESSAGES.c.message_id.in_(ids), MESSAGES.c.lease_owner == owner)
+    """Those of these messages that this owner still holds, locked, in the order of their ids."""
+    asked = _held(select(MESSAGES.c.message_id), messages, owner)
     if state is not None:
-        statement = statement.where(MESSAGES.c.state == state)
-    ordered = statement.order_by(MESSAGES.c.message_id).with_for_update()
-    return [message_of(row) for row in await connection.execute(ordered)]
+        asked = asked.where(MESSAGES.c.state == state)
+    known = {message.message_id: message for message in messages}
+    return [known[message_id] for message_id in (await connection.execute(asked)).scalars()]
+
+
+async def read_again(connection: AsyncConnection, messages: Sequence[Message], owner: str) -> list[Message]:
+    """The same, as they are by now."""
+    return [message_of(row) for row in await connection.execute(_held(select(MESSAGES), messages, owner))]
+
+
+def _held(columns: Select[Any], messages: Sequence[Message], owner: str) -> Select[Any]:
+    ids = [message.message_id for message in messages]
+    held = columns.where(MESSAGES.c.message_id.in_(ids), MESSAGES.c.lease_owner == owner)
+    return held.order_by(MESSAGES.c.message_id).with_for_update()
 
 
 async def release(connection: AsyncConnection, messages: Sequence[Message], due: datetime | None = None) -> None:
@@ -195,10 +210,16 @@ async def put_back(
 
 async def record_intents(
     connection: AsyncConnection, composed: Sequence[tuple[Message, bytes]], provider: str, now: datetime
-) -> None:
-    """The bytes, the moment and the provider that is called: committed before it is."""
-    values = {"state": "sending", "intent_at": micros(now), "provider": provider}
+) -> list[Message]:
+    """The bytes, whom it goes by, and the moment: committed before any provider is called. Returns the messages as they
+    are then.
+    """
+    values = {"state": "sending", "provider": provider, "intent_at": micros(now)}
     await _set_each(connection, [(message, {**values, "body_encrypted": body}) for message, body in composed])
+    return [
+        replace(message, state="sending", provider=provider, body_encrypted=body, intent_at=now)
+        for message, body in composed
+    ]
 
 
 async def transitions(connection: AsyncConnection, changes: Sequence[tuple[Message, dict[str, Any]]]) -> None:

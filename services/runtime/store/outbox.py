@@ -59,17 +59,21 @@ class Outbox:
     async def flush(self) -> int:
         """Publishes until nothing is left; returns how many. Raises `Transient`; what was not published stays."""
         count = 0
+        published: list[int] = []
         async with self._flushing:
-            while rows := await self._page():
+            while rows := await self._next(published):
                 await self._publisher.publish([record for _, record in rows])
-                async with self._database.transaction() as connection:
-                    await connection.execute(
-                        delete(self._table).where(self._table.c.id.in_([number for number, _ in rows]))
-                    )
+                published = [number for number, _ in rows]
                 count += len(rows)
         return count
 
-    async def _page(self) -> list[tuple[int, Outgoing]]:
+    async def _next(self, published: Sequence[int]) -> list[tuple[int, Outgoing]]:
+        """Crosses off what was acknowledged; what is to be published after it."""
+        number = self._table.c.id
         async with self._database.transaction() as connection:
-            rows = (await connection.execute(select(self._table).order_by(self._table.c.id).limit(_PAGE))).all()
+            if published:
+                await connection.execute(delete(self._table).where(number.in_(published)))
+            if 0 < len(published) < _PAGE:
+                return []  # that was the last page
+            rows = (await connection.execute(select(self._table).order_by(number).limit(_PAGE))).all()
         return [(row.id, Outgoing(row.topic, row.key, row.body, json.loads(row.headers))) for row in rows]
