@@ -16,7 +16,8 @@ from services.notifier.settings import NotifierOptions
 from services.rendering.asking import chosen
 from services.rendering.dates import Lang, local
 from services.rendering.digest import DigestLetter, Item, render_digest
-from services.rendering.mail import Brand, Letter, Links, render
+from services.rendering.letter import Brand, Letter, Links
+from services.rendering.mail import render
 from services.rendering.message import MailHeaders, compose
 from services.rendering.notices import NoticeLetter, notice_sms, render_notice
 from services.rendering.sms import digest_sms, rehearsed, remind_sms, render_sms

@@ -7,7 +7,7 @@ from schemas.case import Meeting
 from schemas.round import Purpose, Round
 from services.rendering import changes, dates
 from services.rendering.dates import Lang
-from services.rendering.words import WORDS
+from services.rendering.wording import STANDARD, Wording
 
 CHOICE: Final = 12
 """Signs of a round's id in a link. Should two rounds of one message begin alike, the link leads to their list."""
@@ -33,17 +33,23 @@ def title(round_: Round, lang: Lang) -> str:
     return (round_.texts.title_en if lang == "en" else "") or round_.texts.title
 
 
-def heading(round_: Round, lang: Lang) -> str:
+def form(round_: Round) -> str:
+    """The form of dialogue that the round leads with."""
+    return round_.plan.primary if round_.plan else ""
+
+
+def heading(round_: Round, lang: Lang, wording: Wording = STANDARD) -> str:
     """What is asked, or what happened."""
+    words = wording.words("mail", lang, form(round_))
     if is_change(round_):
-        return changes.heading(round_, lang)
+        return changes.heading(round_, lang, wording)
     if round_.purpose is Purpose.FEEDBACK:
-        return WORDS[lang]["what_came"].format(title=title(round_, lang))
+        return words["what_came"].format(title=title(round_, lang))
     if not asks(round_):
         return title(round_, lang)
     if round_.texts.meeting is not None:
-        return WORDS[lang]["come"].format(title=title(round_, lang))
-    return question(round_, lang) or WORDS[lang]["affected"].format(title=title(round_, lang))
+        return words["come"].format(title=title(round_, lang))
+    return question(round_, lang) or words["affected"].format(title=title(round_, lang))
 
 
 def question(round_: Round, lang: Lang) -> str:
@@ -51,14 +57,15 @@ def question(round_: Round, lang: Lang) -> str:
     return (round_.texts.question_en if lang == "en" else "") or round_.texts.question
 
 
-def deadline(round_: Round, lang: Lang) -> str:
+def deadline(round_: Round, lang: Lang, wording: Wording = STANDARD) -> str:
     """The line below the heading: the last day, or, of a change, what happened."""
+    words = wording.words("mail", lang, form(round_))
     if is_change(round_):
-        return changes.happened(round_, lang)
+        return changes.happened(round_, lang, wording)
     if not asks(round_):
-        return WORDS[lang]["just_information"]
+        return words["just_information"]
     by = round_.respond_by
-    return WORDS[lang]["answer_by"].format(day=dates.full(by, lang)) if by else ""
+    return words["answer_by"].format(day=dates.full(by, lang)) if by else ""
 
 
 def order(round_: Round) -> tuple[date, str, str]:

@@ -11,15 +11,15 @@ from typing import Final, Literal
 
 from schemas.invitation import InvitedWorkplace
 from schemas.round import Round
-from services.rendering import asking
+from services.rendering import asking, sections
 from services.rendering.calendar import attached
 from services.rendering.dates import Lang
-from services.rendering.mail import Brand, Links, Section, privacy_section, rehearsal_mark
+from services.rendering.letter import Brand, Links, Section
+from services.rendering.mail import rehearsal_mark
 from services.rendering.message import LONGEST_SUBJECT, RenderedMail
 from services.rendering.shorten import chop
-from services.rendering.templating import templates
 from services.rendering.why import Workplace, source_lines, why_lines
-from services.rendering.words import WORDS
+from services.rendering.wording import STANDARD, Wording, Words
 
 MOST_ITEMS: Final = 10
 _MOST_REASONS: Final = 2
@@ -53,6 +53,7 @@ class DigestLetter:
     more: int = 0
     introduce: bool = True
     rehearsal: bool = False
+    wording: Wording = STANDARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def render_digest(letter: DigestLetter) -> RenderedMail:
     subject = _subject(letter, len(ordered) + letter.more)
     preheader = chop(" ".join(item.title + "." for item in halves[0].items), _PREHEADER, "…")
     values = {"subject": subject, "preheader": preheader, "halves": halves, "links": letter.links}
-    text, html = (templates().get_template(f"digest.{form}.j2") for form in ("txt", "html"))
+    text, html = (letter.wording.template(f"digest.{kind}") for kind in ("txt", "html"))
     file = attached((item.round for item in ordered[:MOST_ITEMS]), letter.links.cases_url, "sv", letter.at)
     return RenderedMail(subject, preheader, text.render(values), html.render(values), file)
 
@@ -104,31 +105,30 @@ def in_order(items: tuple[Item, ...]) -> tuple[Item, ...]:
     return tuple(sorted(items, key=lambda item: asking.order(item.round)))
 
 
-def counted(count: int, lang: Lang) -> str:
+def _subject(letter: DigestLetter, count: int) -> str:
+    words = letter.wording.words("mail.subject", "sv")
+    mark = rehearsal_mark(letter.wording, rehearsal=letter.rehearsal)
+    if count > 1:
+        return mark + words[f"gathers_{letter.gathered}"].format(count=count)
+    start, _, end = words["gathers_one"].partition("{title}")
+    room = LONGEST_SUBJECT - len(mark + start + end)
+    return mark + start + chop(asking.title(letter.items[0].round, "sv"), room, "…") + end
+
+
+def _counted(count: int, words: Words) -> str:
     """Such as `3 ärenden som rör er`."""
-    words = WORDS[lang]
     return words["gathered_one"] if count == 1 else words["gathered"].format(count=count)
 
 
-def _subject(letter: DigestLetter, count: int) -> str:
-    start = rehearsal_mark(rehearsal=letter.rehearsal) + counted(count, "sv") + _WHEN[letter.gathered]
-    if count > 1:
-        return start
-    return f"{start}: {chop(asking.title(letter.items[0].round, 'sv'), LONGEST_SUBJECT - len(start) - 2, '…')}"
-
-
-_WHEN: Final[Mapping[Gathered, str]] = {"daily": " i dag", "weekly": " den här veckan", "budget": ""}
-
-
 def _half(letter: DigestLetter, ordered: tuple[Item, ...], lang: Lang) -> DigestHalf:
-    words = WORDS[lang]
+    words = letter.wording.words("mail", lang)
     shown = ordered[:MOST_ITEMS]
     left = len(ordered) - len(shown) + letter.more
     places = tuple(place for item in ordered for place in item.workplaces)
     newest = max((item.round for item in ordered), key=lambda round_: round_.register_date or date.min)
-    sections = (
+    below = (
         Section(words["facts"], tuple(source_lines(newest, places, letter.facts, lang))),
-        privacy_section(letter.brand, letter.links, newest, places, letter.facts, lang, introduce=letter.introduce),
+        sections.privacy(letter.brand, letter.links, newest, places, letter.facts, words, introduce=letter.introduce),
     )
     return DigestHalf(
         lang=lang,
@@ -136,28 +136,29 @@ def _half(letter: DigestLetter, ordered: tuple[Item, ...], lang: Lang) -> Digest
         intro=words["gathers"].format(
             municipality=letter.brand.municipality, recipient=letter.recipient or words["you"]
         ),
-        heading=counted(len(ordered) + letter.more, lang),
+        heading=_counted(len(ordered) + letter.more, words),
         lead=words[f"gathered_{letter.gathered}"],
         why=words["why"],
-        items=tuple(_item(item, letter.facts, lang) for item in shown),
+        items=tuple(_item(item, letter, lang) for item in shown),
         more=words["more_cases"].format(left=left) if left else words["all_cases"],
-        sections=tuple(section for section in sections if section.lines),
+        sections=tuple(section for section in below if section.lines),
         stop=words["stop"],
         manage=words["manage"],
         note=words["other_language"],
     )
 
 
-def _item(item: Item, facts: Mapping[str, Workplace], lang: Lang) -> ItemHalf:
-    words, round_ = WORDS[lang], item.round
+def _item(item: Item, letter: DigestLetter, lang: Lang) -> ItemHalf:
+    round_ = item.round
+    words = letter.wording.words("mail", lang, asking.form(round_))
     title = asking.title(round_, lang)
-    heading = asking.heading(round_, lang)
-    reasons = why_lines(item.workplaces, facts, round_.texts, lang, item.more_workplaces)
+    heading = asking.heading(round_, lang, letter.wording)
+    reasons = why_lines(item.workplaces, letter.facts, round_.texts, lang, item.more_workplaces)
     short = [*reasons[:_MOST_REASONS], words["more_reasons"]] if len(reasons) > _MOST_REASONS else reasons
     return ItemHalf(
         title=heading,
         about="" if title in heading else title,
-        deadline=asking.deadline(round_, lang),
+        deadline=asking.deadline(round_, lang, letter.wording),
         reasons=tuple(short),
         label=words["answer_button"] if asking.asks(round_) else words["read_button"],
         url=item.url,

@@ -10,9 +10,10 @@ from datetime import date, timedelta
 from typing import Final
 
 from schemas.round import Purpose, Round
-from services.rendering import changes, dates
+from services.rendering import asking, changes, dates
 from services.rendering.dates import Lang
 from services.rendering.shorten import chop, cut
+from services.rendering.wording import STANDARD, Wording, Words
 
 PART: Final = 160
 LONGEST_LINK: Final = 70
@@ -47,46 +48,51 @@ def fold(text: str) -> str:
     return re.sub(r"\s+", " ", "".join(signs)).strip()
 
 
-def render_sms(round_: Round, *, sender: str, link: str, address: str = "", lang: Lang = "sv") -> str:
+def render_sms(
+    round_: Round, *, sender: str, link: str, address: str = "", lang: Lang = "sv", wording: Wording = STANDARD
+) -> str:
     """The SMS of a round: a question, a meeting, a piece of information or a change. Always one part.
 
     `sender` is the municipality's name and `address` the workplace's street. Raises `ValueError` for a link longer
     than 70 or with a sign that SMS has no room for.
     """
     _checked(link)
-    title = fold((round_.texts.title_en if lang == "en" else "") or round_.texts.title)
+    title = fold(asking.title(round_, lang))
     who = chop(fold(sender), _SENDER, "", septets)
+    words = _words(round_, lang, wording)
     if place := fold(address):
-        frame = _frame(round_, who, link, lang, _AT[lang].format(place=place))
+        frame = _frame(round_, who, link, lang, words["place"].format(place=place), wording)
         room = PART - _taken(frame)
         if septets(title) <= room:
             return frame.replace(_TITLE, title)
         if room >= _LEAST_TITLE and (short := cut(title, room, "...", septets)):
             return frame.replace(_TITLE, short)
-    frame = _frame(round_, who, link, lang, "")
+    frame = _frame(round_, who, link, lang, "", wording)
     return frame.replace(_TITLE, chop(title, PART - _taken(frame), "...", septets))
 
 
-def remind_sms(round_: Round, *, sender: str, link: str, on: date, lang: Lang = "sv") -> str:
+def remind_sms(
+    round_: Round, *, sender: str, link: str, on: date, lang: Lang = "sv", wording: Wording = STANDARD
+) -> str:
     """The SMS that reminds of a round, sent on a day. Always one part; the title yields."""
     _checked(link)
-    words, by = _WORDS[lang], round_.respond_by
+    words, by = _words(round_, lang, wording), round_.respond_by
     if by is not None and timedelta() <= by - on <= timedelta(days=1):
         frame = words["remind_today" if by == on else "remind_tomorrow"]
     else:
         frame = words["remind_by"] if by else words["remind"]
     who = chop(fold(sender), _SENDER, "", septets)
     filled = frame.format(who=who, title=_TITLE, day=_day(by, lang) if by else "", link=link)
-    title = fold((round_.texts.title_en if lang == "en" else "") or round_.texts.title)
+    title = fold(asking.title(round_, lang))
     return filled.replace(_TITLE, chop(title, PART - _taken(filled), "...", septets))
 
 
-def digest_sms(count: int, *, sender: str, link: str, lang: Lang = "sv") -> str:
+def digest_sms(count: int, *, sender: str, link: str, lang: Lang = "sv", wording: Wording = STANDARD) -> str:
     """The SMS that tells of several matters at once. Raises `ValueError` where there is none."""
     if count < 1:
         raise ValueError("a digest without items is not sent: end it with its reason instead")
     _checked(link)
-    frame = _WORDS[lang]["digest" if count > 1 else "digest_one"]
+    frame = wording.words("sms", lang)["digest" if count > 1 else "digest_one"]
     return frame.format(who=chop(fold(sender), _SENDER, "", septets), count=count, link=link)
 
 
@@ -110,15 +116,18 @@ def _folded(sign: str) -> str:
     return "".join(part for part in likeness if part in _BASIC or part in _EXTENSION or part.isspace())
 
 
-def _frame(round_: Round, who: str, link: str, lang: Lang, at: str) -> str:
+def _words(round_: Round, lang: Lang, wording: Wording) -> Words:
+    return wording.words("sms", lang, asking.form(round_))
+
+
+def _frame(round_: Round, who: str, link: str, lang: Lang, at: str, wording: Wording) -> str:
     """The text with a place for the title."""
     if round_.purpose is Purpose.CHANGE:
-        return changes.sms_frame(round_, lang).format(who=who, title=_TITLE, link=link)
-    words = _WORDS[lang]
+        return changes.sms_frame(round_, lang, wording).format(who=who, title=_TITLE, link=link)
+    words = _words(round_, lang, wording)
     if round_.purpose is Purpose.FEEDBACK:
         return words["feedback"].format(who=who, title=_TITLE, link=link)
-    asks = round_.plan is not None and round_.plan.asks
-    meeting = round_.texts.meeting
+    asks, meeting = asking.asks(round_), round_.texts.meeting
     if asks and meeting is not None:
         when = f"{_day(dates.local(meeting.start).date(), lang)} {words['at']} {dates.clock(meeting.start, lang)}"
         return words["meeting"].format(who=who, when=when, title=_TITLE, link=link)
@@ -137,36 +146,3 @@ def _day(day: date, lang: Lang) -> str:
 
 
 _TITLE: Final = "\x00"
-_AT: Final[dict[Lang, str]] = {"sv": " på {place}", "en": " at {place}"}
-_WORDS: Final[dict[Lang, dict[str, str]]] = {
-    "sv": {
-        "ask": "{who}: {title} kan påverka er{at}. {by}: {link}",
-        "by": "Svara senast {day}",
-        "open": "Svara",
-        "meeting": "{who} bjuder in till dialogmöte {when}: {title}. Kommer ni? {link}",
-        "at": "kl",
-        "inform": "{who}: {title} kan påverka er{at}. Läs mer: {link}",
-        "feedback": "{who}: Så togs svaren om hand. {title}. {link}",
-        "remind_today": "{who}: I dag är sista dagen att svara om {title}. {link}",
-        "remind_tomorrow": "{who}: I morgon är sista dagen att svara om {title}. {link}",
-        "remind_by": "{who}: Påminnelse: svara senast {day} om {title}. {link}",
-        "remind": "{who}: Påminnelse: vi har inte fått svar om {title}. {link}",
-        "digest": "{who}: {count} ärenden kan påverka er. Läs och svara: {link}",
-        "digest_one": "{who}: Ett ärende kan påverka er. Läs och svara: {link}",
-    },
-    "en": {
-        "ask": "{who}: {title} may affect you{at}. {by}: {link}",
-        "by": "Reply by {day}",
-        "open": "Reply",
-        "meeting": "{who} invites you to a meeting {when}: {title}. Will you come? {link}",
-        "at": "at",
-        "inform": "{who}: {title} may affect you{at}. Read more: {link}",
-        "feedback": "{who}: What your answers changed. {title}. {link}",
-        "remind_today": "{who}: Today is the last day to reply on {title}. {link}",
-        "remind_tomorrow": "{who}: Tomorrow is the last day to reply on {title}. {link}",
-        "remind_by": "{who}: Reminder: reply by {day} on {title}. {link}",
-        "remind": "{who}: Reminder: we have had no reply on {title}. {link}",
-        "digest": "{who}: {count} matters may affect you. Read and reply: {link}",
-        "digest_one": "{who}: One matter may affect you. Read and reply: {link}",
-    },
-}

@@ -130,6 +130,10 @@ def words_of(mail: bytes, part: str = "plain") -> str:
     return " ".join(str(body.get_content()).split())
 
 
+def subject_of(mail: bytes) -> str:
+    return str(message_from_bytes(mail, policy=default)["Subject"])
+
+
 def of_round(letter: str, title: str, respond_by: str) -> tuple[Round, Invitation]:
     round_ = Round.model_validate(
         {**ROUND, "round_id": letter * 32, "respond_by": respond_by, "texts": {"title": title, "title_en": title}}
@@ -199,8 +203,8 @@ def test_a_digest_is_never_empty() -> None:
 def test_a_digest_that_spares_its_reader_says_so_and_one_of_the_day_is_of_the_day() -> None:
     one, two = of_round("a", "Ny taxa", "2025-12-20"), of_round("b", "Gatan byggs om", "2025-12-05")
     assert "för att inte fråga er för ofta" in words_of(digest("email", one, two, gathered="budget"))
-    daily = message_from_bytes(digest("email", one, gathered="daily"), policy=default)
-    assert daily["Subject"] == "Ett ärende som rör er i dag: Ny taxa"
+    assert subject_of(digest("email", one, two, gathered="daily")) == "2 ärenden som rör er i dag"
+    assert subject_of(digest("email", one, gathered="daily")) == "Ett ärende som rör er: Ny taxa"
 
 
 def test_a_rehearsal_says_so_first_in_every_message() -> None:

@@ -21,7 +21,8 @@ from schemas.topics import NOTICES, RESPONSES, SUPPRESSIONS
 from schemas.types import Event
 from services.portal.store.tables import METADATA
 from services.rendering import changes
-from services.rendering.mail import Brand, Letter, Links, render
+from services.rendering.letter import Brand, Letter, Links
+from services.rendering.mail import render
 from services.rendering.why import Workplace, why_block
 from services.runtime.link_tokens import Purpose, mint
 from tests.portal_world import (

@@ -20,7 +20,8 @@ from schemas.invitation import EXAMPLE as INVITATION
 from schemas.invitation import InvitedWorkplace
 from schemas.round import EXAMPLE, Purpose, Round
 from schemas.types import moment
-from services.rendering.mail import Brand, Letter, Links, render
+from services.rendering.letter import Brand, Letter, Links
+from services.rendering.mail import render
 from services.rendering.message import MailHeaders, RenderedMail, compose
 from services.rendering.plaintext import wrap
 from services.rendering.why import Workplace, why_block
@@ -92,6 +93,10 @@ def parsed(mail: bytes) -> EmailMessage:
         (letter(texts={"meeting": MEETING}), "Dialogmöte 28 nov om Stockholmsvägen byggs om – kommer ni?"),
         (letter(plan={"asks": False}, purpose=Purpose.INFORM), "Information: Stockholmsvägen byggs om"),
         (letter(plan={"asks": False}, purpose=Purpose.FEEDBACK), "Så påverkade svaren: Stockholmsvägen byggs om"),
+        (
+            letter({"primary": "platsvandring"}, {"meeting": MEETING}),
+            "Platsvandring 28 nov om Stockholmsvägen… – kommer ni?",
+        ),
         (
             letter(texts={"title": "Stockholmsvägen byggs om mellan Mörby centrum och sjukhuset"}),
             "Stockholmsvägen byggs om… – påverkas ni? Svara senast 5 dec",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schemas.notice import CONFIRM, MAGIC_LINK, RECEIPT, STOPPED
 from schemas.round import EXAMPLE, Round
 from schemas.types import moment
-from services.rendering.mail import Brand
+from services.rendering.letter import Brand
 from services.rendering.notices import NoticeLetter, notice_sms, render_notice
 from tests.unit.test_rendering_mail import Reader
 

@@ -19,7 +19,7 @@ from services.portal.pages.words import WORDS
 from services.portal.portal import Portal
 from services.rendering import dates
 from services.rendering.dates import Lang
-from services.rendering.words import WORDS as MAIL_WORDS
+from services.rendering.wording import STANDARD
 
 MOST_FIELDS: Final = 1000
 HERE: Final = Path(__file__).parent
@@ -79,7 +79,7 @@ def page(
     html = TEMPLATES.get_template(template).render(
         lang=lang,
         t=WORDS[lang],
-        mail=MAIL_WORDS[lang],
+        mail=STANDARD.words("mail", lang),
         url=url,
         here=url.prefix + quote(request.url.path),
         options=portal.settings.portal,

@@ -13,7 +13,7 @@ from services.rendering import changes, dates
 from services.rendering.asking import heading, question
 from services.rendering.dates import Lang
 from services.rendering.why import why_block
-from services.rendering.words import WORDS as MAIL_WORDS
+from services.rendering.wording import STANDARD
 
 LATE_NAMES: Final = 20
 
@@ -78,7 +78,7 @@ def _deadline(item: Invited, lang: Lang) -> str:
     day = item.verdict.last_day
     if not item.verdict.open or day is None:
         return ""
-    return MAIL_WORDS[lang]["answer_by"].format(day=dates.full(day, lang))
+    return STANDARD.words("mail", lang)["answer_by"].format(day=dates.full(day, lang))
 
 
 def _banner(item: Invited, lang: Lang) -> str:
