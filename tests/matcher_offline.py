@@ -1,8 +1,7 @@
 """A matcher without a broker: topics in memory that break when they are told to, and a process that lives on them."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -10,8 +9,6 @@ import structlog
 
 from schemas import model as dialogue_model
 from schemas.identity import DEMO_RECIPIENT_KEY
-from schemas.invitation import Invitation
-from schemas.round import Round
 from schemas.topics import CASES, COMPANIES, DIALOGUES, INVITATIONS, ROUNDS, SUBSCRIPTIONS
 from services.matcher.holds import Limits
 from services.matcher.release import Policy
@@ -25,9 +22,8 @@ from services.matcher.tables import (
     SubscriptionTable,
 )
 from services.runtime.clock import ManualClock
-from services.runtime.errors import Rejected, Transient
-from services.runtime.records import Outgoing, Record
 from services.runtime.settings import KafkaSettings
+from tests.topics_offline import Log
 
 MODEL = dialogue_model.default()
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
@@ -40,47 +36,6 @@ def quiet() -> Iterator[None]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
     structlog.configure(**before)
-
-
-@dataclass
-class Log:
-    """Topics in memory: everything that was acknowledged, in order. Breaks when it was told to."""
-
-    records: list[Record] = field(default_factory=list)
-    breaks_after: int | None = None
-    dead: list[str] = field(default_factory=list)
-
-    async def publish(self, records: Sequence[Outgoing]) -> None:
-        for item in records:
-            if self.breaks_after is not None:
-                if self.breaks_after == 0:
-                    raise Transient("killed here")
-                self.breaks_after -= 1
-            self.append(item.topic, item.key, item.value, item.headers)
-
-    def append(self, topic: str, key: str, value: bytes | None, headers: Mapping[str, str]) -> Record:
-        raw = tuple((name, text.encode()) for name, text in headers.items())
-        record = Record(topic, 0, len(self.records), key.encode(), value, raw, 0)
-        self.records.append(record)
-        return record
-
-    async def dead_letter(self, record: Record, error: Rejected, *, group: str) -> None:
-        self.dead.append(error.reason)
-
-    async def move(self, record: Record, partition: int) -> None:
-        raise AssertionError("there is one partition")
-
-    async def home(self, topic: str, key: bytes) -> int:
-        return 0
-
-    def assigned(self) -> frozenset[tuple[str, int]]:
-        return frozenset({(CASES.name, 0)})
-
-    def rounds(self) -> list[Round]:
-        return [Round.model_validate_json(r.value or b"") for r in self.records if r.topic == ROUNDS.name]
-
-    def invitations(self) -> list[Invitation]:
-        return [Invitation.model_validate_json(r.value or b"") for r in self.records if r.topic == INVITATIONS.name]
 
 
 class Process:

@@ -15,7 +15,8 @@ from schemas.topics import CASES, COMPANIES, DIALOGUES, SUBSCRIPTIONS, Topic
 from schemas.types import Event
 from services.matcher.release import Policy
 from tests.matcher_cases import content
-from tests.matcher_offline import Log, Process
+from tests.matcher_offline import Process
+from tests.topics_offline import Log
 
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)
 RESPOND_BY = "2026-12-01"

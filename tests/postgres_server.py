@@ -29,9 +29,16 @@ class PostgresServer:
     syncs what it commits, as in production, and is slower.
     """
 
-    def __init__(self, *, durable: bool = False, programs: Path | None = None, settings: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        durable: bool = False,
+        programs: Path | None = None,
+        settings: Sequence[str] = (),
+        within: Path | None = None,
+    ) -> None:
         self._settings = ("fsync=on" if durable else "fsync=off", *settings)
-        self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir=within))
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._bin = programs or self._programs()

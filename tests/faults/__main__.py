@@ -1,21 +1,36 @@
-"""`python -m tests.faults`: kills real processes in the middle of real work and counts what was lost or doubled."""
+"""`python -m tests.faults`: kills, cuts, fills and confuses in the middle of real work, and counts what was lost or
+doubled, from the topics and the sinks' own records.
+
+Matcher, notifier, Kafka and PostgreSQL are killed in a whole installation at seeded moments (`world`, `several`). The
+notifier's own steps, the provider's moods, the disk and the clock are tried on a ledger alone (`steps`, `troubles`,
+`disk`), on SQLite and on PostgreSQL.
+"""
 
 import argparse
 import asyncio
 import json
+import logging
 import random
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
+import structlog
 from rich.console import Console
 from rich.table import Table
 
 from schemas.identity import DEMO_RECIPIENT_KEY, invitation_id, recipient_id, round_id
-from tests.faults import several
-from tests.faults.world import Books, World, balance
+from tests.faults import disk, several, steps, troubles
+from tests.faults.accounts import balance
+from tests.faults.dying import STEPS
+from tests.faults.troubles import TROUBLES
+from tests.faults.world import Books, World
+from tests.postgres_server import PostgresServer
 
 PATIENCE = 60.0
 """Seconds without any progress until what is not settled counts as stuck: a slow machine is not a stuck one."""
@@ -34,11 +49,13 @@ async def until(condition: Callable[[], bool], progress: Callable[[], int]) -> b
     return True
 
 
-async def run(kind: str, *, seed: int, recipients: int = 1000, cases: int = 5, kills: int = 2) -> dict[str, Any]:
+async def run(
+    kind: str, *, seed: int, database: str = "postgresql", recipients: int = 1000, cases: int = 5, kills: int = 2
+) -> dict[str, Any]:
     """One scenario: everything reaches everybody while `kind` is killed that many times at seeded moments."""
     rng = random.Random(f"{kind}{seed}")
     total = recipients * cases
-    with World(delay=0.0) as world:
+    with World(database=database) as world:
         world.command("companies", "import", str(world.register(recipients)))
         key = world.environment.get("NARDIALOG_INSTALLATION__RECIPIENT_KEY")
         made = world.cases(cases)
@@ -84,19 +101,59 @@ def _expected(keys: list[str], recipients: int, key: str | None) -> set[str]:
     return {invitation_id(round_, person) for round_ in rounds for person in people}
 
 
-KINDS = ("matcher", "notifier", "kafka")
+KINDS = ("matcher", "notifier", "kafka", "postgresql")
 SEVERAL = "matchers"
 """Two of each, see `several`."""
+DATABASES = ("sqlite", "postgresql")
+ALL: Final = (*KINDS, SEVERAL, *STEPS, *TROUBLES, disk.KIND)
 
 
-async def scenario(kind: str, *, seed: int, recipients: int, cases: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Size:
+    """How much work a fault comes into."""
+
+    recipients: int
+    cases: int
+    messages: int
+
+
+def databases(kind: str) -> tuple[str, ...]:
+    """The ledgers that a kind of fault is tried on: several notifiers share only a PostgreSQL."""
+    return ("postgresql",) if kind in ("postgresql", SEVERAL) else DATABASES
+
+
+async def scenario(kind: str, database: str, *, seed: int, size: Size) -> dict[str, Any]:
     """The scenario of a kind; `several` makes as many invitations of its own waves of cases."""
-    if kind != SEVERAL:
-        return await run(kind, seed=seed, recipients=recipients, cases=cases)
-    per_wave = 12
-    return await several.run(
-        seed=seed, recipients=max(1, recipients * cases // (per_wave * len(several.TURNS))), per_wave=per_wave
-    )
+    if kind in KINDS:
+        return await run(kind, seed=seed, database=database, recipients=size.recipients, cases=size.cases)
+    if kind == SEVERAL:
+        per_wave = 12
+        recipients = max(1, size.recipients * size.cases // (per_wave * len(several.TURNS)))
+        return await several.run(seed=seed, recipients=recipients, per_wave=per_wave)
+    if kind == disk.KIND:
+        return await disk.run(database, seed=seed, messages=size.messages)
+    with ledger(database) as url:
+        if kind in STEPS:
+            return await steps.run(kind, url, seed=seed, messages=size.messages, kills=2)
+        return await troubles.run(kind, url, seed=seed, messages=size.messages)
+
+
+@contextmanager
+def ledger(database: str) -> Iterator[str]:
+    """The address of an empty ledger that is gone afterwards."""
+    if database == "postgresql":
+        server = PostgresServer()
+        try:
+            yield server.start().create_database("ledger")
+        finally:
+            server.stop()
+        return
+    with tempfile.TemporaryDirectory(prefix="ledger-") as folder:
+        yield f"sqlite+aiosqlite:///{folder}/ledger.db"
+
+
+WRONG: Final = ("lost", "doubled", "stuck", "owed", "unexpected", "contradicted", "not_open")
+"""What must be nought."""
 
 
 def main() -> int:
@@ -104,26 +161,42 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=main.__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--kind", choices=(*KINDS, SEVERAL), action="append")
+    parser.add_argument("--kind", choices=ALL, action="append")
+    parser.add_argument("--database", choices=DATABASES, action="append")
     parser.add_argument("--recipients", type=int, default=1000)
     parser.add_argument("--cases", type=int, default=5, help="each reaches every recipient")
+    parser.add_argument("--messages", type=int, default=1000, help="where a ledger stands alone")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    logging.getLogger("mail.log").setLevel(logging.CRITICAL)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    size = Size(given.recipients, given.cases, given.messages)
     rows = [
-        asyncio.run(scenario(kind, seed=given.seed + n, recipients=given.recipients, cases=given.cases))
+        {"database": database, **asyncio.run(scenario(kind, database, seed=given.seed + n, size=size))}
         for n in range(given.rounds)
-        for kind in given.kind or (*KINDS, SEVERAL)
+        for kind in given.kind or ALL
+        for database in databases(kind)
+        if database in (given.database or DATABASES)
     ]
     if given.json:
         print(json.dumps({"seed": given.seed, "faults": rows}))
     else:
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-        table = Table(*columns)
-        for row in rows:
-            table.add_row(*(str(row.get(name, "")) for name in columns))
-        Console().print(table)
-    wrong = ("lost", "doubled", "stuck", "contradicted", "not_open")
-    return int(any(row.get(name) for row in rows for name in wrong))
+        _print(rows)
+    return int(any(row.get(name) for row in rows for name in WRONG))
+
+
+_COLUMNS: Final = (
+    "kind", "database", "injected", "invitations", "messages", "lost", "doubled", "resent_unknown", "stuck", "resolved",
+    "seconds",
+)  # fmt: skip
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    others = dict.fromkeys(name for row in rows for name in WRONG if row.get(name) and name not in _COLUMNS)
+    table = Table(*_COLUMNS, *others)
+    for row in rows:
+        table.add_row(*(str(row.get(name, "")) for name in (*_COLUMNS, *others)))
+    Console(width=180).print(table)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from services.runtime.records import Record
 from services.runtime.settings import KafkaSettings
 from services.runtime.tables import TableReader
 from services.runtime.topic_admin import TopicAdmin
-from tests.faults.world import Books, World, balance
+from tests.faults.accounts import balance
+from tests.faults.world import Books, World
 
 PROCESSES = ("matcher-1", "matcher-2", "notifier-1", "notifier-2")
 TURNS = (

@@ -9,25 +9,21 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from schemas.case import CASE_CHANGED, Case
-from schemas.delivery import FINAL, Delivery, DeliveryState
-from schemas.invitation import Invitation
 from schemas.topics import ALL_TOPICS, CASES, DELIVERIES, INVITATIONS
-from services.demo.settling import doubled
 from services.runtime.broker import Broker
 from services.runtime.child_process import spawn
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.parsing import outgoing
-from services.runtime.records import Record
 from services.runtime.settings import KafkaSettings
 from services.runtime.tables import TableReader
 from services.runtime.topic_admin import TopicAdmin
+from tests.faults.accounts import Accounts
 from tests.postgres_server import PostgresServer
 
 MUNICIPALITY = "0162"
@@ -35,8 +31,8 @@ SERVICES = ("matcher", "notifier")
 
 
 class World:
-    """Use as a context manager. `kill` and `revive` take `matcher`, `notifier` or `kafka`. Nothing outlives us; the
-    folder stays when an error ended it.
+    """Use as a context manager. `kill` and `revive` take `matcher`, `notifier`, `kafka` or `postgresql`. Nothing
+    outlives us; the folder stays when an error ended it.
     """
 
     def __init__(self, *, database: str = "postgresql", delay: float = 0.0, durable: bool = False) -> None:
@@ -143,6 +139,8 @@ class World:
         self.kills[what] += 1
         if what == "kafka":
             self.kafka.kill()
+        elif what == "postgresql" and self.postgres is not None:
+            self.postgres.kill()
         else:
             self.processes[what].kill()
             self.processes[what].wait()
@@ -155,6 +153,8 @@ class World:
         """Starts again what was killed, on the same data."""
         if what == "kafka":
             self.kafka.start()
+        elif what == "postgresql" and self.postgres is not None:
+            self.postgres.start()
         else:
             self.start(what)
 
@@ -224,17 +224,12 @@ class World:
         return [(line["id"].strip("<>").partition("@")[0], line["at"]) for line in lines]
 
 
-class Books:
+class Books(Accounts):
     """What the topics say was invited and what became of it, read as it comes."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        self.invitations: dict[str, Invitation] = {}
-        self.messages: dict[str, set[str]] = {}
-        self.final: dict[str, DeliveryState] = {}
-        self.resent: Counter[str] = Counter()
-        self._counted: set[str] = set()
-        self._moves = 0
-        self._reader = TableReader(settings, [INVITATIONS.name, DELIVERIES.name], self._apply)
+        super().__init__()
+        self._reader = TableReader(settings, [INVITATIONS.name, DELIVERIES.name], self.take)
 
     async def start(self) -> None:
         await self._reader.start()
@@ -244,47 +239,3 @@ class Books:
 
     async def caught_up(self) -> None:
         await self._reader.caught_up()
-
-    def moves(self) -> int:
-        """Grows with everything that is seen."""
-        return self._moves
-
-    async def _apply(self, records: Sequence[Record]) -> None:
-        self._moves += len(records)
-        for record in records:
-            if record.value is None:
-                continue
-            if record.topic == INVITATIONS.name:
-                invitation = Invitation.model_validate_json(record.value, extra="ignore")
-                self.invitations[invitation.invitation_id] = invitation
-            else:
-                self._deliver(Delivery.model_validate_json(record.value, extra="ignore"))
-
-    def _deliver(self, delivery: Delivery) -> None:
-        if delivery.message_id is not None:
-            self.messages.setdefault(delivery.message_id, set()).update(delivery.invitation_ids)
-        if delivery.state in FINAL and delivery.kind != "reminder":
-            self.final.update(dict.fromkeys(delivery.invitation_ids, delivery.state))
-        if delivery.resent_unknown and delivery.delivery_id not in self._counted:
-            self._counted.add(delivery.delivery_id)
-            if delivery.state is DeliveryState.COMPOSED and delivery.message_id is not None:
-                self.resent[delivery.message_id] += 1
-
-
-def balance(expected: set[str], books: Books, accepted: Mapping[str, int]) -> dict[str, Any]:
-    """Lost and doubled as the design defines them.
-
-    lost = expected − (accepted by a provider ∪ stated reason); doubled = copies beyond the first, less those that
-    policy sent again after an unknown outcome.
-    """
-    reached = {id_ for message in accepted for id_ in books.messages.get(message, ())}
-    stated = {id_ for id_, state in books.final.items() if state is not DeliveryState.SENT}
-    return {
-        "invitations": len(expected),
-        "messages": len(accepted),
-        "lost": len(expected - reached - stated),
-        "doubled": doubled(accepted, books.resent),
-        "resent_unknown": sum(books.resent.values()),
-        "stuck": len(expected - set(books.final)),
-        "unexpected": len(set(books.invitations) - expected),
-    }

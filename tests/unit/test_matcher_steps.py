@@ -28,7 +28,8 @@ from services.matcher.tables import (
 from services.runtime.errors import Transient
 from services.runtime.records import Record
 from tests.matcher_cases import content
-from tests.matcher_offline import MODEL, NOW, Log, Process, quiet
+from tests.matcher_offline import MODEL, NOW, Process, quiet
+from tests.topics_offline import Log
 
 DAY = date(2026, 11, 25)
 NAMES = ("W1", "W2", "W3")
