@@ -95,7 +95,7 @@ def parsed(mail: bytes) -> EmailMessage:
         (letter(plan={"asks": False}, purpose=Purpose.FEEDBACK), "Så påverkade svaren: Stockholmsvägen byggs om"),
         (
             letter({"primary": "platsvandring"}, {"meeting": MEETING}),
-            "Platsvandring 28 nov om Stockholmsvägen… – kommer ni?",
+            "Platsvandring 28 nov om Stockholmsvägen byggs om – kommer ni?",
         ),
         (
             letter(texts={"title": "Stockholmsvägen byggs om mellan Mörby centrum och sjukhuset"}),
