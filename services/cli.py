@@ -69,6 +69,9 @@ def export(folder: Path, /) -> None:
         print(path)
 
 
+keys.command("services.notifier.key_commands:rotate", name="rotate")
+
+
 @keys.command
 def new() -> None:
     """Print fresh keys of an installation as environment lines. Keep them secret; RECIPIENT_KEY is never rotated."""

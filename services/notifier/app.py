@@ -41,7 +41,7 @@ from services.runtime.errors import Fault, Rejected
 from services.runtime.health import HealthServer
 from services.runtime.logs import logger
 from services.runtime.records import Record
-from services.runtime.sealing import Opener, Vault
+from services.runtime.sealing import Opener
 from services.runtime.store.database import Database, migrate
 from services.runtime.store.feeding import Feed, Feeder
 from services.runtime.tables import TableReader
@@ -64,7 +64,7 @@ class NotifierApp:
         self._channels = channels
         self.database = Database(options.database)
         self.broker = Broker(kafka, service="notifier")
-        vault, index_key = Vault(options.key("vault_key")), options.key("index_key")
+        vault, index_key = options.vault(), options.key("index_key")
         opener = Opener(options.openers())
         self._staff = staff_indexes(options.rehearsal, index_key)
         self._clock = clock

@@ -13,7 +13,7 @@ from services.notifier.channels.smtp import SmtpOptions
 from services.notifier.channels.twilio import TwilioOptions
 from services.notifier.outcomes.return_path import ReturnPaths
 from services.notifier.policy.windows import Mode
-from services.runtime.sealing import decode_key
+from services.runtime.sealing import Vault, decode_key
 from services.runtime.settings import Section, ServiceSettings
 
 
@@ -61,6 +61,8 @@ class NotifierOptions(Section):
     """The ledger, as SQLAlchemy writes: `postgresql+asyncpg://user:password@host/name`. SQLite is for one notifier."""
     vault_key: SecretStr = SecretStr("")
     """Encrypts addresses and messages in the ledger."""
+    other_vault_keys: tuple[SecretStr, ...] = ()
+    """Keys that also open what lies in the ledger, as a JSON list: earlier ones, and during a change the next one."""
     index_key: SecretStr = SecretStr("")
     """Makes the blind index of addresses; never rotated."""
     token_key: SecretStr = SecretStr("")
@@ -108,6 +110,12 @@ class NotifierOptions(Section):
         """A key's bytes. Raises `Fault` naming the setting when it is missing or no key."""
         secret: SecretStr = getattr(self, name)
         return decode_key(secret.get_secret_value(), f"NARDIALOG_NOTIFIER__{name.upper()}")
+
+    def vault(self) -> Vault:
+        """Encrypts with the vault key, and opens with the others too."""
+        setting = "NARDIALOG_NOTIFIER__OTHER_VAULT_KEYS"
+        others = [decode_key(key.get_secret_value(), setting) for key in self.other_vault_keys]
+        return Vault(self.key("vault_key"), *others)
 
     def openers(self) -> dict[str, bytes]:
         """The private keys by version."""

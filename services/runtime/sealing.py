@@ -5,6 +5,7 @@ cannot open it again. Keys have versions, so that they can be rotated while old 
 """
 
 import base64
+import contextlib
 import hashlib
 from collections.abc import Mapping
 
@@ -49,10 +50,14 @@ class Opener:
 
 
 class Vault:
-    """Encrypts at rest with one secret key (XSalsa20-Poly1305, random nonce)."""
+    """Encrypts at rest with one secret key (XSalsa20-Poly1305, random nonce), and opens what others were used for too.
 
-    def __init__(self, key: bytes) -> None:
+    What was written carries no key's name: each key is tried, and the authenticator says which one fits.
+    """
+
+    def __init__(self, key: bytes, *others: bytes) -> None:
         self._box = SecretBox(key)
+        self._boxes = [self._box, *(SecretBox(other) for other in others)]
 
     def encrypt(self, data: bytes) -> bytes:
         """Nonce and ciphertext in one."""
@@ -60,12 +65,21 @@ class Vault:
 
     def decrypt(self, data: bytes) -> bytes:
         """Raises `Fault`: what does not open was written with another key."""
+        for box in self._boxes:
+            with contextlib.suppress(CryptoError):
+                return box.decrypt(data)
+        raise Fault(
+            "the store does not open: neither NARDIALOG_NOTIFIER__VAULT_KEY nor one of __OTHER_VAULT_KEYS is the one "
+            "it was written with"
+        )
+
+    def renewed(self, data: bytes) -> bytes | None:
+        """The same under the key that is written with; None where it is so already. Raises `Fault`."""
         try:
-            return self._box.decrypt(data)
+            self._box.decrypt(data)
         except CryptoError:
-            raise Fault(
-                "the store does not open: NARDIALOG_NOTIFIER__VAULT_KEY is not the one it was written with"
-            ) from None
+            return self.encrypt(self.decrypt(data))
+        return None
 
 
 def blind_index(key: bytes, kind: str, value: str) -> str:

@@ -16,7 +16,14 @@ from services.runtime.settings import ServiceSettings, load
 ROOT = Path(__file__).resolve().parents[2]
 LINE = re.compile(r"^#?(NARDIALOG_\w+)=(.*)$", re.MULTILINE)
 SECRET = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U="
-FILLED = {"_KEY": SECRET, "_KEYS": '{"k1": "x"}', "SMS__USERNAME": "u", "SMS__PASSWORD": "p", "SMS__SENDER": "Exempel"}
+FILLED = {
+    "OTHER_VAULT_KEYS": f'["{SECRET}"]',
+    "_KEY": SECRET,
+    "_KEYS": '{"k1": "x"}',
+    "SMS__USERNAME": "u",
+    "SMS__PASSWORD": "p",
+    "SMS__SENDER": "Exempel",
+}
 FILLED |= {"TWILIO__ACCOUNT_SID": "AC" + "0" * 32, "TWILIO__AUTH_TOKEN": "t", "TWILIO__SENDER": "Exempel"}
 """Values for what has no default, by the end of the name."""
 
