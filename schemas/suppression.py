@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
+from schemas.identity import derived
 from schemas.types import Basis, CaseKey, Event, Line, Moment, OpenId, OurId
 
 SUPPRESSION_CHANGED: Final = "se.nardialog.suppression.changed.v1"
@@ -44,6 +45,11 @@ class Suppression(Event):
         if self.scope == "kind" and self.case_type is None:
             raise ValueError("scope kind needs case_type")
         return self
+
+
+def message_stop_id(message_number: int, scope: str, subject: str = "") -> str:
+    """Names what was stopped at one message, by whichever way: twice is one stop, and its page can undo it."""
+    return derived("suppression", "message", str(message_number), scope, subject)
 
 
 EXAMPLE: Final = {

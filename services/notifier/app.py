@@ -8,6 +8,7 @@ contacts      → Feeder (ContactFeed)  → ledger, encrypted
 suppressions  → Feeder (…Feed)        → ledger; outbox → suppressions, by address
 responses     → Feeder (AnswerFeed)   → ledger
 ledger        → Sender                → channels; outbox → deliveries, suppressions
+a mailbox     → ReturnedMail          → ledger; outbox → deliveries, suppressions; a person's reply → its case's mailbox
 """
 
 import asyncio
@@ -30,6 +31,9 @@ from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.tables import MIGRATIONS, POSITIONS
 from services.notifier.notices import GROUP as ASKED
 from services.notifier.notices import Notices
+from services.notifier.outcomes.passing_on import PassingOn
+from services.notifier.outcomes.returned import ReturnedMail
+from services.notifier.outcomes.sorting import Sorter
 from services.notifier.rehearsal import check_topics, claim_ledger, staff_indexes
 from services.notifier.reminding import Reminding
 from services.notifier.sender import Sender, SenderOptions
@@ -101,9 +105,29 @@ class NotifierApp:
             return_paths=options.return_paths(),
             staff=self._staff,
         )
+        self._returned = self._reading_back(options, clock, index_key)
         self._health = HealthServer(settings.health, lambda: self.sender.ready, lambda: self.sender.alarm.note)
         self._stopping = asyncio.Event()
         self.finished: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
+
+    def _reading_back(self, options: NotifierOptions, clock: Clock, index_key: bytes) -> ReturnedMail | None:
+        mailbox = options.returned.mailbox()
+        if mailbox is None:
+            return None
+        email = next((channel for channel in self._channels if channel.name == "email"), None)
+        if email is None:
+            raise Fault("mail is read back, and none is sent: set NARDIALOG_NOTIFIER__SMTP__HOST")
+        return ReturnedMail(
+            mailbox,
+            Sorter([options.key("token_key")], options.known_return_paths()),
+            self.database,
+            self.outbox,
+            PassingOn(email, options.ours()),
+            clock,
+            index_key=index_key,
+            poll=options.returned.poll_seconds,
+        )
 
     def _dead_letter(self, group: str) -> "DeadLetters":
         return DeadLetters(self.broker, self._kafka.topic_prefix + group)
@@ -122,13 +146,16 @@ class NotifierApp:
         await self._tables.reader.start()
         await self.broker.start()
         self.finished = asyncio.create_task(self.sender.run(self._stopping), name="sender")
+        if self._returned is not None:
+            self._reading = asyncio.create_task(self._returned.run(self._stopping), name="returned mail")
 
     async def stop(self) -> None:
         """Lets what is under way finish and be written down, then leaves."""
         self._stopping.set()
-        if self.finished is not None:
-            with contextlib.suppress(Exception):
-                await self.finished
+        for task in (self.finished, self._reading):
+            if task is not None:
+                with contextlib.suppress(Exception):
+                    await task
         await self.broker.stop()
         if self._tables.reader is not None:
             await self._tables.reader.stop()

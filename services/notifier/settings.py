@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 
@@ -11,8 +11,13 @@ from services.notifier.channels.elks46 import Elks46Options
 from services.notifier.channels.sms_account import SmsAccount
 from services.notifier.channels.smtp import SmtpOptions
 from services.notifier.channels.twilio import TwilioOptions
+from services.notifier.outcomes.imap import ImapMailbox, ImapOptions
+from services.notifier.outcomes.mailbox import Mailbox
+from services.notifier.outcomes.maildir import MaildirMailbox
+from services.notifier.outcomes.passing_on import Ours
 from services.notifier.outcomes.return_path import ReturnPaths
 from services.notifier.policy.windows import Mode
+from services.runtime.errors import Fault
 from services.runtime.sealing import Vault, decode_key
 from services.runtime.settings import Section, ServiceSettings
 
@@ -52,6 +57,65 @@ class ReceiptSettings(Section):
     """The port that it listens on; 0 picks a free one."""
     public_url: str = Field("", pattern=r"^(https?://[^/\s]+[^\s]*[^/\s])?$")
     """What the providers call it, as `https://svar.kommun.example`. When empty nothing listens and no receipts come."""
+
+
+class ReturnedMailSettings(Section):
+    """Where mail comes back to: bounces, stops, replies. With neither a maildir nor a host, nothing is read. It is a
+    mailbox of its own, read by one notifier; what is handled, or put aside, is moved to a folder.
+    """
+
+    maildir: Path | None = None
+    """A Maildir on this machine that the mail server delivers into."""
+    host: str = ""
+    """An IMAP server's name, which its certificate must bear."""
+    port: int = Field(993, ge=1, le=65535)
+    """993 with `implicit`, 143 with `starttls`."""
+    tls: Literal["implicit", "starttls"] = "implicit"
+    """How the way to it is encrypted; never not at all."""
+    username: str = ""
+    """Who we are there."""
+    password: SecretStr = SecretStr("")
+    """The password of that user."""
+    ca_file: Path | None = None
+    """Trust these authorities (PEM) alone; otherwise the system's."""
+    folder: str = "INBOX"
+    """The IMAP folder in which mail arrives."""
+    handled_folder: str = Field("Handled", pattern=r"^[A-Za-z0-9 _-]+$")
+    """Where mails go from which something followed, or nothing had to; empty it by your own rules."""
+    aside_folder: str = Field("Aside", pattern=r"^[A-Za-z0-9 _-]+$")
+    """Where mails go that somebody has to look at; moved back, they are tried again."""
+    most_bytes: int = Field(26_214_400, ge=100_000)
+    """A larger mail is put aside unread."""
+    poll_seconds: float = Field(60.0, gt=0, le=3600)
+    """How often it is looked at."""
+    replies_to: str = Field("", pattern=r"^([!-;=?-~]+@[!-;=?-~]+)?$")
+    """Who gets what people write to us where their case names no address; empty: it is put aside."""
+
+    def mailbox(self) -> Mailbox | None:
+        """The mailbox, if one is set. Raises `Fault` where two are, or who we are is missing."""
+        limits: Mapping[str, Any] = {
+            "handled": self.handled_folder,
+            "aside": self.aside_folder,
+            "most_bytes": self.most_bytes,
+        }
+        if self.maildir is not None and self.host:
+            raise Fault("set NARDIALOG_NOTIFIER__RETURNED__MAILDIR or …__HOST, not both")
+        if self.maildir is not None:
+            return MaildirMailbox(self.maildir, **limits)
+        if not self.host:
+            return None
+        if not (self.username and self.password.get_secret_value()):
+            raise Fault("set NARDIALOG_NOTIFIER__RETURNED__USERNAME and …__PASSWORD")
+        options = ImapOptions(
+            host=self.host,
+            port=self.port,
+            tls=self.tls,
+            username=self.username,
+            password=self.password.get_secret_value(),
+            ca_file=self.ca_file,
+            folder=self.folder,
+        )
+        return ImapMailbox(options, **limits)
 
 
 class NotifierOptions(Section):
@@ -97,6 +161,8 @@ class NotifierOptions(Section):
     """How often the ledger is looked at when there is nothing to do."""
     smtp: SmtpSettings = SmtpSettings()
     """The mail relay."""
+    returned: ReturnedMailSettings = ReturnedMailSettings()
+    """The mailbox that mail comes back to."""
     sms: Elks46Options | None = None
     """An account with 46elks."""
     twilio: TwilioOptions | None = None
@@ -150,7 +216,16 @@ class NotifierOptions(Section):
 
     def return_paths(self) -> ReturnPaths | None:
         """What makes envelope senders and knows them again, if each message is to have its own."""
-        return ReturnPaths(self.bounces_to, [self.key("token_key")]) if self.smtp.verp else None
+        return self.known_return_paths() if self.smtp.verp else None
+
+    def known_return_paths(self) -> ReturnPaths:
+        """What knows them again, also those that were made before the setting changed."""
+        return ReturnPaths(self.bounces_to, [self.key("token_key")])
+
+    def ours(self) -> Ours:
+        """Who we are in what is passed on, and the mailboxes that come back to us."""
+        read = [address for address in (self.sender_email, self.bounces_to, self.unsubscribe_mailto) if address]
+        return Ours(self.sender_name, self.sender_email, self.returned.replies_to, read)
 
 
 class NotifierSettings(ServiceSettings):

@@ -7,9 +7,10 @@ from typing import Any, Literal
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.suppression import SUPPRESSION_CHANGED, Suppression
+from schemas.suppression import SUPPRESSION_CHANGED, Suppression, message_stop_id
 from schemas.types import Event
 from services.notifier.ledger.events import Outbox
+from services.notifier.ledger.store import Message
 from services.notifier.ledger.tables import MESSAGES, SUPPRESSIONS, sortable
 from services.notifier.numbers import known_number
 from services.runtime.records import Record
@@ -66,8 +67,7 @@ class SuppressionFeed(Feed):
             reason="undone at the page" if page.lifted else "stopped at the page",
             at=moment_of(page.at),
         )
-        await upsert(connection, SUPPRESSIONS, [_suppression_row(said)], newer=SUPPRESSIONS.info[NEWER])
-        await self._outbox.suppression(connection, said)
+        await _say(connection, self._outbox, said)
 
     def _id(self, page: Any) -> str:
         about = page.case_key or page.case_type or ""
@@ -86,14 +86,16 @@ async def suppress_address(
     outbox: Outbox,
     index_key: bytes,
     *,
-    kind: Literal["bounce", "complaint"],
+    kind: Literal["bounce", "complaint", "stop"],
     municipality: str,
     address_index: str,
     reason: str,
     now: datetime,
 ) -> None:
-    """Nothing more goes to this address, from anybody; known here at once, and to the others by the topic."""
-    identity = suppression_id(index_key, kind, "all", address_index)
+    """Nothing more goes to this address: of a stop, from this municipality; else from anybody. Known here at once, and
+    to the others by the topic.
+    """
+    identity = suppression_id(index_key, kind, "all", address_index, municipality if kind == "stop" else "")
     standing = select(SUPPRESSIONS.c.suppression_id).where(
         SUPPRESSIONS.c.suppression_id == identity, SUPPRESSIONS.c.lifted.is_(False)
     )
@@ -108,6 +110,37 @@ async def suppress_address(
         reason=reason,
         at=now,
     )
+    await _say(connection, outbox, event)
+
+
+async def stop_by_message(
+    connection: AsyncConnection, outbox: Outbox, index_key: bytes, message: Message, now: datetime
+) -> None:
+    """Stops all for the address of a message, as its page does: there it is shown, and can be undone."""
+    await suppress_address(
+        connection,
+        outbox,
+        index_key,
+        kind="stop",
+        municipality=message.municipality,
+        address_index=message.address_index,
+        reason="stopped by mail",
+        now=now,
+    )
+    at_the_page = Suppression(
+        municipality=message.municipality,
+        suppression_id=message_stop_id(message.number, "all"),
+        kind="stop",
+        scope="all",
+        address_index=message.address_index,
+        message_number=message.number,
+        reason="stopped by mail",
+        at=now,
+    )
+    await _say(connection, outbox, at_the_page)
+
+
+async def _say(connection: AsyncConnection, outbox: Outbox, event: Suppression) -> None:
     await upsert(connection, SUPPRESSIONS, [_suppression_row(event)], newer=SUPPRESSIONS.info[NEWER])
     await outbox.suppression(connection, event)
 

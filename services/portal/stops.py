@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.identity import derived
 from schemas.notice import NOTICE_REQUESTED, STOPPED, Notice
-from schemas.suppression import SUPPRESSION_CHANGED, Suppression
+from schemas.suppression import SUPPRESSION_CHANGED, Suppression, message_stop_id
 from schemas.topics import NOTICES, SUPPRESSIONS
 from services.portal.invited import Carried
 from services.portal.portal import SOURCE, Portal
@@ -64,7 +64,7 @@ def suppression(portal: Portal, carried: Carried | None, number: int, stop: Stop
     now = portal.clock.now()
     event = Suppression(
         municipality=carried.municipality if carried else portal.settings.portal.municipality,
-        suppression_id=derived("suppression", "message", str(number), stop.scope, stop.subject),
+        suppression_id=message_stop_id(number, stop.scope, stop.subject),
         kind="stop",
         scope=stop.scope,
         message_number=number,
@@ -111,7 +111,7 @@ def notice(portal: Portal, carried: Carried, stop: Stop) -> Outgoing | None:
 async def stopped(connection: AsyncConnection, number: int, stops: Sequence[Stop]) -> frozenset[str]:
     """The `value` of what is stopped already at a message."""
     table = tables.SUPPRESSIONS
-    ids = {derived("suppression", "message", str(number), stop.scope, stop.subject): stop.value for stop in stops}
+    ids = {message_stop_id(number, stop.scope, stop.subject): stop.value for stop in stops}
     found = await connection.execute(
         select(table.c.suppression_id).where(table.c.suppression_id.in_(ids), table.c.lifted.is_(False))
     )

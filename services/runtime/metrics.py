@@ -11,6 +11,9 @@ DELIVERIES = Counter("nardialog_deliveries_total", "What became of messages.", [
 RESENT_UNKNOWN = Counter("nardialog_resent_unknown_total", "Messages sent again after an unknown outcome.", ["channel"])
 CHANNEL_PAUSED = Gauge("nardialog_channel_paused", "1 while a channel in trouble is left alone.", ["channel"])
 SENDING_PAUSED = Gauge("nardialog_sending_paused", "1 while an operator has paused a channel, or all.", ["channel"])
+RETURNED_MAIL = Counter(
+    "nardialog_returned_mail_total", "Mails that came back, by what they are and what followed.", ["sort", "code"]
+)
 ALARMS = Counter("nardialog_alarms_total", "Things that operations must look at.", ["channel", "code"])
 READER = ["topic", "group"]
 LAG_RECORDS = Gauge("nardialog_lag_records", "Records that a group has not handled.", READER)
