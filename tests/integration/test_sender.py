@@ -54,6 +54,7 @@ from services.runtime.settings import HealthSettings, KafkaSettings
 from services.runtime.store.database import Database, migrate
 from services.runtime.store.feeding import Feed, Feeder
 from services.runtime.topic_admin import TopicAdmin
+from tests.returned_mails import report
 
 pytestmark = pytest.mark.anyio
 
@@ -1207,10 +1208,11 @@ class Announcing(MemoryChannel):
         return outcome
 
 
-async def test_the_wired_notifier_takes_an_invitation_from_kafka_to_a_mail_and_tells(
+async def test_the_wired_notifier_takes_an_invitation_from_kafka_to_a_mail_and_reads_what_comes_back(
     kafka: LocalKafka, topic_prefix: str, tmp_path: Path
 ) -> None:
     settings = _settings(kafka, topic_prefix, tmp_path)
+    maildir = tmp_path / "mail"
     topics = [replace(topic, name=topic_prefix + topic.name) for topic in ALL_TOPICS]
     with TopicAdmin(kafka.bootstrap) as admin:
         admin.create(topics, partitions=2, replication=1)
@@ -1220,8 +1222,14 @@ async def test_the_wired_notifier_takes_an_invitation_from_kafka_to_a_mail_and_t
     try:
         await app.broker.publish(_story(topic_prefix))
         await asyncio.wait_for(email.took.wait(), 30)
+        (maildir / "new" / "1.host").write_bytes(report(to=email.accepted[0].return_path))
+        async with asyncio.timeout(30):
+            while not list(maildir.glob(".Handled/cur/*")):  # noqa: ASYNC110 - a folder tells nobody
+                await asyncio.sleep(0.02)
     finally:
         await app.stop()
+    async with Database(settings.notifier.database).transaction() as connection:
+        assert (await connection.execute(select(MESSAGES.c.state))).scalars().all() == ["failed"]
     assert json.loads(email.accepted[0].body)["ids"] == [invitation_id(ROUND_ID, "r1")]
     again = build(settings, clock, channels=[second := MemoryChannel("email")], composer=Plain())
     await again.start()
@@ -1230,8 +1238,13 @@ async def test_the_wired_notifier_takes_an_invitation_from_kafka_to_a_mail_and_t
 
 
 def _settings(kafka: LocalKafka, topic_prefix: str, folder: Path) -> NotifierSettings:
+    for name in ("cur", "new", "tmp"):
+        (folder / "mail" / name).mkdir(parents=True)
     options = {
         "database": f"sqlite+aiosqlite:///{folder}/ledger.db",
+        "smtp": {"verp": True, "envelope_from": "studs@kommun.example"},
+        "returned": {"maildir": folder / "mail", "poll_seconds": 0.05},
+        "token_key": base64.b64encode(new_key()).decode(),
         "vault_key": base64.b64encode(VAULT).decode(),
         "index_key": base64.b64encode(INDEX).decode(),
         "private_keys": {"k1": base64.b64encode(PRIVATE).decode()},

@@ -155,7 +155,7 @@ def _ok(answer: tuple[str, list[Any]]) -> list[Any]:
 
 
 def _words(answer: Sequence[Any]) -> tuple[str, ...]:
-    return tuple(answer[0].decode("ascii", "replace").upper().split())
+    return tuple(answer[-1].decode("ascii", "replace").upper().split())
 
 
 def _quoted(folder: str) -> str:

@@ -113,6 +113,8 @@ class ReturnedMail:
                 busy = await self.turn()
             except Transient as error:
                 logger().warning("returned mail waits", error=str(error)[:120])
+            except Exception as error:  # nothing else depends on this loop, and nothing else would start it again
+                logger().error("returned mail waits", error=type(error).__name__)
             if not busy:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), self._poll)
