@@ -120,7 +120,7 @@ class NotifierApp:
             raise Fault("mail is read back, and none is sent: set NARDIALOG_NOTIFIER__SMTP__HOST")
         return ReturnedMail(
             mailbox,
-            Sorter([options.key("token_key")], options.known_return_paths()),
+            Sorter(options.token_keys(), options.known_return_paths()),
             self.database,
             self.outbox,
             PassingOn(email, options.ours()),

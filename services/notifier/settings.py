@@ -131,6 +131,8 @@ class NotifierOptions(Section):
     """Makes the blind index of addresses; never rotated."""
     token_key: SecretStr = SecretStr("")
     """Signs the links in messages."""
+    other_token_keys: tuple[SecretStr, ...] = ()
+    """Earlier ones, as a JSON list: what comes back by mail may have been signed with them."""
     private_keys: Mapping[str, SecretStr] = {}
     """Key version → private key that opens contacts sealed to it, as a JSON object."""
     portal_url: str = Field("http://127.0.0.1:8080", pattern=r"^https?://[^/\s]+[^\s]*[^/\s]$")
@@ -220,7 +222,15 @@ class NotifierOptions(Section):
 
     def known_return_paths(self) -> ReturnPaths:
         """What knows them again, also those that were made before the setting changed."""
-        return ReturnPaths(self.bounces_to, [self.key("token_key")])
+        return ReturnPaths(self.bounces_to, self.token_keys())
+
+    def token_keys(self) -> list[bytes]:
+        """The token key, and those before it."""
+        setting = "NARDIALOG_NOTIFIER__OTHER_TOKEN_KEYS"
+        return [
+            self.key("token_key"),
+            *(decode_key(key.get_secret_value(), setting) for key in self.other_token_keys),
+        ]
 
     def ours(self) -> Ours:
         """Who we are in what is passed on, and the mailboxes that come back to us."""
