@@ -18,6 +18,7 @@ LINE = re.compile(r"^#?(NARDIALOG_\w+)=(.*)$", re.MULTILINE)
 SECRET = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U="
 FILLED = {
     "OTHER_VAULT_KEYS": f'["{SECRET}"]',
+    "OTHER_TOKEN_KEYS": f'["{SECRET}"]',
     "_KEY": SECRET,
     "_KEYS": '{"k1": "x"}',
     "SMS__USERNAME": "u",
