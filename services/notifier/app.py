@@ -7,6 +7,7 @@ companies     → Feeder (CompanyFeed)  → ledger
 contacts      → Feeder (ContactFeed)  → ledger, encrypted
 suppressions  → Feeder (…Feed)        → ledger; outbox → suppressions, by address
 responses     → Feeder (AnswerFeed)   → ledger
+SMS providers → ProviderDoor          → Receipts → ledger; Answers → suppressions
 ledger        → Sender                → channels; outbox → deliveries, suppressions
 a mailbox     → ReturnedMail          → ledger; outbox → deliveries, suppressions; a person's reply → its case's mailbox
 """
@@ -19,11 +20,14 @@ from datetime import timedelta
 from schemas.topics import COMPANIES, CONTACTS, DELIVERIES, INVITATIONS, NOTICES, RESPONSES, ROUNDS, SUPPRESSIONS
 from services.notifier.addressing import Addressing
 from services.notifier.admission import GROUP, Admission
+from services.notifier.channels.callbacks import Callbacks
 from services.notifier.channels.elks46 import Elks46Channel
+from services.notifier.channels.elks46_callbacks import Elks46Callbacks
 from services.notifier.channels.pacing import paced
 from services.notifier.channels.port import Channel
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.channels.twilio import TwilioChannel
+from services.notifier.channels.twilio_callbacks import TwilioCallbacks
 from services.notifier.composing import Composer
 from services.notifier.feeders import GROUP as TABLES
 from services.notifier.feeders import AnswerFeed, CompanyFeed, ContactFeed, RoundFeed
@@ -31,9 +35,14 @@ from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.tables import MIGRATIONS, POSITIONS
 from services.notifier.notices import GROUP as ASKED
 from services.notifier.notices import Notices
+from services.notifier.outcomes.answers import Answers
+from services.notifier.outcomes.dead_addresses import DeadAddresses
+from services.notifier.outcomes.late import LateOutcomes
 from services.notifier.outcomes.passing_on import PassingOn
+from services.notifier.outcomes.receipts import Receipts
 from services.notifier.outcomes.returned import ReturnedMail
 from services.notifier.outcomes.sorting import Sorter
+from services.notifier.provider_door import ProviderDoor
 from services.notifier.rehearsal import check_topics, claim_ledger, staff_indexes
 from services.notifier.reminding import Reminding
 from services.notifier.sender import Sender, SenderOptions
@@ -103,9 +112,20 @@ class NotifierApp:
             _sender_options(options),
             index_key=index_key,
             return_paths=options.return_paths(),
+            receipt_key=options.key("token_key") if options.receipts.public_url else None,
             staff=self._staff,
         )
         self._returned = self._reading_back(options, clock, index_key)
+        late = LateOutcomes(self.outbox, DeadAddresses(self.outbox, index_key))
+        self.door = ProviderDoor(
+            options.receipts.host,
+            options.receipts.port,
+            options.receipts.public_url,
+            options.key("token_key"),
+            callbacks_for(options),
+            Receipts(self.database, late, clock),
+            Answers(self.database, self.outbox, index_key, clock),
+        )
         self._health = HealthServer(settings.health, lambda: self.sender.ready, lambda: self.sender.alarm.note)
         self._stopping = asyncio.Event()
         self.finished: asyncio.Task[None] | None = None
@@ -140,6 +160,7 @@ class NotifierApp:
         await migrate(self.database, MIGRATIONS)
         await claim_ledger(self.database, self._clock.now(), rehearsal=self._staff is not None)
         await self._health.start()
+        await self.door.start()
         await self.broker.connect()  # a bad record in a table is a dead letter before the first invitation is read
         positions = await self._feeder.positions()
         self._tables.reader = TableReader(self._kafka, self._feeds, self._feeder.apply, positions=positions)
@@ -161,6 +182,7 @@ class NotifierApp:
             await self._tables.reader.stop()
         for channel in self._channels:
             await channel.close()
+        await self.door.stop()
         await self._health.stop()
         await self.database.close()
 
@@ -231,3 +253,14 @@ def sms_channels(options: NotifierOptions) -> list[Channel]:
     if twilio is not None:
         channels.append(paced(TwilioChannel(twilio), twilio.per_minute))
     return sorted(channels, key=lambda channel: channel.provider != options.sms_first)
+
+
+def callbacks_for(options: NotifierOptions) -> list[Callbacks]:
+    """The SMS providers that may call us; none where no public address is set."""
+    elks, twilio = options.elks46_options(), options.twilio_options()
+    callbacks: list[Callbacks] = []
+    if elks is not None and options.receipts.public_url:
+        callbacks.append(Elks46Callbacks(elks))
+    if twilio is not None and options.receipts.public_url:
+        callbacks.append(TwilioCallbacks(twilio))
+    return callbacks

@@ -37,6 +37,7 @@ from services.notifier.reminding import Reminding
 from services.notifier.sifting import Facts, companies_of, look, verdict
 from services.runtime.clock import Clock
 from services.runtime.errors import Transient
+from services.runtime.link_tokens import Purpose, mint
 from services.runtime.logs import logger
 from services.runtime.metrics import ALARMS, CHANNEL_PAUSED, RESENT_UNKNOWN
 from services.runtime.sealing import Vault
@@ -109,6 +110,7 @@ class Sender:
         *,
         index_key: bytes,
         return_paths: ReturnPaths | None = None,
+        receipt_key: bytes | None = None,
         staff: frozenset[str] | None = None,
     ) -> None:
         self._database = database
@@ -123,6 +125,7 @@ class Sender:
         self._options = options or SenderOptions()
         self._dead = DeadAddresses(outbox, index_key)
         self._return_paths = return_paths
+        self._receipt_key = receipt_key
         self._staff = staff
         self._owner = uuid.uuid4().hex
         self._held: set[str] = set()
@@ -447,7 +450,8 @@ class Sender:
         by_id = {message.message_id: outcome for message, outcome in outcomes}
         async with self._database.transaction() as connection:
             held = await store.still_held(connection, [message for message, _ in outcomes], self._owner)
-            became = [(message, by_id[message.message_id]) for message in held]
+            became = [(message, by_id.pop(message.message_id)) for message in held]
+            await store.note_accepted(connection, by_id)
             sent = [(message, outcome) for message, outcome in became if outcome.state is State.SENT]
             await self._sent(connection, sent, linked, looked_up=looked_up)
             for message, outcome in became:
@@ -507,10 +511,7 @@ class Sender:
                 "state": "sent",
                 "code": outcome.code,
                 "sent_at": micros(now),
-                "provider_ref": outcome.provider_ref[:300],
-                "segments": outcome.segments,
-                "cost": outcome.cost or 0,
-                "currency": outcome.currency,
+                **store.acceptance(outcome),
                 "attempts": message.attempts + 1,
                 "resent_unknown": int(resent),
             }
@@ -539,7 +540,13 @@ class Sender:
         address = self._vault.decrypt(message.address_encrypted).decode()
         at = intent_at or self._clock.now()
         path = self._return_paths.of(message.number) if self._return_paths and message.channel == "email" else ""
-        return Outgoing(message.message_id, address, self._vault.decrypt(body), message.message_id, at, path)
+        return Outgoing(message.message_id, address, self._vault.decrypt(body), self._reference(message), at, path)
+
+    def _reference(self, message: Message) -> str:
+        """What a receipt of ours names the message by; else its id."""
+        if self._receipt_key is None or message.channel != "sms":
+            return message.message_id
+        return mint(message.number, self._receipt_key, Purpose.RECEIPT)
 
 
 async def _not_yet(connection: AsyncConnection, message: Message, code: str, now: datetime) -> None:

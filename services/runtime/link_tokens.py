@@ -20,6 +20,10 @@ class Purpose(Enum):
 
     ANSWER = b"answer"
     STOP = b"stop"
+    RECEIPT = b"receipt"
+    """A provider's door for the receipt of that message."""
+    ANSWERS = b"answers"
+    """A provider's door for what people write back; its number is nought."""
 
 
 def mint(number: int, key: bytes, purpose: Purpose) -> str:

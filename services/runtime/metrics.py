@@ -15,6 +15,9 @@ RETURNED_MAIL = Counter(
     "nardialog_returned_mail_total", "Mails that came back, by what they are and what followed.", ["sort", "code"]
 )
 ALARMS = Counter("nardialog_alarms_total", "Things that operations must look at.", ["channel", "code"])
+PROVIDER_CALLS = Counter(
+    "nardialog_provider_calls_total", "Calls by SMS providers, by what came of them.", ["provider", "kind", "outcome"]
+)
 READER = ["topic", "group"]
 LAG_RECORDS = Gauge("nardialog_lag_records", "Records that a group has not handled.", READER)
 LAG_SECONDS = Gauge("nardialog_lag_seconds", "Age of the oldest record that a group has not handled.", READER)

@@ -32,7 +32,7 @@ from services.notifier.addressing import Addressing
 from services.notifier.admission import Admission
 from services.notifier.app import build
 from services.notifier.channels.memory import MemoryChannel
-from services.notifier.channels.port import Outcome, State
+from services.notifier.channels.port import Channel, Outcome, State
 from services.notifier.channels.port import Outgoing as Sent
 from services.notifier.composing import Asked, DigestItem, Draft
 from services.notifier.feeders import AnswerFeed, CompanyFeed, ContactFeed, RoundFeed
@@ -122,6 +122,8 @@ class Plain:
 class House:
     """A notifier without Kafka: events go straight to its handlers."""
 
+    receipt_key: bytes | None = None
+
     def __init__(self, url: str) -> None:
         self.url = url
         self.clock = ManualClock(MONDAY)
@@ -129,7 +131,7 @@ class House:
         self.tables = Still()
         self.email = MemoryChannel("email")
         self.sms = MemoryChannel("sms", can_be_asked=True)
-        self.providers: Sequence[MemoryChannel] = (self.sms,)
+        self.providers: Sequence[Channel] = (self.sms,)
         self.dead: list[Rejected] = []
         self.offset = 0
         self.database = Database(url)
@@ -174,6 +176,7 @@ class House:
             index_key=INDEX,
             return_paths=return_paths,
             staff=staff,
+            receipt_key=self.receipt_key,
         )
 
     async def _dead_letter(self, record: Record, error: Rejected) -> None:

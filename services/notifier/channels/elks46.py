@@ -17,6 +17,7 @@ from services.notifier.channels.port import Outcome, Outgoing, State
 from services.notifier.channels.sms_account import SmsAccount
 
 PROVIDER: Final = "46elks"
+UNDELIVERED: Final = Outcome(State.FAILED, "undelivered")
 _CALL_LASTS: Final = timedelta(minutes=10)  # a record this much younger than the intent belongs to another message
 
 
@@ -69,7 +70,7 @@ class Elks46Channel:
             return NO_ANSWER
         this = next((record for record in reversed(found) if self._is_this(record, message, since)), None)
         if this is not None and this.get("status") == "failed":
-            return Outcome(State.FAILED, "undelivered")
+            return UNDELIVERED
         return self._accepted(HTTPStatus.OK, this) if this else None
 
     async def close(self) -> None:

@@ -20,6 +20,7 @@ from schemas.delivery import Delivery, DeliveryState
 from schemas.identity import derived
 from schemas.invitation import Invitation
 from schemas.round import Round
+from services.notifier.channels.port import Outcome, State
 from services.notifier.ledger import steps
 from services.notifier.ledger.events import Outbox
 from services.notifier.ledger.steps import Step
@@ -226,6 +227,25 @@ async def transitions(connection: AsyncConnection, changes: Sequence[tuple[Messa
     """New states of several messages, all with the same columns; their leases end."""
     ended = {"lease_owner": None, "lease_until": None}
     await _set_each(connection, [(message, {**ended, **values}) for message, values in changes])
+
+
+def acceptance(outcome: Outcome) -> dict[str, Any]:
+    """What a provider said when it took a message."""
+    return {
+        "provider_ref": outcome.provider_ref[:300],
+        "segments": outcome.segments,
+        "cost": outcome.cost or 0,
+        "currency": outcome.currency,
+    }
+
+
+async def note_accepted(connection: AsyncConnection, outcomes: Mapping[str, Outcome]) -> None:
+    """What was accepted, and a receipt was here first: its state stands, and what it costs is noted still."""
+    for message_id, outcome in outcomes.items():
+        if outcome.state is State.SENT:
+            overtaken = update(MESSAGES).where(MESSAGES.c.message_id == message_id, MESSAGES.c.provider_ref == "")
+            by_receipt = overtaken.where(MESSAGES.c.state.in_(("sent", "delivered", "failed")))
+            await connection.execute(by_receipt.values(**acceptance(outcome)))
 
 
 async def _set_each(connection: AsyncConnection, changes: Sequence[tuple[Message, dict[str, Any]]]) -> None:

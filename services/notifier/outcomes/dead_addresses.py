@@ -10,7 +10,7 @@ from typing import Final, Literal
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.notifier.channels.port import Outcome
+from services.notifier.channels.port import OPTED_OUT, Outcome
 from services.notifier.ledger.events import Outbox
 from services.notifier.ledger.store import Message
 from services.notifier.ledger.tables import INVITATIONS, MESSAGE_INVITATIONS, MESSAGES, SUPPRESSIONS
@@ -30,7 +30,10 @@ class DeadAddresses:
         self._index_key = index_key
 
     async def failed(self, connection: AsyncConnection, message: Message, outcome: Outcome, now: datetime) -> None:
-        """What a failed message says of its address."""
+        """What a failed message says of its address; and that its owner has said stop to the provider."""
+        if outcome.code == OPTED_OUT:
+            await self._suppress(connection, message, "stop", outcome.code, now)
+            return
         lifted_at = await self._lifted_at(connection, message.address_index, "bounce")
         if gives_up(outcome, await _latest(connection, message, lifted_at)):
             await self.suppress(connection, message, "bounce", outcome.code, now)
@@ -47,6 +50,18 @@ class DeadAddresses:
         lifted_at = await self._lifted_at(connection, message.address_index, kind)
         if lifted_at is not None and (message.intent_at is None or micros(message.intent_at) <= lifted_at):
             return
+        await self._suppress(connection, message, kind, reason, now)
+        if kind == "bounce":
+            await _address_anew(connection, message)
+
+    async def _suppress(
+        self,
+        connection: AsyncConnection,
+        message: Message,
+        kind: Literal["bounce", "complaint", "stop"],
+        reason: str,
+        now: datetime,
+    ) -> None:
         await suppress_address(
             connection,
             self._outbox,
@@ -57,8 +72,6 @@ class DeadAddresses:
             reason=reason,
             now=now,
         )
-        if kind == "bounce":
-            await _address_anew(connection, message)
 
     async def _lifted_at(self, connection: AsyncConnection, address_index: str, kind: str) -> int | None:
         identity = suppression_id(self._index_key, kind, "all", address_index)

@@ -9,10 +9,11 @@ from typing import Final
 
 from services.notifier.policy.unknown import UNKNOWN_OUTCOME
 
-PASSES: Final = frozenset({"mailbox_full", "greylisted", "try_later", "their_system"})
+PASSES: Final = frozenset({"mailbox_full", "greylisted", "try_later", "their_system", "unreachable", "undelivered"})
 """Codes of what may pass by itself; a message that failed with one waited as long as it could."""
 OF_THE_ADDRESS: Final = frozenset({
     "no_such_address", "mailbox_disabled", "bad_address", "needs_smtputf8", "refused", "refused_otherwise",
+    "not_mobile", "opted_out", "blocked",
 })  # fmt: skip
 """Codes of addresses to which no other try would come through."""
 

@@ -1,0 +1,325 @@
+"""The notifier's public port: receipts that come early, late, twice or from nowhere, and what people write back."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+from pydantic import SecretStr
+
+from services.notifier.channels.elks46 import Elks46Channel, Elks46Options
+from services.notifier.channels.elks46_callbacks import Elks46Callbacks
+from services.notifier.channels.memory import MemoryChannel
+from services.notifier.channels.port import Outcome, Outgoing, State
+from services.notifier.channels.sinks import Act
+from services.notifier.channels.twilio import TwilioOptions
+from services.notifier.channels.twilio_callbacks import SIGNATURE, TwilioCallbacks, signature
+from services.notifier.ledger.tables import MESSAGES, MIGRATIONS
+from services.notifier.outcomes.answers import Answers
+from services.notifier.outcomes.dead_addresses import DeadAddresses
+from services.notifier.outcomes.late import LateOutcomes
+from services.notifier.outcomes.receipts import Receipts
+from services.notifier.provider_door import ProviderDoor, answers_url
+from services.runtime.link_tokens import Purpose, mint
+from services.runtime.metrics import PROVIDER_CALLS
+from services.runtime.store.database import migrate
+from tests.integration.test_channels import elks_options, once, sms_sink
+from tests.integration.test_sender import INDEX, House
+
+pytestmark = pytest.mark.anyio
+
+KEY = b"k" * 32
+PUBLIC = "https://svar.kommun.example"
+TOKEN = "12345"
+UNKNOWN = Outcome(State.UNKNOWN, "timeout")
+STRANGER = 2**62
+
+
+class Telling(MemoryChannel):
+    """A provider that may do something between taking a message and answering."""
+
+    def __init__(self, provider: str) -> None:
+        super().__init__("sms", provider=provider, can_be_asked=True)
+        self.then: Callable[[Outgoing], Awaitable[None]] | None = None
+
+    async def send(self, message: Outgoing) -> Outcome:
+        outcome = await super().send(message)
+        if self.then is not None:
+            await self.then(message)
+        return outcome
+
+
+class Answered(House):
+    """A notifier with an open door, and two providers that can use it."""
+
+    receipt_key = KEY
+
+    def __init__(self, url: str) -> None:
+        self.elks, self.twilio = Telling("46elks"), Telling("twilio")
+        super().__init__(url)
+        self.providers = (self.elks, self.twilio)
+        self.sender = self.new_sender()
+        elks = Elks46Options(
+            username="u", password=SecretStr("p"), sender="+46766860000", receipt_base=f"{PUBLIC}/receipts/46elks"
+        )
+        self.twilio_options = TwilioOptions(
+            account_sid="AC" + "0" * 32,
+            auth_token=SecretStr(TOKEN),
+            sender="+46766860000",
+            receipt_base=f"{PUBLIC}/receipts/twilio",
+        )
+        self.door = ProviderDoor(
+            "127.0.0.1",
+            0,
+            PUBLIC,
+            KEY,
+            [Elks46Callbacks(elks), TwilioCallbacks(self.twilio_options)],
+            Receipts(self.database, LateOutcomes(self.outbox, DeadAddresses(self.outbox, INDEX)), self.clock),
+            Answers(self.database, self.outbox, INDEX, self.clock),
+        )
+
+    async def reach(self, phone: str = "+46701740605") -> None:
+        await self.round()
+        await self.company("w-r1", "r1")
+        await self.contact("r1", phone, "sms")
+        await self.invite("r1", "w-r1")
+
+    async def post(self, path: str, form: Mapping[str, str], headers: Mapping[str, str] | None = None) -> int:
+        url = f"http://127.0.0.1:{self.door.port}{path}"
+        async with aiohttp.ClientSession() as session, session.post(url, data=form, headers=headers) as response:
+            assert await response.read() == b"" or response.status == 404
+            return response.status
+
+    async def elks_says(self, reference: str, status: str) -> int:
+        return await self.post(f"/receipts/46elks/{reference}", {"id": "s1", "status": status})
+
+    async def twilio_says(self, reference: str, status: str, code: str = "", token: str = TOKEN) -> int:
+        form = {"MessageSid": "SM1", "MessageStatus": status, **({"ErrorCode": code} if code else {})}
+        url = self.twilio_options.receipt_url(reference)
+        signed = {SIGNATURE: signature(token, url, form).decode()}
+        return await self.post(f"/receipts/twilio/{reference}", form, signed)
+
+    async def wrote(self, text: str, phone: str = "+46701740605") -> int:
+        form = {"direction": "incoming", "id": "s9", "from": phone, "to": "+46766860000", "message": text}
+        return await self.post(urlsplit(answers_url(PUBLIC, "46elks", KEY)).path, form)
+
+    async def message(self) -> Any:
+        [row] = await self.messages()
+        return row
+
+    async def flushed(self) -> list[str]:
+        await self.outbox.flush()
+        return self.states()
+
+
+def counted(provider: str, kind: str, outcome: str) -> float:
+    value: float = PROVIDER_CALLS.labels(provider, kind, outcome)._value.get()
+    return value
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def answered(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Answered]:
+    url = f"sqlite+aiosqlite:///{tmp_path}/ledger.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+    made = Answered(url)
+    await migrate(made.database, MIGRATIONS)
+    await made.door.start()
+    yield made
+    await made.door.stop()
+    await made.database.close()
+
+
+async def test_a_receipt_moves_a_sent_message_to_delivered_and_tells_it(answered: Answered) -> None:
+    await answered.reach()
+    await answered.sender.turn()
+    [taken] = answered.elks.accepted
+    assert await answered.elks_says(taken.reference, "delivered") == 204
+    assert await answered.flushed() == ["composed", "sent", "delivered"]
+    assert [event.attempt for event in answered.told()] == [1, 1, 1]
+    assert (await answered.message()).state == "delivered"
+
+
+async def test_fc_030_a_receipt_that_comes_before_our_own_outcome_stands(answered: Answered) -> None:
+    """What the message costs is noted all the same."""
+
+    async def at_once(message: Outgoing) -> None:
+        assert await answered.elks_says(message.reference, "delivered") == 204
+
+    await answered.reach()
+    answered.elks.will(Outcome(State.SENT, "accepted", provider_ref="s1", segments=2, cost=7000, currency="SEK"))
+    answered.elks.then = at_once
+    await answered.sender.turn()
+    answered.clock.moment += timedelta(hours=1)
+    await answered.sender.turn()
+    assert await answered.flushed() == ["composed", "delivered"]
+    message = await answered.message()
+    assert (message.state, message.cost, message.segments) == ("delivered", 7000, 2)
+    assert len(answered.elks.accepted) == 1
+
+
+async def test_fc_031_a_state_only_moves_forward_and_the_same_receipt_twice_is_one(answered: Answered) -> None:
+    await answered.reach()
+    await answered.sender.turn()
+    [taken] = answered.elks.accepted
+    for status in ("delivered", "sent", "delivered", "failed"):
+        assert await answered.elks_says(taken.reference, status) == 204
+    assert await answered.flushed() == ["composed", "sent", "delivered"]
+
+
+async def test_fc_031_a_receipt_for_a_number_that_was_never_drawn_is_counted_and_answered(answered: Answered) -> None:
+    before = counted("46elks", "receipt", "unknown")
+    assert await answered.elks_says(mint(STRANGER, KEY, Purpose.RECEIPT), "delivered") == 204
+    assert counted("46elks", "receipt", "unknown") == before + 1
+
+
+async def test_delivered_wins_over_failed_and_failed_is_told(answered: Answered) -> None:
+    await answered.reach()
+    await answered.sender.turn()
+    [taken] = answered.elks.accepted
+    for status in ("failed", "delivered"):
+        await answered.elks_says(taken.reference, status)
+    assert await answered.flushed() == ["composed", "sent", "failed", "delivered"]
+
+
+@pytest.mark.parametrize("status", ["delivered", "sent"])
+async def test_an_unknown_outcome_with_a_receipt_within_ten_minutes_is_neither_asked_about_nor_sent_again(
+    answered: Answered, status: str
+) -> None:
+    await answered.reach()
+    answered.elks.will(UNKNOWN)
+    await answered.sender.turn()
+    assert answered.states() == ["composed", "unknown"]
+    answered.clock.moment += timedelta(minutes=9)
+    assert await answered.elks_says(answered.elks.accepted[0].reference, status) == 204
+    answered.elks.cannot_be_asked_now = True
+    answered.clock.moment += timedelta(hours=1)
+    await answered.sender.turn()
+    assert answered.states() == ["composed", "unknown", status]
+    assert len(answered.elks.accepted) == 1
+
+
+async def test_fc_027_a_provider_that_answers_too_late_leaves_unknown_and_its_receipt_resolves_it(
+    answered: Answered,
+) -> None:
+    """Over HTTP: the sink takes the message and answers long after the client has given up."""
+    async with sms_sink() as sink:
+        base = f"http://127.0.0.1:{answered.door.port}/receipts/46elks"
+        channel = Elks46Channel(elks_options(sink.url, timeout=0.5, receipt_base=base))
+        answered.providers = (channel,)
+        answered.sender = answered.new_sender()
+        sink.behaviour = once("sms", Act(delay=60))
+        await answered.reach()
+        await answered.sender.turn()
+        assert answered.states() == ["composed", "unknown"]
+        [taken] = sink.accepted
+        async with aiohttp.ClientSession() as session:
+            await session.post(taken.receipt_url, data={"id": taken.id, "status": "delivered"})
+        answered.clock.moment += timedelta(hours=1)
+        await answered.sender.turn()
+        assert answered.states() == ["composed", "unknown", "delivered"]
+        assert len(sink.accepted) == 1
+        await channel.close()
+
+
+async def test_twilios_receipt_counts_when_it_is_signed_and_says_why_a_number_is_dead(answered: Answered) -> None:
+    answered.providers = (answered.twilio,)
+    answered.sender = answered.new_sender()
+    await answered.reach()
+    await answered.sender.turn()
+    reference = answered.twilio.accepted[0].reference
+    assert await answered.twilio_says(reference, "undelivered", "30005", token="another") == 403
+    assert (await answered.message()).state == "sent"
+    assert await answered.twilio_says(reference, "undelivered", "30005") == 204
+    message = await answered.message()
+    assert (message.state, message.code) == ("failed", "no_such_address")
+    await answered.outbox.flush()
+    assert [(stop.kind, stop.scope) for stop in answered.suppressions()] == [("bounce", "all")]
+
+
+async def test_a_call_without_our_proof_changes_nothing(answered: Answered) -> None:
+    await answered.reach()
+    await answered.sender.turn()
+    number = (await answered.message()).number
+    for forged in (
+        mint(number, b"x" * 32, Purpose.RECEIPT),
+        mint(number, KEY, Purpose.ANSWER),  # it stands in the message itself
+        mint(number, KEY, Purpose.STOP),
+        str(number),
+    ):
+        assert await answered.elks_says(forged, "failed") == 403
+    assert (await answered.message()).state == "sent"
+
+
+async def test_a_receipt_by_another_provider_than_the_message_went_by_is_unknown(answered: Answered) -> None:
+    await answered.reach()
+    await answered.sender.turn()
+    assert await answered.twilio_says(answered.elks.accepted[0].reference, "undelivered", "30005") == 204
+    assert (await answered.message()).state == "sent"
+
+
+async def test_what_is_no_small_form_is_refused(answered: Answered) -> None:
+    token = mint(1, KEY, Purpose.RECEIPT)
+    url = f"http://127.0.0.1:{answered.door.port}/receipts/46elks/{token}"
+    async with aiohttp.ClientSession() as session:
+        for data, status in ((b"{}", 400), (b"x" * 20_000, 400)):
+            async with session.post(url, data=data, headers={"Content-Type": "application/json"}) as response:
+                assert response.status == status
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        async with session.post(url, data=b"x" * 20_000, headers=form) as response:
+            assert response.status == 413
+        async with session.post(url, data=b"\xff\xfe", headers=form) as response:
+            assert response.status == 400
+        async with session.get(url) as response:
+            assert response.status == 405
+        async with session.post(url.replace("46elks", "telia"), data={}) as response:
+            assert response.status == 404
+
+
+async def test_a_ledger_that_does_not_answer_makes_the_provider_call_again(answered: Answered) -> None:
+    async with answered.database.transaction() as connection:
+        await connection.run_sync(MESSAGES.drop)
+    assert await answered.elks_says(mint(1, KEY, Purpose.RECEIPT), "delivered") == 503
+
+
+async def test_stopp_by_sms_stops_everything_to_that_number_at_once_and_twice_is_once(answered: Answered) -> None:
+    await answered.reach()
+    await answered.sender.turn()
+    assert await answered.wrote(" Stopp!", "070-174 06 05") == 204
+    assert await answered.wrote("STOPP") == 204
+    await answered.outbox.flush()
+    assert [(stop.kind, stop.scope, stop.reason) for stop in answered.suppressions()] == [
+        ("stop", "all", "stopped by SMS")
+    ]
+    await answered.round(round_id="0" * 32)
+    await answered.invite("r1", "w-r1", round_id="0" * 32, invitation_id="1" * 32)
+    await answered.sender.turn()
+    assert len(answered.elks.accepted) == 1
+    assert answered.states()[-1] == "suppressed"
+
+
+async def test_what_a_person_answers_by_sms_stops_nothing_and_is_counted(answered: Answered) -> None:
+    await answered.reach()
+    await answered.sender.turn()
+    before = counted("46elks", "answers", "words")
+    assert await answered.wrote("Stopp för bygget är fel väg") == 204
+    await answered.outbox.flush()
+    assert answered.suppressions() == []
+    assert counted("46elks", "answers", "words") == before + 1
+
+
+async def test_a_stop_from_a_number_that_we_never_wrote_to_is_counted(answered: Answered) -> None:
+    before = counted("46elks", "answers", "stranger")
+    assert await answered.wrote("STOPP", "+46701740699") == 204
+    assert await answered.wrote("STOPP", "Telia") == 204
+    assert counted("46elks", "answers", "stranger") == before + 2
+
+
+async def test_twilios_word_that_the_reader_opted_out_is_a_stop_and_no_dead_number(answered: Answered) -> None:
+    await answered.reach()
+    answered.elks.will(Outcome(State.FAILED, "opted_out", "21610", suppress=True))
+    await answered.sender.turn()
+    assert [(stop.kind, stop.scope) for stop in answered.suppressions()] == [("stop", "all")]
