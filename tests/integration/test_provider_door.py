@@ -26,8 +26,9 @@ from services.notifier.provider_door import ProviderDoor, answers_url
 from services.runtime.link_tokens import Purpose, mint
 from services.runtime.metrics import PROVIDER_CALLS
 from services.runtime.store.database import migrate
-from tests.integration.test_channels import elks_options, once, sms_sink
+from tests.integration.test_channels import elks_options, sms_sink
 from tests.integration.test_sender import INDEX, House
+from tests.mail_sinks import once
 
 pytestmark = pytest.mark.anyio
 

@@ -111,6 +111,7 @@ class SmtpSink:
         on_accept: OnMail | None = None,
         behaviour: Behaviour | None = None,
         smtputf8: bool = True,
+        pipelining: bool = True,
         tls: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
         credentials: tuple[str, str] | None = None,
@@ -125,6 +126,7 @@ class SmtpSink:
         self._count = 0
         self._on_accept = on_accept
         self._smtputf8 = smtputf8
+        self._pipelining = pipelining
         self._tls = tls
         self._implicit = implicit_tls
         self._credentials = credentials
@@ -173,7 +175,14 @@ class SmtpSink:
     def act(self, point: str) -> Act:
         return (self.behaviour and self.behaviour(point, self._count + 1)) or _PLAINLY
 
-    async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
+    async def handle_EHLO(  # noqa: N802 - aiosmtpd's name
+        self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, offered: list[str]
+    ) -> list[str]:
+        """aiosmtpd takes commands in a row, and does not say so."""
+        session.host_name = hostname
+        return [*offered[:-1], "250-PIPELINING", offered[-1]] if self._pipelining else offered
+
+    async def handle_MAIL(  # noqa: N802
         self, server: "_Dialogue", _session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         refusal = await server.perform(self.act("mail"))

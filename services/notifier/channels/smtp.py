@@ -1,10 +1,9 @@
 """Mail through an SMTP relay (RFC 5321), over a few kept connections.
 
-Guaranteed: `send` hands each message over at most once and knows how far it came. The relay cannot have a message
-before it has the line with the single dot that ends the data (§4.1.1.4), so that line is written alone, after
-everything before it has left our buffers. Broken before it: `NOT_SENT`, nobody got anything. Broken after it and before
-the reply: `UNKNOWN` (RFC 1047), which the ledger resolves with the same Message-ID. The failure prevented is one word
-for both: it either doubles an invitation or loses it.
+Guaranteed: `send` hands each message over at most once and knows how far it came (`smtp_talk`). Broken before the end
+of the data was said: `NOT_SENT`, nobody got anything. Broken after it and before the reply: `UNKNOWN` (RFC 1047), which
+the ledger resolves with the same Message-ID. The failure prevented is one word for both: it either doubles an
+invitation or loses it. Where the relay offers it, commands are pipelined (`pipelining`); otherwise they go one by one.
 
 A connection goes back to the pool only after a whole dialogue; a cancelled or broken one never does, so no message can
 end up in another's envelope. A kept connection that the relay closed in the meantime took nothing: the message goes
@@ -22,13 +21,12 @@ from aiosmtplib import SMTP, SMTPException, SMTPResponse, SMTPResponseException,
 from email_validator import EmailNotValidError, validate_email
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from services.notifier.channels.pipelining import take_over
 from services.notifier.channels.port import Outcome, Outgoing, State
 from services.notifier.channels.smtp_replies import Phase, broken_off, outcome_of
+from services.notifier.channels.smtp_talk import OneByOne, Talk
 from services.runtime.errors import Fault
 
-_COMMAND_TIMEOUT: Final = 300.0  # RFC 5321 §4.5.3.2.2-3; the answer to the end of the data has its own limit
-_BLOCK: Final = 65_536
-_BLOCK_TIMEOUT: Final = 180.0  # §4.5.3.2.5
 _QUIT_TIMEOUT: Final = 5.0
 _PROTOCOL_FAULTS: Final = frozenset({500, 501, 502, 503, 504, 555})
 _ADDRESS: Final = re.compile(r"([^\s<>\x00-\x20\x7f]+)@([^\s<>@\x00-\x20\x7f]+)")
@@ -160,11 +158,11 @@ class _Session:
     """One connection. `phase` says how far the present message came; `reusable` is true between whole dialogues."""
 
     def __init__(self, options: SmtpOptions, tls: ssl.SSLContext | None, helo_name: str) -> None:
-        self.phase: Phase = "connect"
         self.reusable = False
         self.taken = 0
         self._options = options
-        self._writer: asyncio.StreamWriter | None = None
+        self._opening: Phase = "connect"
+        self._talk: Talk | None = None
         self._dsn = False
         self._client = SMTP(
             hostname=options.host,
@@ -177,8 +175,12 @@ class _Session:
         )
 
     @property
+    def phase(self) -> Phase:
+        return self._opening if self._talk is None else self._talk.phase
+
+    @property
     def alive(self) -> bool:
-        return self._client.is_connected
+        return self._talk is not None and self._talk.alive
 
     @property
     def helo_name(self) -> str:
@@ -188,7 +190,7 @@ class _Session:
         """Connect, secure, log in; None when ready."""
         try:
             async with asyncio.timeout(self._options.connect_timeout):
-                await self._greet()
+                self._talk = await self._greet()
         except (SMTPException, OSError) as error:
             self.abort()
             return _not_opened(self.phase, error)
@@ -197,25 +199,19 @@ class _Session:
             raise
         return None
 
-    async def _greet(self) -> None:
+    async def _greet(self) -> Talk:
         await self._client.connect()
-        self.phase = "ehlo"
+        self._opening = "ehlo"
         if self._options.tls == "starttls":
             await self._client.starttls()
         await self._client.ehlo()
         if self._options.username:
-            self.phase = "auth"
+            self._opening = "auth"
             await self._client.login(self._options.username, self._options.password.get_secret_value())
         self._dsn = self._client.supports_extension("dsn")
-        self._writer = self._own_writer()
-
-    def _own_writer(self) -> asyncio.StreamWriter:
-        """Its `drain` waits until our buffers are empty. Not `high=0`: asyncio's TLS transport then pauses for ever."""
-        transport, protocol = self._client.transport, self._client.protocol
-        if not isinstance(transport, asyncio.WriteTransport) or protocol is None:
-            raise SMTPServerDisconnected("lost after the greeting")
-        transport.set_write_buffer_limits(high=1, low=0)
-        return asyncio.StreamWriter(transport, protocol, None, asyncio.get_running_loop())
+        if self._client.supports_extension("pipelining"):
+            return take_over(self._client.transport, self._options.answer_timeout)
+        return OneByOne(self._client, self._options.answer_timeout)
 
     async def deliver(self, letter: _Letter) -> Outcome:
         """One transaction (RFC 5321 §3.3). Leaves `reusable` true only when the next may follow."""
@@ -229,8 +225,6 @@ class _Session:
             reply = await self._transaction(letter)
             outcome = outcome_of(self.phase, reply.code, reply.message)
             self.reusable = outcome.state is State.SENT or await self._reset(reply)
-        except SMTPResponseException:  # aiosmtplib could not parse what came
-            return outcome_of(self.phase, -1, "")
         except (SMTPException, OSError) as error:
             return broken_off(self.phase, _how_broken(error))
         return outcome
@@ -246,21 +240,22 @@ class _Session:
         reply = await self._dialogue(letter)
         if self._dsn and self.phase in ("mail", "rcpt") and reply.code in _PROTOCOL_FAULTS:
             self._dsn = False  # offered and yet refused: the options are the likely fault, so once more without
-            await self._ask(self.phase, b"RSET")
+            await self._talking().ask(b"RSET", self._options.connect_timeout)
             reply = await self._dialogue(letter)
         return reply
 
     async def _dialogue(self, letter: _Letter) -> SMTPResponse:
+        talk = self._talking()
         sender = (letter.sender or self._options.envelope_from).encode("ascii")
-        reply = await self._ask("mail", b"MAIL", b"FROM:<" + sender + b">", *self._mail_options(letter))
-        if reply.code // 100 != 2:
-            return reply
-        notify = [b"NOTIFY=FAILURE,DELAY"] if self._dsn else []
-        reply = await self._ask("rcpt", b"RCPT", b"TO:<" + letter.recipient + b">", *notify)
-        if reply.code // 100 != 2:
-            return reply
-        reply = await self._ask("data", b"DATA")
-        return reply if reply.code != 354 else await self._hand_over(letter.data)
+        mail = b" ".join((b"MAIL FROM:<" + sender + b">", *self._mail_options(letter)))
+        notify = b" NOTIFY=FAILURE,DELAY" if self._dsn else b""
+        reply = await talk.envelope(mail, b"RCPT TO:<" + letter.recipient + b">" + notify)
+        return reply if reply.code != 354 else await talk.hand_over(letter.data)
+
+    def _talking(self) -> Talk:
+        if self._talk is None:
+            raise SMTPServerDisconnected("never opened")
+        return self._talk
 
     def _mail_options(self, letter: _Letter) -> list[bytes]:
         options = []
@@ -274,36 +269,19 @@ class _Session:
             options += [b"RET=HDRS", b"ENVID=" + _xtext(letter.reference)]
         return options
 
-    async def _hand_over(self, data: bytes) -> SMTPResponse:
-        """The data, then alone the line that ends them: only from there on may the relay have the message."""
-        if self._writer is None:
-            raise SMTPServerDisconnected("never opened")
-        for start in range(0, len(data), _BLOCK):
-            self._writer.write(data[start : start + _BLOCK])
-            async with asyncio.timeout(_BLOCK_TIMEOUT):
-                await self._writer.drain()
-        if not self.alive:  # nothing else runs between this question and the write of the dot
-            raise SMTPServerDisconnected("lost during the data")
-        self.phase = "done"
-        return await self._client.execute_command(b".", timeout=self._options.answer_timeout)
-
-    async def _ask(self, phase: Phase, *words: bytes) -> SMTPResponse:
-        self.phase = phase
-        return await self._client.execute_command(*words, timeout=min(_COMMAND_TIMEOUT, self._options.answer_timeout))
-
     async def _reset(self, refusal: SMTPResponse) -> bool:
         """After a refusal: may the connection go on? Its failure changes nothing of the refusal."""
         if refusal.code // 100 not in (4, 5) or not self.alive:
             return False
         try:
-            reply = await self._client.execute_command(b"RSET", timeout=self._options.connect_timeout)
+            reply = await self._talking().ask(b"RSET", self._options.connect_timeout)
         except (SMTPException, OSError):
             return False
         return reply.code == 250
 
     async def quit(self) -> None:
         try:
-            await self._client.quit(timeout=_QUIT_TIMEOUT)
+            await self._talking().ask(b"QUIT", _QUIT_TIMEOUT)
         except (SMTPException, OSError):
             return
         finally:

@@ -1,0 +1,40 @@
+"""A mail sink of our own and a channel that leads to it, for tests of what is sent."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from services.notifier.channels.port import Outgoing
+from services.notifier.channels.sinks import Act, SmtpSink
+from services.notifier.channels.smtp import SmtpOptions
+
+MAIL = b"From: kommun@kommun.example\r\nMessage-ID: <%s@kommun.example>\r\nSubject: Hej\r\n\r\nHej\r\n.punkt\r\n"
+
+
+def mail(reference: str = "m1", address: str = "anna@exempel.example", body: bytes = b"") -> Outgoing:
+    return Outgoing(reference, address, body or MAIL % reference.encode(), reference, datetime.now(UTC))
+
+
+def smtp_options(port: int, **changes: object) -> SmtpOptions:
+    plain = {"host": "127.0.0.1", "port": port, "tls": "none", "envelope_from": "studs@kommun.example"}
+    return SmtpOptions.model_validate(plain | {"helo_name": "test.example", "connect_timeout": 10} | changes)
+
+
+def once(point: str, act: Act) -> Callable[[str, int], Act | None]:
+    """A behaviour that acts the first time this point is reached."""
+    left = [act]
+    return lambda reached, _: left.pop() if reached == point and left else None
+
+
+def always(point: str, act: Act) -> Callable[[str, int], Act | None]:
+    return lambda reached, _: act if reached == point else None
+
+
+@asynccontextmanager
+async def smtp_sink(**options: object) -> AsyncIterator[SmtpSink]:
+    sink = SmtpSink(**options)  # type: ignore[arg-type]
+    await sink.start()
+    try:
+        yield sink
+    finally:
+        await sink.stop()
