@@ -16,8 +16,8 @@ from services.notifier.settings import NotifierOptions
 from services.rendering.asking import chosen
 from services.rendering.dates import Lang, local
 from services.rendering.digest import DigestLetter, Item, render_digest
+from services.rendering.frames import Frames
 from services.rendering.letter import Brand, Letter, Links
-from services.rendering.mail import render
 from services.rendering.message import MailHeaders, compose
 from services.rendering.notices import NoticeLetter, notice_sms, render_notice
 from services.rendering.sms import digest_sms, rehearsed, remind_sms, render_sms
@@ -43,6 +43,7 @@ class RenderingComposer:
         self._email = sender_email
         self._key = token_key
         self._mailto = unsubscribe_mailto
+        self._frames = Frames()
         self._brand = Brand(sender_name, sender_name, privacy_contact or sender_email)
 
     def compose(
@@ -117,7 +118,7 @@ class RenderingComposer:
             introduce=draft.introduce,
             rehearsal=draft.rehearsal,
         )
-        return compose(render(letter), self._headers(draft, round_, links))
+        return self._frames.write(letter, self._headers(draft, round_, links))
 
     def _links(self, draft: Draft) -> Links:
         answer, stop = (mint(draft.number, self._key, purpose) for purpose in (Purpose.ANSWER, Purpose.STOP))

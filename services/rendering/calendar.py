@@ -60,6 +60,11 @@ def calendar(meetings: Iterable[tuple[Round, str]], lang: Lang, now: datetime) -
     return "".join(f"{_folded(line)}\r\n" for line in [*lines, "END:VCALENDAR"])
 
 
+def stamp(now: datetime) -> str:
+    """The line, and the one break before it and after it, that says when a file was made."""
+    return f"\r\nDTSTAMP:{now.astimezone(UTC):%Y%m%dT%H%M%SZ}\r\n"
+
+
 def _event(round_: Round, url: str, lang: Lang, now: datetime) -> Iterator[str]:
     meeting = round_.texts.meeting
     if meeting is None:
@@ -69,7 +74,7 @@ def _event(round_: Round, url: str, lang: Lang, now: datetime) -> Iterator[str]:
     about = [title, url, ", ".join(part for part in (official.name, official.phone) if part) if official else ""]
     yield "BEGIN:VEVENT"
     yield f"UID:{round_.follows or round_.round_id}@nardialog"
-    yield f"DTSTAMP:{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    yield stamp(now).strip()
     yield f"SEQUENCE:{round_.basis.case_version + round_.basis.decision}"
     yield f"DTSTART;TZID=Europe/Stockholm:{dates.local(meeting.start):%Y%m%dT%H%M%S}"
     if meeting.end is not None:

@@ -5,7 +5,8 @@ elsewhere. Text of a case is shown as text: the HTML template escapes it (FC-041
 asked and nothing else; it says when that was sent, and is short.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
@@ -13,24 +14,45 @@ from schemas.round import Purpose, Round
 from services.rendering import asking, changes, dates, sections
 from services.rendering.calendar import attached
 from services.rendering.dates import Lang
-from services.rendering.letter import Half, Letter, Section
+from services.rendering.letter import Half, Letter, Links, Section
 from services.rendering.message import LONGEST_SUBJECT, RenderedMail
 from services.rendering.shorten import chop
 from services.rendering.why import why_block
-from services.rendering.wording import Wording, Words
+from services.rendering.wording import LANGUAGES, Wording, Words
 
 _PREHEADER: Final = 130
 
 
+@dataclass(frozen=True, slots=True)
+class Personal:
+    """What of a mail differs between its readers; the rest is the round's."""
+
+    intro: Mapping[Lang, str]
+    why: Mapping[Lang, tuple[str, ...]]
+    preheader: str
+    links: Links
+
+
 def render(letter: Letter) -> RenderedMail:
     """The words of a mail."""
-    halves = (_half(letter, "sv"), _half(letter, "en"))
+    return rendered(letter, personal(letter))
+
+
+def rendered(letter: Letter, own: Personal) -> RenderedMail:
+    """The words of a mail, with what is its reader's own given apart."""
+    halves = (_half(letter, own, "sv"), _half(letter, own, "en"))
     subject = _subject(letter)
-    preheader = _preheader(letter, halves[0])
-    values = {"subject": subject, "preheader": preheader, "halves": halves, "links": letter.links}
+    values = {"subject": subject, "preheader": own.preheader, "halves": halves, "links": own.links}
     text, html = (letter.wording.template(f"mail.{kind}", asking.form(letter.round)) for kind in ("txt", "html"))
     file = attached([letter.round], letter.links.cases_url, "sv", letter.at)
-    return RenderedMail(subject, preheader, text.render(values), html.render(values), file)
+    return RenderedMail(subject, own.preheader, text.render(values), html.render(values), file)
+
+
+def personal(letter: Letter) -> Personal:
+    """What is the reader's own."""
+    why = {lang: tuple(_why(letter, lang)) for lang in LANGUAGES}
+    intro = {lang: _intro(letter, letter.words(lang)) for lang in LANGUAGES}
+    return Personal(intro, why, _preheader(letter, why["sv"]), letter.links)
 
 
 def _subject(letter: Letter) -> str:
@@ -69,27 +91,27 @@ def rehearsal_mark(wording: Wording, *, rehearsal: bool) -> str:
     return wording.words("mail.subject", "sv")["rehearsal"] if rehearsal else ""
 
 
-def _preheader(letter: Letter, half: Half) -> str:
+def _preheader(letter: Letter, why: Sequence[str]) -> str:
     round_ = letter.round
     if asking.is_change(round_):
-        return chop(half.deadline, _PREHEADER, "…")
+        return chop(asking.deadline(round_, "sv", letter.wording), _PREHEADER, "…")
     short = dates.short(round_.respond_by, "sv") if asking.asks(round_) and round_.respond_by else ""
     by = letter.words("sv")["answer_by"].format(day=short) + ". " if short else ""
-    return chop(by + " ".join(half.why.lines), _PREHEADER, "…")
+    return chop(by + " ".join(why), _PREHEADER, "…")
 
 
-def _half(letter: Letter, lang: Lang) -> Half:
+def _half(letter: Letter, own: Personal, lang: Lang) -> Half:
     round_, words = letter.round, letter.words(lang)
     return Half(
         lang=lang,
         rehearsal=words["rehearsal"] if letter.rehearsal else "",
-        intro=_intro(letter, words),
+        intro=own.intro[lang],
         heading=asking.heading(round_, lang, letter.wording),
         deadline=asking.deadline(round_, lang, letter.wording),
         lead=_lead(letter, lang),
         invitation=_invitation(round_, words),
-        buttons=_buttons(letter, lang),
-        why=Section(words["why"], tuple(_why(letter, lang)), listed=True),
+        buttons=_buttons(letter, own.links.answer_url, lang),
+        why=Section(words["why"], own.why[lang], listed=True),
         sections=tuple(section for section in _sections(letter, lang) if section.lines),
         stop=words["stop"],
         manage=words["manage"],
@@ -144,9 +166,9 @@ def _invitation(round_: Round, words: Words) -> str:
     return words["answer_takes"].format(minutes=minutes) if minutes else words["answer_here"]
 
 
-def _buttons(letter: Letter, lang: Lang) -> tuple[tuple[str, str], ...]:
+def _buttons(letter: Letter, url: str, lang: Lang) -> tuple[tuple[str, str], ...]:
     """Labels and links. A question in the case's own words cannot be answered by yes or no: it gets one button."""
-    round_, words, url = letter.round, letter.words(lang), letter.links.answer_url
+    round_, words = letter.round, letter.words(lang)
     if not asking.asks(round_):
         return ((words["read_button"], url),)
     if round_.texts.meeting is None and round_.texts.question:

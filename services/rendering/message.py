@@ -4,15 +4,16 @@ Deterministic, since the notifier stores the bytes with the intent and must be a
 break can come into a header (FC-039): words are put in one line, addresses and links with one are refused.
 """
 
-import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.header import Header
-from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8, EmailPolicy
+from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Final
+
+from services.rendering.quoted import quoted
 
 LONGEST_SUBJECT: Final = 65
 _PLAIN_NAME: Final = 60
@@ -53,12 +54,18 @@ def compose(rendered: RenderedMail, headers: MailHeaders) -> bytes:
     An address with a non-ASCII local part gives raw UTF-8 headers, which only an SMTPUTF8 relay takes (RFC 6531); an
     encoded-word has no place in an address (RFC 2047 §5).
     """
+    return head(rendered.subject, headers) + body(
+        quoted(rendered.text), quoted(rendered.html), quoted(rendered.calendar)
+    )
+
+
+def head(subject: str, headers: MailHeaders) -> bytes:
+    """The header fields but those of MIME."""
     to, sender = _address(headers.to_address), _address(headers.from_address)
-    policy = SMTP if (to + sender).isascii() else SMTPUTF8
-    head = _mailbox("From", headers.from_name, sender) + _mailbox("To", "", to)
-    head += _subject_line(rendered.subject, policy)
+    lines = _mailbox("From", headers.from_name, sender) + _mailbox("To", "", to)
+    lines += _subject_line(subject, ascii_only=(to + sender).isascii())
     if headers.reply_to:
-        head += _mailbox("Reply-To", "", _address(headers.reply_to))
+        lines += _mailbox("Reply-To", "", _address(headers.reply_to))
     verbatim = [("Message-ID", f"<{headers.message_id}>"), ("Date", format_datetime(headers.date))]
     if headers.list_id:
         verbatim.append(("List-Id", f"<{headers.list_id}>"))
@@ -66,39 +73,47 @@ def compose(rendered: RenderedMail, headers: MailHeaders) -> bytes:
         ways = [way for way in (headers.unsubscribe_url, headers.unsubscribe_mailto) if way]
         verbatim.append(("List-Unsubscribe", ", ".join(f"<{way}>" for way in ways)))
         verbatim.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
-    verbatim += [
-        ("Auto-Submitted", "auto-generated"),
-        ("X-Auto-Response-Suppress", "All"),
-        ("Content-Language", "sv, en"),
-    ]
-    head += "".join(_verbatim(name, value) for name, value in verbatim)
-    return head.encode() + _body(rendered, headers.message_id, policy)
+    return (lines + "".join(_verbatim(name, value) for name, value in verbatim) + _AUTOMATIC).encode()
 
 
-def _body(rendered: RenderedMail, message_id: str, policy: "EmailPolicy[EmailMessage]") -> bytes:
-    """The parts as quoted-printable, so that no line is long and no relay has to re-encode, after the MIME headers."""
-    message = EmailMessage(policy)
-    message.set_content(rendered.text, charset="utf-8", cte="quoted-printable")
-    message.add_alternative(rendered.html, subtype="html", charset="utf-8", cte="quoted-printable")
-    message.set_boundary(_boundary("", message_id))
-    if rendered.calendar:
-        message.add_attachment(
-            rendered.calendar,
-            subtype="calendar",
-            charset="utf-8",
-            cte="quoted-printable",
-            filename="invite.ics",
-            params={"method": "PUBLISH"},
-        )
-        message.set_boundary(_boundary("mixed", message_id))
-    return message.as_bytes()
+_AUTOMATIC: Final = (
+    "Auto-Submitted: auto-generated\r\n"
+    "X-Auto-Response-Suppress: All\r\n"
+    "Content-Language: sv, en\r\n"
+    "MIME-Version: 1.0\r\n"
+)  # fmt: skip
 
 
-def _boundary(part: str, message_id: str) -> str:
-    return "=_" + hashlib.blake2b(f"{part}{message_id}".encode(), digest_size=16).hexdigest()
+def body(text: bytes, html: bytes, calendar: bytes) -> bytes:
+    """The MIME parts, each in quoted-printable, after their header fields. No calendar is no part."""
+    words = _multipart("alternative", _part("text/plain", text), _part("text/html", html))
+    if not calendar:
+        return words
+    return _multipart("mixed", words, _part("text/calendar; method=PUBLISH", calendar, _ATTACHED))
 
 
-def _subject_line(subject: str, policy: "EmailPolicy[EmailMessage]") -> str:
+def _multipart(kind: str, *parts: bytes) -> bytes:
+    """Parts between boundaries that no line of quoted-printable can be: there, `=` is followed by two hex digits or the
+    line's end (RFC 2045 §6.7).
+    """
+    mark = f"=_{kind}".encode()
+    between = b"\r\n--" + mark + b"\r\n"
+    start = f'Content-Type: multipart/{kind}; boundary="=_{kind}"\r\n'.encode()
+    return start + between + between.join(parts) + b"\r\n--" + mark + b"--\r\n"
+
+
+def _part(kind: str, content: bytes, *fields: str) -> bytes:
+    top = (f'Content-Type: {kind}; charset="utf-8"', "Content-Transfer-Encoding: quoted-printable", *fields)
+    return "".join(f"{field}\r\n" for field in (*top, "")).encode() + content
+
+
+_ATTACHED: Final = 'Content-Disposition: attachment; filename="invite.ics"'
+
+
+@lru_cache(256)
+def _subject_line(subject: str, *, ascii_only: bool) -> str:
+    """One subject goes to many readers, and folding it costs more than the rest of a head."""
+    policy = SMTP if ascii_only else SMTPUTF8
     line: str = policy.header_factory("Subject", _one_line(subject)).fold(policy=policy)
     return line
 
@@ -113,8 +128,13 @@ def _mailbox(header: str, name: str, address: str) -> str:
     if shown.isascii() and len(shown) <= _PLAIN_NAME:
         quoted = re.sub(r'(["\\])', r"\\\1", shown)
         return f'{header}: "{quoted}"\r\n <{address}>\r\n'
-    words = Header(shown, "utf-8", header_name=header).encode(splitchars="", linesep="\r\n")
-    return f"{header}: {words}\r\n <{address}>\r\n"
+    return f"{header}: {_encoded(header, shown)}\r\n <{address}>\r\n"
+
+
+@lru_cache(64)
+def _encoded(header: str, name: str) -> str:
+    """A sender's name as encoded-words. One name sends many mails."""
+    return Header(name, "utf-8", header_name=header).encode(splitchars="", linesep="\r\n")
 
 
 def _verbatim(name: str, value: str) -> str:

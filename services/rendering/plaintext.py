@@ -1,9 +1,12 @@
 """Plain text in narrow columns, for readers of mail as text."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 COLUMNS: Final = 72
+_UNEVEN: Final = re.compile(r"^ | $|  |[\t\r\n\v\f\x1c-\x1f\x85\u2028\u2029]")
+"""Blanks that wrapping takes away."""
 _LINK: Final = re.compile(r"https?://\S")
 
 
@@ -12,8 +15,15 @@ def wrap(text: str, first: str = "", rest: str | None = None) -> str:
 
     A link is never broken, however long: a broken link cannot be clicked (FC-044). Any other long word is.
     """
+    if text and len(first) + len(text) <= COLUMNS and not _UNEVEN.search(text):
+        return first + text
+    return _wrapped(text, first, first if rest is None else rest)
+
+
+@lru_cache(1024)
+def _wrapped(text: str, first: str, rest: str) -> str:
+    """Readers of one round are told much the same."""
     lines = [first]
-    rest = first if rest is None else rest
     for word in _words(text, COLUMNS - max(len(first), len(rest))):
         begun = lines[-1] in (first, rest)
         longer = lines[-1] + ("" if begun else " ") + word

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 from jinja2 import DictLoader, Environment, StrictUndefined, Template, select_autoescape
 
 from services.rendering.dates import Lang
-from services.rendering.plaintext import wrap
+from services.rendering.slots import wrap
 
 LANGUAGES: Final[tuple[Lang, ...]] = ("sv", "en")
 Words: TypeAlias = Mapping[str, str]
