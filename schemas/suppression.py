@@ -30,6 +30,8 @@ class Suppression(Event):
     case_type: OpenId | None = None
     lifted: bool = False
     reason: Line = ""
+    by: Line = ""
+    """Of one that an operator lifted: who did."""
     basis: Basis | None = None
     """Of scope `round`: the highest basis that it holds."""
     at: Moment

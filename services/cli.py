@@ -37,6 +37,9 @@ app.command("services.ops.lag_command:lag", name="lag", help="Records that each 
 app.command("services.ops.dlq_commands:dlq", name="dlq", help="Dead letters: what could not be handled, and why.")
 app.command("services.notifier.delivery_commands:deliveries", name="deliveries", help="What became of messages.")
 app.command("services.notifier.sending_commands:sending", name="sending", help="Pause and resume all sending.")
+app.command(
+    "services.notifier.suppression_commands:suppressions", name="suppressions", help="Whom nothing is sent to, and why."
+)
 app.command("services.doctor:doctor", name="doctor", help="Is everything there that Närdialog stands on?")
 schemas = App(name="schemas", help="The contract of the events.")
 keys = App(name="keys", help="Keys of an installation.")
@@ -46,7 +49,7 @@ app.command(keys)
 EXTRAS = {
     "match": "matcher", "explain": "matcher", "replay": "matcher", "companies": "matcher", "model": "matcher",
     "case": "portal", "api-keys": "portal",
-    "deliveries": "notifier", "sending": "notifier", "demo": "all",
+    "deliveries": "notifier", "sending": "notifier", "suppressions": "notifier", "demo": "all",
 }  # fmt: skip
 """Which extra a command needs, beyond the base."""
 

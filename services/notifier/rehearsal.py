@@ -8,14 +8,13 @@ for a business's.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
 from sqlalchemy import select
 
 from services.notifier.ledger.tables import CONTROLS, INVITATIONS, MESSAGES
-from services.runtime.addresses import normal
+from services.runtime.addresses import index_of
 from services.runtime.errors import Fault, Rejected
-from services.runtime.sealing import blind_index
 from services.runtime.store.database import Database, micros, upsert
 
 MARK: Final = "rehearsal"
@@ -28,13 +27,9 @@ def staff_indexes(addresses: Sequence[str], index_key: bytes) -> frozenset[str] 
     if not addresses:
         return None
     try:
-        return frozenset(_index(address, "email" if "@" in address else "sms", index_key) for address in addresses)
+        return frozenset(index_of("email" if "@" in address else "sms", address, index_key) for address in addresses)
     except Rejected:
         raise Fault(f"{SETTING} names something that is neither an e-mail address nor a telephone number") from None
-
-
-def _index(address: str, channel: Literal["email", "sms"], index_key: bytes) -> str:
-    return blind_index(index_key, channel, normal(channel, address)[1])
 
 
 def check_topics(topic_prefix: str) -> None:

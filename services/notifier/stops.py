@@ -67,7 +67,7 @@ class SuppressionFeed(Feed):
             reason="undone at the page" if page.lifted else "stopped at the page",
             at=moment_of(page.at),
         )
-        await _say(connection, self._outbox, said)
+        await say(connection, self._outbox, said)
 
     def _id(self, page: Any) -> str:
         about = page.case_key or page.case_type or ""
@@ -110,7 +110,7 @@ async def suppress_address(
         reason=reason,
         at=now,
     )
-    await _say(connection, outbox, event)
+    await say(connection, outbox, event)
 
 
 async def stop_by_message(
@@ -137,10 +137,11 @@ async def stop_by_message(
         reason="stopped by mail",
         at=now,
     )
-    await _say(connection, outbox, at_the_page)
+    await say(connection, outbox, at_the_page)
 
 
-async def _say(connection: AsyncConnection, outbox: Outbox, event: Suppression) -> None:
+async def say(connection: AsyncConnection, outbox: Outbox, event: Suppression) -> None:
+    """Known here at once, and to the others by the topic."""
     await upsert(connection, SUPPRESSIONS, [_suppression_row(event)], newer=SUPPRESSIONS.info[NEWER])
     await outbox.suppression(connection, event)
 
@@ -158,6 +159,8 @@ def _suppression_row(event: Suppression) -> Row:
         "case_type": event.case_type,
         "basis": sortable(event.basis) if event.basis else None,
         "lifted": event.lifted,
+        "reason": event.reason,
+        "by": event.by,
         "at": micros(event.at),
     }
 

@@ -11,6 +11,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from schemas.contact import ContactChannel
 from services.runtime.errors import Rejected
+from services.runtime.sealing import blind_index
 
 
 def normal(channel: ContactChannel, address: str) -> tuple[str, str]:
@@ -22,6 +23,11 @@ def normal(channel: ContactChannel, address: str) -> tuple[str, str]:
         return phone, phone
     plain = " ".join(unicodedata.normalize("NFC", address).split())
     return plain, plain.casefold()
+
+
+def index_of(channel: ContactChannel, address: str, index_key: bytes) -> str:
+    """The blind index by which the ledger knows this address. Raises `Rejected`, which never quotes it."""
+    return blind_index(index_key, channel, normal(channel, address)[1])
 
 
 def _email(address: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@ COMMANDS = (
     ("run",), ("topics",), ("topics", "create"), ("lag",),
     ("dlq",), ("dlq", "list"), ("dlq", "show"), ("dlq", "replay"), ("dlq", "discard"), ("dlq", "edit"),
     ("deliveries",), ("deliveries", "list"), ("deliveries", "show"), ("deliveries", "retry"),
+    ("suppressions",), ("suppressions", "list"), ("suppressions", "lift"),
     ("sending",), ("sending", "status"), ("doctor",), ("schemas",), ("schemas", "export"),
     ("keys",), ("keys", "new"), ("keys", "rotate"),
     ("case",), ("case", "validate"), ("case", "submit"), ("case", "import"),

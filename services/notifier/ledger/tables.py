@@ -81,6 +81,8 @@ SUPPRESSIONS: Final = Table(
     Column("case_type", String(60)),
     Column("basis", String(40)),
     Column("lifted", Boolean, nullable=False),
+    Column("reason", String(200), nullable=False, server_default=""),
+    Column("by", String(200), nullable=False, server_default=""),
     Column("at", BigInteger, nullable=False),
     info={NEWER: "at"},
 )
