@@ -11,7 +11,8 @@ from typing import Annotated, Final
 from pydantic import Field, model_validator
 
 from schemas.identity import case_key
-from schemas.types import Count, Event, Hash, Key, Line, Moment, OpenId, OurId, Value
+from schemas.round import Outcome
+from schemas.types import Count, Event, Hash, Key, Line, Moment, OpenId, OurId, Text, Value
 
 DIALOGUE_CHANGED: Final = "se.nardialog.dialogue.changed.v1"
 
@@ -25,6 +26,12 @@ REMOVE: Final = "remove"
 """Workplaces are not invited to the round whatever the rings say."""
 UNLIST: Final = "unlist"
 """What was added or removed of these workplaces counts no more: the rings decide again."""
+REMIND: Final = "remind"
+"""Those who have not answered are reminded now, and not when the plan says; once all the same."""
+FEEDBACK: Final = "feedback"
+"""Those who were asked in the round are told what came of it."""
+CORRECT: Final = "correct"
+"""Those whom the round's message reached are told what was wrong in it."""
 
 
 class Decision(Value):
@@ -43,11 +50,20 @@ class Decision(Value):
     """Of a release: not before this; at once after the hold where it is left out."""
     workplaces: Annotated[list[Key], Field(max_length=500)] = []
     """Of `add`, `remove` and `unlist`: which; the `reason` says why."""
+    outcome: Outcome | None = None
+    """Of `feedback`: what is told."""
+    correction: Text = ""
+    """Of `correct`: what is told."""
+    correction_en: Text = ""
 
     @model_validator(mode="after")
     def _says_why(self) -> "Decision":
         if self.kind in (ADD, REMOVE) and not (self.workplaces and self.reason):
             raise ValueError(f"{self.kind} needs workplaces and a reason")
+        if self.kind == FEEDBACK and not (self.outcome and self.outcome.has_words):
+            raise ValueError("feedback needs what was said, what came of it, or what did not and why")
+        if self.kind == CORRECT and not self.correction:
+            raise ValueError("correct needs what is told")
         return self
 
 
@@ -78,6 +94,10 @@ class Dialogue(Event):
         """The release or undo that stands for a round."""
         found = [item for item in self.decisions if item.round_id == round_id and item.kind in (RELEASE, UNDO)]
         return found[-1] if found else None
+
+    def on(self, kind: str, round_id: str) -> list[Decision]:
+        """All decisions of one kind on a round."""
+        return [item for item in self.decisions if item.round_id == round_id and item.kind == kind]
 
     def listed(self, round_id: str) -> Mapping[str, Decision]:
         """The workplaces that are added to a round or removed from it, each with the last word on it."""

@@ -30,6 +30,10 @@ from schemas.types import (
 ROUND_CHANGED: Final = "se.nardialog.round.changed.v1"
 
 
+CORRECTED: Final = "corrected"
+"""Of a change: an official told those who got it what was wrong in an earlier message."""
+
+
 class RoundState(StrEnum):
     """Where a round stands."""
 
@@ -110,6 +114,11 @@ class Outcome(Value):
     """What could not be met, and why."""
     not_taken_en: Text = ""
 
+    @property
+    def has_words(self) -> bool:
+        """Whether it says anything in Swedish, which everybody reads."""
+        return any(text.strip() for text in (self.said, self.taken, self.not_taken))
+
 
 class Texts(Value):
     """What people read, Swedish and English; an empty English text means that the Swedish one is shown."""
@@ -138,6 +147,9 @@ class Texts(Value):
     documents: Annotated[list[Document], Field(max_length=50)] = []
     outcome: Outcome | None = None
     """Of a feedback."""
+    correction: Text = ""
+    """Of a change that corrects an earlier message: what was wrong, and what is right."""
+    correction_en: Text = ""
 
 
 class Counts(Value):
@@ -160,11 +172,15 @@ class Round(Event):
     occurrence: Annotated[int, Field(ge=1, le=1000)]
     purpose: Purpose
     number: Count = 0
-    """Which change this is, where the purpose is `change`."""
+    """Which change or feedback this is, where the purpose is one of these."""
     change: OpenId | None = None
-    """Of a change: `withdrawn`, `undone`, `not_affected` (the area or the industries changed), `moved`, `cancelled`."""
+    """Of a change: `withdrawn`, `undone`, `not_affected` (the area or the industries changed), `moved`, `cancelled`,
+    `corrected`.
+    """
     follows: OurId | None = None
-    """Of a change: the round whose members it tells, those that the first message reached and nobody else."""
+    """Of a change or a feedback: the round whose members it tells, those that the first message reached and nobody
+    else.
+    """
     state: RoundState
     reason: OpenId | None = None
     detail: Line = ""

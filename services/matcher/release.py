@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from schemas.dialogue import RELEASE, UNDO, Decision, Dialogue
+from schemas.dialogue import RELEASE, REMIND, UNDO, Decision, Dialogue
 from services.matcher.holds import Hold
 
 Policy = Literal["auto", "review"]
@@ -56,6 +56,11 @@ class Decided:
         """The moment that the release names, if it does."""
         last = self.dialogue.last(round_id) if self.dialogue else None
         return last.send_at if last and last.kind == RELEASE else None
+
+    def reminded_at(self, round_id: str, opened_at: datetime) -> datetime | None:
+        """When an official ordered the reminder, where that is since the round opened."""
+        ordered = self.dialogue.on(REMIND, round_id) if self.dialogue else []
+        return next((item.at for item in ordered if item.at >= opened_at), None)
 
     def hold(self, round_id: str, set_hash: str, guard: Hold | None) -> Hold | None:
         """Why the round waits, or None. `guard` is what the guards say of it."""

@@ -90,10 +90,10 @@ async def replayed(asked: str, round_id: str | None, kept: Kept, settings: "Matc
 
 
 def _round(rounds: "list[Round]", key: str, round_id: str | None) -> "Round":
-    from schemas.round import Purpose
+    from services.matcher.steps import STAGES
     from services.runtime.errors import Permanent
 
-    matched = [item for item in rounds if item.purpose is not Purpose.CHANGE and item.set_hash is not None]
+    matched = [item for item in rounds if item.purpose in STAGES and item.set_hash is not None]
     found = [item for item in matched if round_id is None or item.round_id == round_id]
     if len(found) == 1:
         return found[0]

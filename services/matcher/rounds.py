@@ -12,7 +12,7 @@ from schemas.case import Case, CaseState
 from schemas.identity import recipient_id, round_id
 from schemas.invitation import Invitation
 from schemas.model import DialogueModel
-from schemas.round import Counts, Purpose, Round, RoundState
+from schemas.round import Counts, Purpose, Reminder, Round, RoundState
 from schemas.types import Basis
 from services.matcher import holds
 from services.matcher.audience import Audience, audience
@@ -83,6 +83,7 @@ def derive(
     if held is not None:
         return Derivation(draft.held(held, reached))
     opened = draft.round(RoundState.OPEN, None, "", reached, not_before=decided.not_before(draft.round_id))
+    opened = _reminded(opened, decided.reminded_at(opened.round_id, draft.opened_at))
     return Derivation(opened, invitations(opened, reached.members))
 
 
@@ -116,6 +117,17 @@ def forecast(
 def round_of(case: Case, model: DialogueModel) -> str:
     """The id of the round that a case leads to."""
     return round_id(case.key, case.stage, case.occurrence, purpose(case, model).value)
+
+
+def _reminded(opened: Round, ordered_at: datetime | None) -> Round:
+    """The round with the reminder that an official ordered, where that is sooner than the plan's, or the plan has none.
+    What has no last day to answer has nobody to remind.
+    """
+    if ordered_at is None or opened.plan is None or opened.respond_by is None:
+        return opened
+    reminder = opened.plan.reminder or Reminder(days_before_deadline=0, channel="email")
+    at_ = min(ordered_at, opened.remind_at or ordered_at)
+    return opened.model_copy(update={"remind_at": at_, "plan": opened.plan.model_copy(update={"reminder": reminder})})
 
 
 def _ended(case: Case, planned: StagePlan, day: date) -> tuple[RoundState, str, str] | None:

@@ -322,7 +322,8 @@ class Matcher:
     async def _publish(self, case_key: str, derived: Derivation | None, *, earlier: bool = False) -> None:
         rounds = self._rounds.of_case(case_key)
         standing = Standing(rounds, self._members.of_rounds(item.round_id for item in rounds))
-        for batch in steps(standing, derived, self._clock.now(), earlier=earlier):
+        dialogue = self._dialogues.get(case_key)
+        for batch in steps(standing, derived, self._clock.now(), earlier=earlier, dialogue=dialogue):
             if not await self._is_ours(case_key):
                 return  # whoever has it now goes on from what is written
             await self._writer.write(batch)

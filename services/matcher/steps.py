@@ -8,13 +8,17 @@ the same change.
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import chain
 from typing import Final
 
+from schemas.dialogue import Dialogue
 from schemas.identity import invitation_id
 from schemas.invitation import Invitation
-from schemas.round import Purpose, Round, RoundState
+from schemas.round import CORRECTED, Purpose, Round, RoundState
 from schemas.types import Basis
 from services.matcher import changes
+from services.matcher.afterwards import Afterwards, afterwards
+from services.matcher.following import following_invitations, following_round
 from services.matcher.memberships import Members, Membership, difference, revocations
 from services.matcher.rounds import Derivation
 
@@ -45,8 +49,12 @@ class Standing:
         return [item for item in self.rounds.values() if item.purpose in STAGES]
 
     def changes_of(self, earlier: Round) -> list[Round]:
-        """The rounds that told of changes to one."""
-        return [item for item in self.rounds.values() if item.follows == earlier.round_id]
+        """The rounds that told of changes to one. A correction says nothing of what holds now."""
+        return [
+            item
+            for item in self.rounds.values()
+            if item.follows == earlier.round_id and item.purpose is Purpose.CHANGE and item.change != CORRECTED
+        ]
 
     def take(self, batch: Batch) -> None:
         """Takes what was published."""
@@ -69,11 +77,18 @@ def is_due(known: Round | None, basis: Basis, *, decided: bool = False) -> bool:
     return basis.case_version > known.basis.case_version
 
 
-def steps(standing: Standing, derived: Derivation | None, now: datetime, *, earlier: bool = False) -> Iterator[Batch]:
-    """First what was cut off, then what the new derivation changes, where there is one. One of an `earlier` version, of
-    a stage that the later ones do not know, closes nothing.
+def steps(
+    standing: Standing,
+    derived: Derivation | None,
+    now: datetime,
+    *,
+    earlier: bool = False,
+    dialogue: Dialogue | None = None,
+) -> Iterator[Batch]:
+    """First what was cut off, then what the new derivation changes, where there is one, then what officials tell of
+    rounds afterwards. A derivation of an `earlier` version, of a stage that the later ones do not know, closes nothing.
     """
-    for batch in _steps(standing, derived, now, earlier):
+    for batch in chain(_steps(standing, derived, now, earlier), _afterwards(standing, dialogue, now)):
         standing.take(batch)
         yield batch
 
@@ -166,10 +181,52 @@ def _tell(standing: Standing, earlier: Round, kind: str, members: list[Membershi
     if cut is None:
         yield (change.model_copy(update={"state": RoundState.MATCHING}),)
     there = standing.members(change.round_id)
-    said = changes.change_invitations(change, concerned)
+    said = following_invitations(change, concerned)
     if missing := tuple(item for item in said if item.invitation_id not in there):
         yield missing
     yield (change,)
+
+
+def _afterwards(standing: Standing, dialogue: Dialogue | None, now: datetime) -> Iterator[Batch]:
+    """What officials decided to tell of rounds, and is not told yet, or is taken back."""
+    for earlier in list(standing.rounds.values()):
+        for told in afterwards(earlier, dialogue):
+            yield from _told_afterwards(standing, earlier, told, now)
+
+
+def _told_afterwards(standing: Standing, earlier: Round, told: Afterwards, now: datetime) -> Iterator[Batch]:
+    there = standing.rounds.get(told.round_id)
+    if there is not None and there.state is (RoundState.HELD if told.undone else RoundState.OPEN):
+        return
+    if there is not None and there.state in ENDED:
+        return
+    version = max(item.basis.case_version for item in standing.rounds.values())
+    basis = earlier.basis.model_copy(update={"case_version": version, "decision": told.decision})
+    if told.undone:
+        if there is not None:
+            held = {"state": RoundState.HELD, "reason": changes.UNDONE, "basis": basis}
+            yield (there.model_copy(update=held),)
+        return
+    members = _to_tell(standing, earlier, told)
+    if not members:
+        return
+    opened_at = there.opened_at if there and there.state is RoundState.MATCHING and there.opened_at else now
+    made = following_round(
+        earlier, told.round_id, told.purpose, told.number, members, opened_at, change=told.change, texts=told.texts
+    ).model_copy(update={"basis": basis})
+    yield (made.model_copy(update={"state": RoundState.MATCHING}),)
+    if said := difference(following_invitations(made, members), standing.members(made.round_id), basis):
+        yield said
+    yield (made,)
+
+
+def _to_tell(standing: Standing, earlier: Round, told: Afterwards) -> list[Membership]:
+    """The members of a round, those too whose invitation ended with it. A correction is for whoever got the message."""
+    members = sorted(standing.members(earlier.round_id).values(), key=lambda m: m.recipient_id)
+    if told.purpose is not Purpose.FEEDBACK:
+        return members
+    outside = [item for item in standing.changes_of(earlier) if item.change == changes.NOT_AFFECTED]
+    return [m for m in members if m.live or not _was_told(standing, outside, m)]
 
 
 def _was_told(standing: Standing, told: Iterable[Round], member: Membership) -> bool:

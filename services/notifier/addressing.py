@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.company import Company
 from schemas.delivery import Delivery, DeliveryState
 from schemas.invitation import Invitation
-from schemas.round import Purpose, Round
+from schemas.round import CORRECTED, Round
 from services.notifier.ledger import steps, store
 from services.notifier.ledger.events import Outbox, invitation_ended
 from services.notifier.ledger.steps import Step
@@ -83,7 +83,7 @@ class Addressing:
             return  # not published yet, or another notifier is at it
         round_ = Round.model_validate_json(body, extra="ignore")
         in_round = select(func.count()).select_from(INVITATIONS).where(INVITATIONS.c.round_id == round_id)
-        if round_.purpose is not Purpose.CHANGE:  # nobody revokes a change: what is cancelled there was never told
+        if round_.follows is None:  # nobody revokes what follows a round: what is cancelled there was never told
             in_round = in_round.where(INVITATIONS.c.state != DeliveryState.CANCELLED.value)
         verdict = readiness(round_, now, self._hold, await connection.scalar(in_round) or 0)
         undone = round_id in await store.undone_rounds(connection, [round_id])
@@ -115,7 +115,7 @@ class Addressing:
         known = await store.companies(connection, places)
         decided = _Decided()
         chosen: list[tuple[Row[Any], Choice]] = []
-        former = await _told(connection, round_, contacts) if round_.purpose is Purpose.CHANGE else None
+        former = await _told(connection, round_, contacts) if round_.follows is not None else None
         for row, event in invited:
             reaches = contacts.get(event.recipient_id, [])
             if former is None:
@@ -337,12 +337,14 @@ async def _admitted(connection: AsyncConnection, round_id: str, before: datetime
 
 
 async def _told(connection: AsyncConnection, change: Round, contacts: Mapping[str, Sequence[Reach]]) -> dict[str, Told]:
-    """What the round that a change follows was to each of these addresses. Its messages are locked: a sender that is
-    about to write one writes it after this, from the round as it is now.
+    """What the round that this one follows was to each of these addresses. Its messages are locked: a sender that is
+    about to write one writes it after this, from the round as it is now. Whoever gets it later than a correction gets
+    it right, if the case was corrected too.
     """
     follows = change.follows or ""
     earlier = (await store.rounds(connection, [follows])).get(follows)
-    current = earlier is not None and earlier.basis.order >= change.basis.order
+    corrects = change.change == CORRECTED
+    current = earlier is not None and (corrects or earlier.basis.order >= change.basis.order)
     found: dict[str, Told] = {}
     for chunk in chunks(sorted({reach.address_index for reaches in contacts.values() for reach in reaches})):
         rows = await connection.execute(

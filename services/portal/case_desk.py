@@ -1,5 +1,6 @@
 """Where a command stands: the cases as they are now, read from the topics, and a publisher."""
 
+from collections.abc import Collection
 from contextlib import AsyncExitStack
 
 from schemas.dialogue import Dialogue
@@ -55,12 +56,14 @@ class Desk:
         self,
         asked: str,
         round_id: str | None,
-        states: frozenset[RoundState],
+        states: Collection[RoundState],
         said: str,
         *,
+        only: Collection[Purpose] = frozenset(Purpose),
         but: Purpose | None = None,
     ) -> Round:
-        """The one round of a case in these states; what is told of a change only where it is named.
+        """The one round of a case in these states and for these purposes; one for the purpose `but` only where it is
+        named.
 
         Raises `Permanent` where there is none, or several.
         """
@@ -68,7 +71,9 @@ class Desk:
         found = [
             item
             for item in self.book.of_case(key)
-            if item.state in states and (item.round_id == round_id if round_id else item.purpose is not but)
+            if item.state in states
+            and item.purpose in only
+            and (item.round_id == round_id if round_id else item.purpose is not but)
         ]
         if not found:
             states_now = ", ".join(f"{item.stage}: {item.state.value}" for item in self.book.of_case(key)) or "none"

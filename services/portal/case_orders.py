@@ -1,4 +1,4 @@
-"""What is said about a case, as records to publish: it is submitted, withdrawn, released, undone.
+"""What is said about a case, as records to publish: it is submitted, withdrawn, released, undone, reported back on.
 
 Undo and withdrawal are first written where the sender looks, as a suppression of the whole round, and only then on the
 topics that the matcher reads: what has not left does not leave, whatever the matcher is doing. Such a suppression holds
@@ -14,9 +14,9 @@ from typing import Final, Literal
 
 from schemas.case import CASE_CHANGED, Case, CaseState
 from schemas.complaints import Complaint
-from schemas.dialogue import DIALOGUE_CHANGED, RELEASE, UNDO, Decision, Dialogue
+from schemas.dialogue import CORRECT, DIALOGUE_CHANGED, FEEDBACK, RELEASE, REMIND, UNDO, Decision, Dialogue
 from schemas.identity import derived, round_id
-from schemas.round import Purpose, Round, RoundState
+from schemas.round import Outcome, Purpose, Round, RoundState
 from schemas.suppression import SUPPRESSION_CHANGED, Suppression
 from schemas.topics import CASES, DIALOGUES, SUPPRESSIONS
 from schemas.types import Basis
@@ -28,6 +28,10 @@ SOURCE: Final = "/nardialog/portal"
 HIGHEST: Final = 2_000_000_000
 UNDER_WAY: Final = frozenset({RoundState.MATCHING, RoundState.OPEN})
 UNFINISHED: Final = UNDER_WAY | {RoundState.HELD}
+TOLD: Final = frozenset({RoundState.OPEN, RoundState.CLOSED})
+"""States of a round that sent messages which still hold."""
+MATCHED: Final = frozenset({Purpose.ASK, Purpose.INFORM})
+"""Purposes of rounds whose members the rings decide; the others follow a round."""
 
 
 class Standing(Enum):
@@ -83,8 +87,11 @@ def submission(case: Case, before: Case | None, rounds: Iterable[Round], kafka: 
 
 
 def _endangered(case: Case, before: Case | None, rounds: tuple[Round, ...]) -> list[str]:
-    """The rounds that may still send: those that are not finished, and those that the matcher may be about to open."""
-    unfinished = [item.round_id for item in rounds if item.state in UNFINISHED]
+    """The rounds that may still send: those that are not finished, and those that the matcher may be about to open.
+    When a case is closed, what came of the answers is told all the same.
+    """
+    told = Purpose.FEEDBACK if case.state is CaseState.CLOSED else None
+    unfinished = [item.round_id for item in rounds if item.state in UNFINISHED and item.purpose is not told]
     known = {item.round_id for item in rounds}
     coming = {
         round_id(case.key, state.stage, state.occurrence, purpose.value): None
@@ -101,23 +108,40 @@ def withdrawn(case: Case) -> Case:
 
 def released(round_: Round, so_far: Dialogue | None, now: datetime, *, by: str, reason: str) -> Dialogue:
     """The decisions with one more: the round may be sent, to exactly the set that was looked at."""
-    return _decided(RELEASE, round_, so_far, now, by, reason, round_.set_hash)
+    return _decided(RELEASE, round_, so_far, now, by, reason, set_hash=round_.set_hash)
 
 
 def undone(round_: Round, so_far: Dialogue | None, now: datetime, *, by: str, reason: str) -> Dialogue:
     """The decisions with one more: the round goes back to *held*."""
-    return _decided(UNDO, round_, so_far, now, by, reason, None)
+    return _decided(UNDO, round_, so_far, now, by, reason)
 
 
 def listed(
     kind: str, round_: Round, so_far: Dialogue | None, now: datetime, *, by: str, reason: str, workplaces: list[str]
 ) -> Dialogue:
     """The decisions with one more: these workplaces are added to the round, removed, or left to the rings again."""
-    return _decided(kind, round_, so_far, now, by, reason, None, workplaces)
+    return _decided(kind, round_, so_far, now, by, reason, workplaces=workplaces)
+
+
+def reminded(round_: Round, so_far: Dialogue | None, now: datetime, *, by: str, reason: str) -> Dialogue:
+    """The decisions with one more: those who have not answered are reminded now."""
+    return _decided(REMIND, round_, so_far, now, by, reason)
+
+
+def fed_back(round_: Round, so_far: Dialogue | None, now: datetime, *, by: str, outcome: Outcome) -> Dialogue:
+    """The decisions with one more: those who were asked are told what came of it."""
+    return _decided(FEEDBACK, round_, so_far, now, by, "", outcome=outcome)
+
+
+def corrected(
+    round_: Round, so_far: Dialogue | None, now: datetime, *, by: str, text: str, text_en: str = ""
+) -> Dialogue:
+    """The decisions with one more: those whom the round's message reached are told what was wrong in it."""
+    return _decided(CORRECT, round_, so_far, now, by, "", correction=text, correction_en=text_en)
 
 
 def release(decided: Dialogue, kafka: KafkaSettings, now: datetime) -> Steps:
-    """A release, or a decision on single workplaces, as records."""
+    """A decision that holds nothing back, as records."""
     return ((_dialogue(decided, kafka, now),),)
 
 
@@ -142,25 +166,12 @@ def stands(decided: Dialogue, newest: Dialogue | None) -> bool:
 
 
 def _decided(
-    kind: str,
-    round_: Round,
-    so_far: Dialogue | None,
-    now: datetime,
-    by: str,
-    reason: str,
-    set_hash: str | None,
-    workplaces: Iterable[str] = (),
+    kind: str, round_: Round, so_far: Dialogue | None, now: datetime, by: str, reason: str, **more: object
 ) -> Dialogue:
     decisions = list(so_far.decisions) if so_far else []
-    decision = Decision(
-        number=len(decisions) + 1,
-        kind=kind,
-        round_id=round_.round_id,
-        at=now,
-        by=by,
-        reason=reason,
-        set_hash=set_hash,
-        workplaces=list(workplaces),
+    decision = Decision.model_validate(
+        {"number": len(decisions) + 1, "kind": kind, "round_id": round_.round_id, "at": now, "by": by, "reason": reason}
+        | more
     )
     return Dialogue(
         municipality=round_.municipality,

@@ -42,7 +42,7 @@ def validate(file: File, /, *files: Annotated[str, Parameter(allow_leading_hyphe
     json_
         One JSON object a case: file, line, case, errors.
     """
-    settings = _settings()
+    settings = settings_now()
     refused = 0
     for piece, verdict in _judged([file, *files], settings):
         refused += verdict.case is None
@@ -69,7 +69,7 @@ def submit(file: File, /, *, dry_run: Flag = False, json_: Json = False) -> int:
     json_
         One JSON object a case: file, line, case, outcome, errors.
     """
-    return asyncio.run(_submit(file, _settings(), dry_run=dry_run, as_json=json_))
+    return asyncio.run(_submit(file, settings_now(), dry_run=dry_run, as_json=json_))
 
 
 async def _submit(file: str, settings: "CaseSettings", *, dry_run: bool, as_json: bool) -> int:
@@ -110,7 +110,7 @@ def withdraw(case_: Annotated[str, Parameter(name="CASE")], /, *, yes: Flag = Fa
     yes
         Do not ask. Needed without a terminal.
     """
-    return asyncio.run(_withdraw(case_, _settings(), yes=yes))
+    return asyncio.run(_withdraw(case_, settings_now(), yes=yes))
 
 
 async def _withdraw(asked: str, settings: "CaseSettings", *, yes: bool) -> int:
@@ -127,8 +127,8 @@ async def _withdraw(asked: str, settings: "CaseSettings", *, yes: bool) -> int:
             say(f"{key} is withdrawn already, by version {known.version}")
             return OK
         unfinished = [item for item in desk.book.of_case(key) if item.state in UNFINISHED]
-        _show_rounds(unfinished)
-        if (refused := _permitted(f"Withdraw {key}, and hold {len(unfinished)} round(s)?", yes)) is not None:
+        show_rounds(unfinished)
+        if (refused := permitted(f"Withdraw {key}, and hold {len(unfinished)} round(s)?", yes)) is not None:
             return refused
         ends = withdrawn(known)
         await desk.publish(submission(ends, known, desk.book.of_case(key), settings.kafka, desk.now()))
@@ -137,27 +137,33 @@ async def _withdraw(asked: str, settings: "CaseSettings", *, yes: bool) -> int:
 
 
 @case.command(name="list")
-def list_(*, held: Flag = False, json_: Json = False) -> int:
+def list_(*, held: Flag = False, owed: Flag = False, json_: Json = False) -> int:
     """The rounds of all cases: state, reason, how many they are for.
 
     Parameters
     ----------
     held
         Only those that wait for something: a release, a register.
+    owed
+        Only those whose members have not been told what came of it: by when, and who owes it.
     json_
         One JSON object a round.
     """
-    return asyncio.run(_list(_settings(), held=held, as_json=json_))
+    return asyncio.run(_list(settings_now(), held=held, owed=owed, as_json=json_))
 
 
-async def _list(settings: "CaseSettings", *, held: bool, as_json: bool) -> int:
+async def _list(settings: "CaseSettings", *, held: bool, owed: bool, as_json: bool) -> int:
     from schemas.round import RoundState
     from services.portal.case_desk import Desk
     from services.portal.case_topics import in_order
+    from services.portal.owed import COLUMNS, owing, row
 
     async with Desk(settings) as desk:
+        if owed:
+            show(COLUMNS, [row(item, desk.now()) for item in owing(desk.book.rounds.values())], as_json=as_json)
+            return OK
         found = in_order(desk.book.rounds.values())
-        _show_rounds([item for item in found if not held or item.state is RoundState.HELD], as_json)
+        show_rounds([item for item in found if not held or item.state is RoundState.HELD], as_json)
     return OK
 
 
@@ -186,7 +192,7 @@ def release(
     yes
         Do not ask. Needed without a terminal.
     """
-    return asyncio.run(_release(case_, _settings(), round_, by=by, reason=reason, yes=yes))
+    return asyncio.run(_release(case_, settings_now(), round_, by=by, reason=reason, yes=yes))
 
 
 async def _release(
@@ -203,10 +209,10 @@ async def _release(
                 f"{found.case_key}: nobody is matched yet ({found.reason}), so there is nothing to release: "
                 "run `nardialog companies import`, then look again"
             )
-        _show_rounds([found])
+        show_rounds([found])
         say(f"held: {found.reason}: {found.detail}")
         question = f"Release it to {found.counts.invitations} recipient(s) at {found.counts.workplaces} workplace(s)?"
-        if (refused := _permitted(question, yes)) is not None:
+        if (refused := permitted(question, yes)) is not None:
             return refused
         decided = case_orders.released(found, desk.book.decisions.get(found.case_key), desk.now(), by=by, reason=reason)
         return await desk.decide(
@@ -239,7 +245,7 @@ def undo(
     yes
         Do not ask. Needed without a terminal.
     """
-    return asyncio.run(_undo(case_, _settings(), round_, by=by, reason=reason, yes=yes))
+    return asyncio.run(_undo(case_, settings_now(), round_, by=by, reason=reason, yes=yes))
 
 
 async def _undo(asked: str, settings: "CaseSettings", round_id: str | None, *, by: str, reason: str, yes: bool) -> int:
@@ -249,9 +255,9 @@ async def _undo(asked: str, settings: "CaseSettings", round_id: str | None, *, b
 
     async with Desk(settings) as desk:
         found = desk.one_round(asked, round_id, case_orders.UNDER_WAY, "open", but=Purpose.CHANGE)
-        _show_rounds([found])
+        show_rounds([found])
         question = f"Hold it back? What has left of {found.counts.invitations} invitation(s) stays sent."
-        if (refused := _permitted(question, yes)) is not None:
+        if (refused := permitted(question, yes)) is not None:
             return refused
         decided = case_orders.undone(found, desk.book.decisions.get(found.case_key), desk.now(), by=by, reason=reason)
         known = desk.book.cases.get(found.case_key)
@@ -283,7 +289,7 @@ def add(
     by
         Who decides: a role or function, not a person.
     """
-    return asyncio.run(_list_workplaces("add", case_, _settings(), round_, by, reason, workplaces))
+    return asyncio.run(_list_workplaces("add", case_, settings_now(), round_, by, reason, workplaces))
 
 
 @case.command
@@ -310,7 +316,7 @@ def remove(
     by
         Who decides: a role or function, not a person.
     """
-    return asyncio.run(_list_workplaces("remove", case_, _settings(), round_, by, reason, workplaces))
+    return asyncio.run(_list_workplaces("remove", case_, settings_now(), round_, by, reason, workplaces))
 
 
 @case.command
@@ -337,7 +343,7 @@ def unlist(
     by
         Who decides: a role or function, not a person.
     """
-    return asyncio.run(_list_workplaces("unlist", case_, _settings(), round_, by, reason, workplaces))
+    return asyncio.run(_list_workplaces("unlist", case_, settings_now(), round_, by, reason, workplaces))
 
 
 async def _list_workplaces(
@@ -351,14 +357,13 @@ async def _list_workplaces(
 ) -> int:
     from pydantic import ValidationError
 
-    from schemas.round import Purpose
     from services.portal import case_orders
     from services.portal.case_desk import Desk
 
     if not workplaces:
         return usage("say which workplaces, by their ids in the register")
     async with Desk(settings) as desk:
-        found = desk.one_round(asked, round_id, case_orders.UNFINISHED, "not finished", but=Purpose.CHANGE)
+        found = desk.one_round(asked, round_id, case_orders.UNFINISHED, "not finished", only=case_orders.MATCHED)
         so_far = desk.book.decisions.get(found.case_key)
         try:
             decided = case_orders.listed(
@@ -370,7 +375,7 @@ async def _list_workplaces(
         return await desk.decide(decided, case_orders.release(decided, settings.kafka, desk.now()), done)
 
 
-def _settings() -> "CaseSettings":
+def settings_now() -> "CaseSettings":
     from services.portal.case_settings import CaseSettings
     from services.runtime.settings import load
 
@@ -417,7 +422,7 @@ def _outcome(piece: "Piece", verdict: "Verdict", outcome: str, as_json: bool, gi
         show(("case", "version", "outcome"), [(verdict.case.key, verdict.case.version, outcome)])
 
 
-def _show_rounds(rounds: "Sequence[Round]", as_json: bool = False) -> None:
+def show_rounds(rounds: "Sequence[Round]", as_json: bool = False) -> None:
     rows = [
         (
             item.case_key, item.stage, item.occurrence, item.purpose.value, item.state.value, item.reason,
@@ -428,7 +433,7 @@ def _show_rounds(rounds: "Sequence[Round]", as_json: bool = False) -> None:
     show(ROUND_COLUMNS, rows, as_json=as_json)
 
 
-def _permitted(question: str, yes: bool) -> int | None:
+def permitted(question: str, yes: bool) -> int | None:
     """None where it may be done, else the exit code."""
     if yes:
         return None

@@ -14,7 +14,7 @@ from schemas.delivery import DeliveryState
 from schemas.identity import invitation_id
 from schemas.invitation import Invitation
 from schemas.response import Response
-from schemas.round import Purpose, Round
+from schemas.round import Round
 from services.portal.standing import Verdict, standing
 from services.portal.store.tables import (
     COMPANIES,
@@ -115,8 +115,8 @@ async def carried(connection: AsyncConnection, number: int, now: datetime) -> Ca
 
 
 async def _told_at(connection: AsyncConnection, round_: Round, members: Sequence[Invited]) -> datetime | None:
-    """When the first message of the round that a change follows left for these recipients, as the notifier counts."""
-    if round_.purpose is not Purpose.CHANGE or round_.follows is None:
+    """When the first message of the round that this one follows left for these recipients, as the notifier counts."""
+    if round_.follows is None:
         return None
     earlier = {invitation_id(round_.follows, member.invitation.recipient_id) for member in members}
     numbers = select(MESSAGE_INVITATIONS.c.number).where(MESSAGE_INVITATIONS.c.invitation_id.in_(sorted(earlier)))

@@ -1,4 +1,5 @@
-"""What a change says to those who got the first message: it is withdrawn, undone, not about them, moved, cancelled.
+"""What a change says to those who got the first message: it is withdrawn, undone, not about them, moved, cancelled,
+corrected.
 
 The words say that nothing need be answered and that an answer already given is kept; a reason of the case's own is not
 shown, since it was not written for the reader. A kind that is not known here is told as a change.
@@ -6,7 +7,7 @@ shown, since it was not written for the reader. A kind that is not known here is
 
 from datetime import datetime
 
-from schemas.round import Round
+from schemas.round import CORRECTED, Round
 from services.rendering import dates
 from services.rendering.dates import Lang
 from services.rendering.wording import STANDARD, Wording, Words
@@ -28,7 +29,10 @@ def heading(round_: Round, lang: Lang, wording: Wording = STANDARD) -> str:
 
 
 def happened(round_: Round, lang: Lang, wording: Wording = STANDARD) -> str:
-    """What happened, in one sentence or two."""
+    """What happened, in one sentence or two; of a correction, what an official wrote."""
+    if round_.change == CORRECTED and round_.texts.correction:
+        texts = round_.texts
+        return " ".join(((texts.correction_en if lang == "en" else "") or texts.correction).split())
     words = wording.words("changes.said", lang, _form(round_))
     kind = f"{round_.change}_meeting" if round_.texts.meeting else f"{round_.change}_event" if round_.event_at else ""
     said = words.get(kind) or _of_kind(words, round_)
@@ -36,8 +40,10 @@ def happened(round_: Round, lang: Lang, wording: Wording = STANDARD) -> str:
 
 
 def to_do(round_: Round, lang: Lang, wording: Wording = STANDARD) -> tuple[str, ...]:
-    """That nothing need be done, and what becomes of an answer already given."""
+    """That nothing need be done, and what becomes of an answer already given. What is corrected still asks."""
     words = wording.words("changes.said", lang, _form(round_))
+    if round_.change == CORRECTED:
+        return (words["kept_corrected"],)
     return words["nothing"], words["kept_moved" if round_.change == "moved" else "kept"]
 
 

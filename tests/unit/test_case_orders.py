@@ -4,15 +4,17 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from pydantic import ValidationError
 
-from schemas.case import Case
+from schemas.case import Case, CaseState
 from schemas.dialogue import Dialogue
 from schemas.identity import round_id
-from schemas.round import EXAMPLE, Round, RoundState
+from schemas.round import EXAMPLE, Outcome, Round, RoundState
 from schemas.suppression import Suppression
 from schemas.types import Basis
 from services.portal import case_orders
 from services.portal.case_orders import Standing, content_hash, event_id, standing, submission
+from services.portal.owed import COLUMNS, owing, row
 from services.runtime.json_texts import split
 from services.runtime.records import Outgoing
 from services.runtime.settings import KafkaSettings
@@ -153,3 +155,50 @@ def test_of_two_decisions_at_once_the_one_that_was_replaced_knows_it() -> None:
 )
 def test_a_case_file_is_lines_or_one_object(data: bytes, lines: list[int]) -> None:
     assert [line for line, _ in split(data)] == lines
+
+
+def feedback_round(**changes: object) -> Round:
+    about = {"round_id": "f1", "purpose": "feedback", "follows": round_().round_id, "number": 1}
+    return round_(**about | changes)
+
+
+def test_a_case_that_is_closed_still_tells_what_came_of_the_answers_and_one_that_is_withdrawn_does_not() -> None:
+    closed = CASE.model_copy(update={"version": 2, "state": CaseState.CLOSED})
+    held, _ = submission(closed, CASE, [round_(), feedback_round()], KAFKA, NOW)
+    assert "f1" not in {held_by(record).round_id for record in held}
+    held, _ = submission(case_orders.withdrawn(CASE), CASE, [round_(), feedback_round()], KAFKA, NOW)
+    assert "f1" in {held_by(record).round_id for record in held}
+
+
+def test_a_decision_to_tell_something_says_it_in_swedish() -> None:
+    told = case_orders.fed_back(round_(), None, NOW, by="ops", outcome=Outcome(taken="Vi flyttar lastzonen."))
+    assert (told.decisions[0].kind, told.decisions[0].outcome) == ("feedback", Outcome(taken="Vi flyttar lastzonen."))
+    both = case_orders.corrected(round_(), told, NOW, by="ops", text="Dagen är den 9.", text_en="The day is the 9th.")
+    assert (both.number, both.decisions[1].correction) == (2, "Dagen är den 9.")
+    with pytest.raises(ValidationError, match="feedback needs"):
+        case_orders.fed_back(round_(), None, NOW, by="ops", outcome=Outcome(taken_en="Only in English", said=" "))
+    with pytest.raises(ValidationError, match="correct needs"):
+        case_orders.corrected(round_(), None, NOW, by="ops", text="")
+
+
+def promising(**changes: object) -> Round:
+    by = changes.pop("feedback_by", "2026-12-01")
+    return round_(plan={**EXAMPLE["plan"], "feedback_by": by}, **changes)  # type: ignore[dict-item]
+
+
+def test_a_round_owes_from_its_first_invitation_until_those_who_were_asked_are_told() -> None:
+    assert owing([promising()]) == [promising()]
+    assert owing([promising(state="closed", reason="newer_stage")])
+    assert owing([promising(state="withdrawn"), promising(state="held"), promising(state="silent")]) == []
+    assert owing([promising(counts={"invitations": 0}), promising(purpose="inform")]) == []
+    assert owing([promising(), feedback_round()]) == []
+    assert owing([promising(), feedback_round(state="held", reason="undone")]) == [promising()]
+
+
+def test_what_is_owed_soonest_comes_first_and_says_whether_its_day_has_passed() -> None:
+    rounds = [
+        promising(round_id=name, feedback_by=by) for name, by in (("a", None), ("b", "2026-11-24"), ("c", "2026-11-25"))
+    ]
+    assert [item.round_id for item in owing(rounds)] == ["b", "c", "a"]
+    late = [dict(zip(COLUMNS, row(item, NOW), strict=True))["late"] for item in owing(rounds)]
+    assert late == [True, False, False]

@@ -15,12 +15,13 @@ from schemas.dialogue import DIALOGUE_CHANGED, Decision, Dialogue
 from schemas.envelope import HELD, Envelope
 from schemas.identity import DEMO_RECIPIENT_KEY, recipient_id
 from schemas.invitation import INVITATION_CHANGED, Invitation, InvitationState
-from schemas.round import ROUND_CHANGED, Purpose, Round, RoundState
+from schemas.round import ROUND_CHANGED, Outcome, Purpose, Round, RoundState
 from schemas.topics import CASES, COMPANIES, DIALOGUES, INVITATIONS, ROUNDS, Topic
 from schemas.types import Basis, Event
 from services.matcher.holds import Limits
 from services.matcher.release import Decided, Policy
 from services.matcher.rounds import derive
+from services.matcher.steps import STAGES
 from services.matcher.tables import (
     MembershipTable,
     RoundTable,
@@ -73,7 +74,7 @@ class Town:
         if happening.kind == "import":
             self._import(happening.names)
             return None
-        if happening.kind in ("release", "undo"):
+        if happening.kind in WORDS:
             return self._decide(happening)
         if happening.kind == "case":
             self.version += 1
@@ -104,14 +105,18 @@ class Town:
         self._write(COMPANIES, marker, IMPORT_COMPLETED, key=f"{MARKER_PREFIX}0")
 
     def _decide(self, happening: "Happening") -> Record | None:
-        asked = [r for r in self.process.rounds.of_case("0162/prov/A") if r.purpose in (Purpose.ASK, Purpose.INFORM)]
+        kind, afterwards = happening.kind, happening.kind.endswith("_feedback")
+        purposes = {Purpose.FEEDBACK} if afterwards else STAGES
+        asked = [r for r in self.process.rounds.of_case("0162/prov/A") if r.purpose in purposes]
         if not asked:
             return None
-        newest = max(asked, key=lambda r: (r.basis.order, r.state is not RoundState.CLOSED))
+        newest = max(asked, key=lambda r: (r.basis.order, r.number, r.state is not RoundState.CLOSED))
         self.decided.append(
             Decision(
-                number=len(self.decided) + 1, kind=happening.kind, round_id=newest.round_id, at=self.at, by="ops",
-                set_hash=newest.set_hash if happening.right else "0" * 32,
+                number=len(self.decided) + 1, kind=kind.removesuffix("_feedback"), round_id=newest.round_id, at=self.at,
+                by="ops", set_hash=newest.set_hash if happening.right else "0" * 32,
+                outcome=Outcome(taken=happening.title) if kind == "feedback" else None,
+                correction=happening.title if kind == "correct" else "",
             )
         )  # fmt: skip
         dialogue = Dialogue(municipality="0162", source="prov", case_id="A", decisions=self.decided)
@@ -152,10 +157,11 @@ class Happening:
     right: bool = True
 
 
+WORDS = ("release", "undo", "remind", "feedback", "correct", "undo_feedback", "release_feedback")
 IMPORT = Happening("import")
 HAPPENINGS = st.builds(
     Happening,
-    kind=st.sampled_from(["case", "case", "case", "resent", "release", "release", "undo", "import"]),
+    kind=st.sampled_from(["case", "case", "case", "resent", "release", "import", *WORDS]),
     names=st.lists(st.sampled_from(NAMES), unique=True, min_size=1).map(lambda names: tuple(sorted(names))),
     title=st.sampled_from(["Titel", "Rättad titel"]),
     stage=st.sampled_from(["projektering", "projektering", "ta_plan"]),
@@ -210,9 +216,9 @@ def test_step_by_step_ends_where_the_last_state_derived_at_once_ends(lives: list
         assert town.live(found.round_id) == expected
     for other in process.rounds.of_case(case.key):
         assert other.state is not RoundState.MATCHING
-        if other.state in (RoundState.WITHDRAWN, RoundState.CLOSED) and other.purpose is not Purpose.CHANGE:
+        if other.state in (RoundState.WITHDRAWN, RoundState.CLOSED) and other.purpose in STAGES:
             assert town.live(other.round_id) == {}
-        if other.round_id != found.round_id and other.purpose is not Purpose.CHANGE:
+        if other.round_id != found.round_id and other.purpose in STAGES:
             assert other.state in (RoundState.WITHDRAWN, RoundState.CLOSED)
     assert town.log.dead == []
 
@@ -235,6 +241,17 @@ FULL_LIVES: dict[str, list[Happening]] = {
         Happening("release"),
         Happening("undo"),
         IMPORT,
+    ],
+    "what came of it is told, taken back, told again; what was wrong too": [
+        Happening(names=TWO),
+        Happening("correct"),
+        Happening(names=ONE),
+        Happening("feedback"),
+        Happening("undo_feedback"),
+        Happening(names=TWO, stage="ta_plan"),
+        Happening("release_feedback"),
+        Happening("remind"),
+        Happening(names=TWO, stage="ta_plan", state="closed"),
     ],
     "stages back and forth, then withdrawn": [
         Happening(names=TWO),
@@ -296,7 +313,8 @@ def story(town: Town, since: int = 0) -> list[str]:
         if record.topic == ROUNDS.name:
             item = Round.model_validate_json(record.value or b"")
             rounds[item.round_id] = item
-            told.append(f"{item.change or item.stage} {item.state}" + (f" {item.reason}" if item.reason else ""))
+            what = item.change or (item.stage if item.purpose in STAGES else item.purpose.value)
+            told.append(f"{what} {item.state}" + (f" {item.reason}" if item.reason else ""))
         elif record.topic == INVITATIONS.name:
             one = Invitation.model_validate_json(record.value or b"")
             name = one.workplaces[0].workplace_id
@@ -516,3 +534,75 @@ def test_an_older_state_that_another_instance_wrote_over_ours_is_written_over_ag
 
     asyncio.run(overwritten())
     assert town.log.rounds()[-2:] == [late, newest]
+
+
+FEEDBACK, CORRECTION = (
+    Happening("feedback", title="Vi flyttar lastzonen."),
+    Happening("correct", title="Dagen är den 9."),
+)
+
+
+def test_what_came_of_it_is_told_by_a_round_of_its_own_to_those_who_were_asked() -> None:
+    lines = then(OPENED, FEEDBACK)
+    assert (lines[:2], sorted(lines[2:4]), lines[4:]) == (
+        ["projektering open", "feedback matching"], ["W1 issued 1", "W2 issued 1"], ["feedback open"],
+    )  # fmt: skip
+    [found] = [r for r in lived([*OPENED, FEEDBACK]).process.rounds.of_case("0162/prov/A") if r.purpose == "feedback"]
+    assert found.texts.outcome == Outcome(taken="Vi flyttar lastzonen.")
+    assert found.plan is not None
+    assert (found.plan.asks, found.plan.feedback_by, found.remind_at, found.respond_by) == (False, None, None, None)
+
+
+def test_whoever_was_asked_in_a_stage_that_has_ended_is_told_what_came_of_it() -> None:
+    ended = [*OPENED, Happening(names=("W3",), stage="ta_plan")]
+    told = then(ended, Happening(names=("W3",), stage="ta_plan", state="closed"), FEEDBACK)
+    assert [line for line in told if line.startswith("W3")] == ["W3 revoked 2", "W3 issued 1"]
+
+
+def test_who_was_told_that_it_is_no_longer_about_them_gets_no_feedback_and_yet_a_correction() -> None:
+    fewer = [*OPENED, Happening(names=("W2",))]
+    assert [line for line in then(fewer, FEEDBACK) if "issued" in line] == ["W2 issued 1"]
+    assert sorted(line for line in then(fewer, CORRECTION) if "issued" in line) == ["W1 issued 1", "W2 issued 1"]
+
+
+def test_a_feedback_that_is_taken_back_is_held_and_goes_out_when_it_is_released() -> None:
+    told = [*OPENED, FEEDBACK]
+    assert then(told, Happening("undo_feedback")) == ["projektering open", "feedback held undone"]
+    again = then([*told, Happening("undo_feedback")], Happening("release_feedback"))
+    assert again == ["projektering open", "feedback matching", "feedback open"]
+
+
+def test_a_second_feedback_is_a_round_of_its_own() -> None:
+    town = lived([*OPENED, FEEDBACK, FEEDBACK])
+    told = [r for r in town.process.rounds.of_case("0162/prov/A") if r.purpose == "feedback"]
+    assert [item.number for item in told] == [1, 2]
+
+
+def test_nothing_came_of_what_was_withdrawn_and_nobody_was_told_wrong_by_what_never_opened() -> None:
+    withdrawn = [*OPENED, Happening(names=("W1", "W2"), state="withdrawn")]
+    assert then(withdrawn, FEEDBACK, CORRECTION) == []
+    assert set(then([Happening(names=("W1",), edited=True)], FEEDBACK, CORRECTION)) == {"projektering held edited"}
+
+
+def test_after_a_correction_a_withdrawal_is_told_all_the_same() -> None:
+    lines = then([*OPENED, CORRECTION], Happening(names=("W1", "W2"), state="withdrawn"))
+    assert "withdrawn open" in lines
+
+
+def test_a_feedback_can_be_corrected_too() -> None:
+    town = lived([*OPENED, FEEDBACK])
+    [told] = [r for r in town.process.rounds.of_case("0162/prov/A") if r.purpose is Purpose.FEEDBACK]
+    decision = Decision(number=2, kind="correct", round_id=told.round_id, at=NOW, by="ops", correction="Fel.")
+    town.decided.append(decision)
+    dialogue = Dialogue(municipality="0162", source="prov", case_id="A", decisions=town.decided)
+    asyncio.run(town._read(town._write(DIALOGUES, dialogue, DIALOGUE_CHANGED)))
+    corrected = next(r for r in town.process.rounds.of_case("0162/prov/A") if r.change == "corrected")
+    assert (corrected.follows, corrected.texts.correction, corrected.counts.invitations) == (told.round_id, "Fel.", 2)
+
+
+def test_an_official_may_have_those_reminded_now_who_would_be_later_and_those_whom_the_plan_does_not_remind() -> None:
+    [planned] = lived(OPENED).process.rounds.of_case("0162/prov/A")
+    [ordered] = lived([*OPENED, Happening("remind")]).process.rounds.of_case("0162/prov/A")
+    assert planned.remind_at is not None
+    assert ordered.remind_at == NOW < planned.remind_at
+    assert then(OPENED, Happening("remind")) == ["projektering open"]

@@ -152,6 +152,18 @@ def test_a_change_whose_first_message_has_no_known_day_still_says_why() -> None:
     assert "Vi har skrivit till er om ärendet tidigare." in render(change("withdrawn", None)).text
 
 
+def test_a_correction_says_what_an_official_wrote_and_that_the_rest_holds() -> None:
+    mail = render(
+        change("corrected", correction="Dagen är den {9} december,\ninte den 5.", correction_en="It is the 9th.")
+    )
+    text = re.sub(r"\s+", " ", mail.text)
+    assert mail.subject == "Rättelse: Stockholmsvägen byggs om"
+    assert "Dagen är den {9} december, inte den 5." in text
+    assert "It is the 9th." in text
+    assert "Det andra som vi skrev gäller fortfarande." in text
+    assert "Nej, ni behöver inte svara" not in text
+
+
 @given(st.text(min_size=1, max_size=160), st.booleans())
 @example("A" * 160, True)
 def test_a_subject_is_short_and_keeps_its_date(title: str, meets: bool) -> None:

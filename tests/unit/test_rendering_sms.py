@@ -25,7 +25,7 @@ def meeting(round_: Round) -> Round:
 
 CHANGES = [
     round_.model_copy(update={"purpose": Purpose.CHANGE, "change": kind})
-    for kind in ("withdrawn", "undone", "not_affected", "moved", "cancelled", "of_tomorrow")
+    for kind in ("withdrawn", "undone", "not_affected", "moved", "cancelled", "corrected", "of_tomorrow")
     for round_ in (ASK, meeting(ASK))
 ]
 
@@ -93,6 +93,7 @@ def test_a_meeting_is_at_swedish_wall_time() -> None:
         ("not_affected", "D: Ni berörs inte längre av Stockholmsvägen byggs om. "),
         ("moved", "D: Ny tid 28/11 kl 08.00. Stockholmsvägen byggs om. "),
         ("cancelled", "D: Mötet 28/11 är inställt. Stockholmsvägen byggs om. "),
+        ("corrected", "D: Rättelse om Stockholmsvägen byggs om. Läs vad som gäller: "),
         ("of_tomorrow", "D: Ändrat: Stockholmsvägen byggs om. "),
     ],
 )

@@ -1,8 +1,9 @@
-"""Whom a change may be told to: those whom the earlier round's message reached, and nobody else.
+"""Whom a change or a feedback may be told to: those whom the earlier round's message reached, and nobody else.
 
 A message that a provider took reached its address; so may one whose outcome stayed unknown, and silence would be worse
 there. One on its way is waited for. One that waits still will be written from the round as it is now, and so needs no
-change; but only once the ledger's round is at least as new as the change.
+change; but only once the ledger's round is at least as new as the change. A feedback, which is always newer, waits for
+it: whoever is asked is told what came of it.
 """
 
 from enum import StrEnum
