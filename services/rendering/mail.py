@@ -40,7 +40,7 @@ def render(letter: Letter) -> RenderedMail:
 
 def rendered(letter: Letter, own: Personal) -> RenderedMail:
     """The words of a mail, with what is its reader's own given apart."""
-    halves = (_half(letter, own, "sv"), _half(letter, own, "en"))
+    halves = (half(letter, own, "sv"), half(letter, own, "en"))
     subject = _subject(letter)
     values = {"subject": subject, "preheader": own.preheader, "halves": halves, "links": own.links}
     text, html = (letter.wording.template(f"mail.{kind}", asking.form(letter.round)) for kind in ("txt", "html"))
@@ -100,7 +100,8 @@ def _preheader(letter: Letter, why: Sequence[str]) -> str:
     return chop(by + " ".join(why), _PREHEADER, "…")
 
 
-def _half(letter: Letter, own: Personal, lang: Lang) -> Half:
+def half(letter: Letter, own: Personal, lang: Lang) -> Half:
+    """One language's half, in reading order."""
     round_, words = letter.round, letter.words(lang)
     return Half(
         lang=lang,

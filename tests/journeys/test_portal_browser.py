@@ -268,6 +268,12 @@ async def not_stopped(page: Page, made: Offline, lang: str) -> None:
     made.broken = False
 
 
+async def wrong_code(page: Page, made: Offline, lang: str) -> None:
+    await at("/kod")(page, made, lang)
+    await page.get_by_label("Kod" if lang == "sv" else "Code").fill("7KQ2-MX9V")
+    await page.get_by_role("button", name="Fortsätt" if lang == "sv" else "Continue").click()
+
+
 PAGES: Final[dict[str, Reach]] = {
     "start": at("/"),
     "invitation": at(answer_path(1) + "?svar=ja"),
@@ -289,6 +295,8 @@ PAGES: Final[dict[str, Reach]] = {
     "several cases": at("/arenden/EX-2"),
     "no case": at("/arenden/finns-inte"),
     "dead link": at("/i/finns-inte"),
+    "code": at("/kod"),
+    "wrong code": wrong_code,
     "personal data": at("/personuppgifter"),
     "accessibility": at("/tillganglighet"),
 }

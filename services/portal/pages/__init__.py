@@ -3,7 +3,7 @@
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
-from services.portal.pages import case, invitation, start, stop, subscribe
+from services.portal.pages import case, code, invitation, start, stop, subscribe
 from services.portal.pages.failures import failures
 from services.portal.pages.render import STATIC
 from services.portal.portal import Portal
@@ -16,6 +16,7 @@ def routes(portal: Portal) -> list[BaseRoute]:
     return [
         *start.routes(portal),
         *invitation.routes(portal),
+        *code.routes(portal),
         *stop.routes(portal),
         *case.routes(portal),
         *subscribe.routes(portal),
