@@ -65,7 +65,8 @@ class Process:
             INVITATIONS.name: self.members.apply,
         }
         for record in self.log.records[self._applied :]:
-            await tables[record.topic]([record])
+            if record.topic in tables:
+                await tables[record.topic]([record])
         self._applied = len(self.log.records)
 
     async def rematch(self) -> None:
