@@ -43,6 +43,7 @@ from services.notifier.outcomes.receipts import Receipts
 from services.notifier.outcomes.returned import ReturnedMail
 from services.notifier.outcomes.sorting import Sorter
 from services.notifier.provider_door import ProviderDoor
+from services.notifier.refusal_stop import RefusalStop
 from services.notifier.rehearsal import check_topics, claim_ledger, staff_indexes
 from services.notifier.reminding import Reminding
 from services.notifier.sender import Sender, SenderOptions
@@ -95,6 +96,7 @@ class NotifierApp:
         self.broker.subscribe([kafka.topic(INVITATIONS)], group=kafka.topic_prefix + GROUP, handle=admission.handle)
         notices = Notices(self.database, opener, vault, index_key, clock, self._dead_letter(ASKED))
         self.broker.subscribe([kafka.topic(NOTICES)], group=kafka.topic_prefix + ASKED, handle=notices.handle)
+        self._refusals = RefusalStop(options.stop_at_refused_percent)
         self._tables = _Readers()
         self._feeds = tuple(feeds)
         self.sender = Sender(
@@ -114,6 +116,7 @@ class NotifierApp:
             return_paths=options.return_paths(),
             receipt_key=options.key("token_key") if options.receipts.public_url else None,
             staff=self._staff,
+            refusals=self._refusals,
         )
         self._returned = self._reading_back(options, clock, index_key)
         late = LateOutcomes(self.outbox, DeadAddresses(self.outbox, index_key))
@@ -147,6 +150,7 @@ class NotifierApp:
             clock,
             index_key=index_key,
             poll=options.returned.poll_seconds,
+            refusals=self._refusals,
         )
 
     def _dead_letter(self, group: str) -> "DeadLetters":

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.notifier.channels.port import Channel
+from services.notifier.policy.pace import Pace
 from services.notifier.policy.retry import breaker_wait
 
 
@@ -46,6 +47,7 @@ class Providers:
         for channel in channels:
             self._of.setdefault(channel.name, []).append(channel)
         self._breakers = {(channel.name, channel.provider): Breaker() for channel in channels}
+        self._paces = {(channel.name, channel.provider): Pace() for channel in channels}
 
     @property
     def channels(self) -> Sequence[str]:
@@ -55,6 +57,10 @@ class Providers:
     def breaker(self, provider: Channel) -> Breaker:
         """Its breaker."""
         return self._breakers[provider.name, provider.provider]
+
+    def pace(self, provider: Channel) -> Pace:
+        """How fast it may be given messages."""
+        return self._paces[provider.name, provider.provider]
 
     def well(self, channel: str, now: datetime) -> Channel | None:
         """The first provider of a channel that is not left alone now."""

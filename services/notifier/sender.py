@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.company import Company
 from schemas.delivery import DeliveryState
 from services.notifier.addressing import Addressing
-from services.notifier.channels.port import Channel, Outcome, Outgoing, State
+from services.notifier.channels.port import TOO_FAST, Channel, Outcome, Outgoing, State
 from services.notifier.composing import Asked, Composer, Draft
 from services.notifier.ledger import store
 from services.notifier.ledger.events import Outbox
@@ -33,6 +33,7 @@ from services.notifier.pause_alarm import PauseAlarm
 from services.notifier.policy.retry import next_try
 from services.notifier.policy.unknown import ASK_AGAIN, UNKNOWN_OUTCOME, resolution
 from services.notifier.providers import Breaker, Providers
+from services.notifier.refusal_stop import NEVER, RefusalStop
 from services.notifier.reminding import Reminding
 from services.notifier.sifting import Facts, companies_of, look, verdict
 from services.runtime.clock import Clock
@@ -112,6 +113,7 @@ class Sender:
         return_paths: ReturnPaths | None = None,
         receipt_key: bytes | None = None,
         staff: frozenset[str] | None = None,
+        refusals: RefusalStop | None = None,
     ) -> None:
         self._database = database
         self._outbox = outbox
@@ -127,6 +129,7 @@ class Sender:
         self._return_paths = return_paths
         self._receipt_key = receipt_key
         self._staff = staff
+        self._refusals = refusals or RefusalStop(NEVER)
         self._owner = uuid.uuid4().hex
         self._held: set[str] = set()
         self.alarm = PauseAlarm(self._providers.channels)
@@ -206,10 +209,10 @@ class Sender:
         return 0 if left_alone else len(claimed)
 
     def _most(self, provider: Channel) -> int:
-        """What is claimed for it at once: one message to try it, after trouble."""
-        if self._providers.breaker(provider).failures:
-            return 1
-        return min(self._options.batch, provider.at_once or self._options.batch)
+        """What is claimed for it at once: one message to try it, after trouble; no more than it wants in a minute."""
+        most = 1 if self._providers.breaker(provider).failures else self._options.batch
+        wanted = self._providers.pace(provider).allowance(self._clock.now())
+        return min(most, provider.at_once or most, most if wanted is None else wanted)
 
     async def _claim(self, channel: str, limit: int) -> list[Message]:
         now = self._clock.now()
@@ -411,7 +414,10 @@ class Sender:
         batch.outcomes.put_nowait((message, outcome))
 
     def _watch(self, channel: Channel, outcome: Outcome) -> None:
-        breaker = self._providers.breaker(channel)
+        breaker, pace = self._providers.breaker(channel), self._providers.pace(channel)
+        pace.given(self._clock.now())
+        if outcome.code == TOO_FAST:
+            pace.too_fast(self._clock.now())
         if outcome.state is State.NOT_SENT:
             breaker.tripped(self._clock.now(), outcome.code, outcome.retry_after)
             logger().warning("channel backs off", channel=channel.provider, code=outcome.code, attempt=breaker.failures)
@@ -455,6 +461,7 @@ class Sender:
             sent = [(message, outcome) for message, outcome in became if outcome.state is State.SENT]
             await self._sent(connection, sent, linked, looked_up=looked_up)
             for message, outcome in became:
+                await self._refusals.see(connection, message.channel, outcome, self._clock.now())
                 if outcome.state is not State.SENT:
                     await self._not_accepted(connection, message, outcome)
 

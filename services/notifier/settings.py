@@ -163,6 +163,9 @@ class NotifierOptions(Section):
     """How often the ledger is looked at when there is nothing to do."""
     smtp: SmtpSettings = SmtpSettings()
     """The mail relay."""
+    stop_at_refused_percent: int = Field(20, ge=0, le=100)
+    """Sending by e-mail is paused, for an operator to lift, when more of the latest mails (20 at least) are refused by
+    policy; 0 never."""
     returned: ReturnedMailSettings = ReturnedMailSettings()
     """The mailbox that mail comes back to."""
     sms: Elks46Options | None = None

@@ -24,6 +24,7 @@ from services.notifier.outcomes.passing_on import Ours, PassingOn
 from services.notifier.outcomes.return_path import ReturnPaths
 from services.notifier.outcomes.returned import ReturnedMail
 from services.notifier.outcomes.sorting import FORWARDED, Sorter
+from services.notifier.refusal_stop import RefusalStop
 from services.runtime.errors import Transient
 from services.runtime.link_tokens import Purpose, mint
 from tests.integration.test_sender import INDEX, House, house
@@ -88,6 +89,7 @@ def reader(house: House, box: Path, channel: SmtpChannel, *, replies_to: str = "
         house.clock,
         index_key=INDEX,
         poll=0.01,
+        refusals=RefusalStop(20),
     )
 
 

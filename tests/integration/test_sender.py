@@ -36,10 +36,12 @@ from services.notifier.channels.port import Channel, Outcome, State
 from services.notifier.channels.port import Outgoing as Sent
 from services.notifier.composing import Asked, DigestItem, Draft
 from services.notifier.feeders import AnswerFeed, CompanyFeed, ContactFeed, RoundFeed
+from services.notifier.ledger import store
 from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.tables import INVITATIONS, MESSAGES, MIGRATIONS, POSITIONS
 from services.notifier.notices import Notices
 from services.notifier.outcomes.return_path import ReturnPaths
+from services.notifier.refusal_stop import RefusalStop
 from services.notifier.reminding import Reminding
 from services.notifier.sender import Sender, SenderOptions
 from services.notifier.settings import NotifierOptions, NotifierSettings
@@ -156,17 +158,18 @@ class House:
         options: SenderOptions | None = None,
         return_paths: ReturnPaths | None = None,
         staff: frozenset[str] | None = None,
+        refusals: RefusalStop | None = None,
     ) -> Sender:
-        store = database or self.database
-        outbox = Outbox(store, self.published, Topics())
+        ledger = database or self.database
+        outbox = Outbox(ledger, self.published, Topics())
         hold = timedelta(seconds=600)
-        addressing = Addressing(store, outbox, hold=hold, windows="working_hours")
+        addressing = Addressing(ledger, outbox, hold=hold, windows="working_hours")
         channels = (self.email, *self.providers)
         return Sender(
-            store,
+            ledger,
             outbox,
             addressing,
-            Reminding(store, windows="working_hours"),
+            Reminding(ledger, windows="working_hours"),
             self.tables,
             channels,
             Plain(),
@@ -177,6 +180,7 @@ class House:
             return_paths=return_paths,
             staff=staff,
             receipt_key=self.receipt_key,
+            refusals=refusals,
         )
 
     async def _dead_letter(self, record: Record, error: Rejected) -> None:
@@ -1196,6 +1200,44 @@ async def test_a_lease_that_another_took_over_is_not_written_over(house: House) 
     house.tables.at[house.tables.looks + 2] = stolen
     await house.sender.deliver("email")
     assert not house.email.accepted
+
+
+async def test_too_many_refusals_by_policy_pause_the_channel_until_somebody_lifts_that(house: House) -> None:
+    await house.round(counts={"invitations": 30})
+    for number in range(30):
+        await house.reachable(f"r{number}", f"a{number}@exempel.test")
+    refused = Outcome(State.FAILED, "policy", "5.7.1", alarm=True)
+    house.email.will(*[refused] * 22)
+    house.sender = house.new_sender(options=SenderOptions(batch=22), refusals=RefusalStop(20))
+    await house.sender.turn()
+    await house.sender.turn()
+    assert Counter(row.state for row in await house.messages()) == {"failed": 22, "pending": 8}
+    assert not house.suppressions()
+    async with house.database.transaction() as connection:
+        [pause] = await store.pauses(connection)
+        assert (pause.channel, "5.7.x" in pause.reason) == ("email", True)
+        await store.resume(connection)
+    await house.sender.turn()
+    assert Counter(row.state for row in await house.messages()) == {"failed": 22, "sent": 8}
+
+
+async def test_a_provider_that_is_given_too_many_a_minute_gets_half_of_them_from_then_on(house: House) -> None:
+    await house.round(counts={"invitations": 30})
+    for number in range(30):
+        await house.reachable(f"r{number}", f"a{number}@exempel.test")
+    house.sender = house.new_sender(options=SenderOptions(batch=10, parallel=1))
+    taken = Outcome(State.SENT, "accepted")
+    house.email.will(*[taken] * 9, Outcome(State.NOT_SENT, "too_fast", retry_after=60.0))
+    await house.sender.turn()
+    assert len(house.email.accepted) == 9
+    sent = []
+    for _ in range(3):  # one that tries it, then what is left of that minute's five; then a quarter more a minute
+        house.clock.moment += timedelta(seconds=61)
+        before = len(house.email.accepted)
+        for _ in range(4):
+            await house.sender.turn()
+        sent.append(len(house.email.accepted) - before)
+    assert sent == [5, 6, 7]
 
 
 class Announcing(MemoryChannel):

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from services.notifier.channels.port import NOT_ASKED, Outcome, State
+from services.notifier.channels.port import NOT_ASKED, TOO_FAST, Outcome, State
 
 _DEFAULT_WAIT: Final = 60.0
 _KEEP_IDLE: Final = 10.0  # shorter than servers keep one, so that a POST seldom meets a connection about to close
@@ -99,7 +99,7 @@ def trouble(answer: Answer) -> Outcome:
     """The outcome of an answer that neither accepts nor speaks of the message: of the account or the way to it."""
     status, detail = answer.status, str(answer.status)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Outcome(State.NOT_SENT, "too_fast", detail, retry_after=answer.wait)
+        return Outcome(State.NOT_SENT, TOO_FAST, detail, retry_after=answer.wait)
     if status in (HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT):
         return Outcome(State.UNKNOWN, "gateway", detail)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -11,6 +11,8 @@ from typing import Final, Protocol
 
 NOT_ASKED: Final = "not_asked"
 """Code of an unknown outcome that a look-up ends in: the question itself failed, and is asked again."""
+TOO_FAST: Final = "too_fast"
+"""Code of an outcome: the provider wants fewer messages a minute."""
 OPTED_OUT: Final = "opted_out"
 """Code of an outcome: the reader has said stop to the provider, who therefore sends nothing more to that address."""
 

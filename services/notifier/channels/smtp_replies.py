@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from services.notifier.channels.port import Outcome, State
+from services.notifier.channels.port import TOO_FAST, Outcome, State
 
 Phase = Literal["connect", "ehlo", "auth", "mail", "rcpt", "data", "done"]
 """The last thing we said: nothing yet, EHLO or STARTTLS, AUTH, MAIL, RCPT, DATA, the end of the data."""
@@ -67,10 +67,10 @@ _RULES = (
     _Rule("done", _NO_REFUSAL, _ALL, Outcome(State.UNKNOWN, "unreadable_answer")),
     _Rule(_ALL, _NO_REFUSAL, _ALL, _not_sent("unreadable_answer", alarm=True)),
     # The channel: nothing of this is about the message.
-    _Rule(_ALL, "421", r"7\..*", _not_sent("too_fast", after=TOO_FAST_WAIT)),
+    _Rule(_ALL, "421", r"7\..*", _not_sent(TOO_FAST, after=TOO_FAST_WAIT)),
     _Rule(_ALL, "421", _ALL, _not_sent("service_unavailable")),
-    _Rule(_ONE_MESSAGE, "4..", r"7\.28", _not_sent("too_fast", after=TOO_FAST_WAIT)),
-    _Rule(_ONE_MESSAGE, "4..", r"(7\..*)?", _not_sent("too_fast", after=TOO_FAST_WAIT), words=_RATE_WORDS),
+    _Rule(_ONE_MESSAGE, "4..", r"7\.28", _not_sent(TOO_FAST, after=TOO_FAST_WAIT)),
+    _Rule(_ONE_MESSAGE, "4..", r"(7\..*)?", _not_sent(TOO_FAST, after=TOO_FAST_WAIT), words=_RATE_WORDS),
     _Rule("auth", "4..", _ALL, _not_sent("login_unavailable")),
     _Rule("auth", "5..", _ALL, _not_sent("credentials", alarm=True)),
     _Rule(_ALL, "530|535|538", _ALL, _not_sent("credentials", alarm=True)),

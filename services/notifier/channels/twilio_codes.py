@@ -7,7 +7,7 @@ Codes 21xxx come with the answer, 30xxx with a receipt. A code that is not here 
 from dataclasses import replace
 from typing import Final
 
-from services.notifier.channels.port import OPTED_OUT, Outcome, State
+from services.notifier.channels.port import OPTED_OUT, TOO_FAST, Outcome, State
 
 UNDELIVERED: Final = Outcome(State.FAILED, "undelivered")
 _NO_SUCH_ADDRESS: Final = Outcome(State.FAILED, "no_such_address", suppress=True)
@@ -16,7 +16,7 @@ _NOT_ROUTED: Final = Outcome(State.FAILED, "not_routed", alarm=True)
 _CONTENT: Final = Outcome(State.FAILED, "content", alarm=True)
 _SENDER: Final = Outcome(State.NOT_SENT, "sender_refused", alarm=True)
 _ACCOUNT: Final = Outcome(State.NOT_SENT, "credentials", alarm=True)
-_TOO_FAST: Final = Outcome(State.NOT_SENT, "too_fast", retry_after=60.0)
+_TOO_FAST: Final = Outcome(State.NOT_SENT, TOO_FAST, retry_after=60.0)
 
 _OUTCOMES: Final = {
     20003: _ACCOUNT,  # not authenticated

@@ -34,6 +34,7 @@ from services.notifier.outcomes.sorting import (
     StopWanted,
     Unclear,
 )
+from services.notifier.refusal_stop import RefusalStop
 from services.notifier.stops import stop_by_message
 from services.runtime.clock import Clock
 from services.runtime.errors import Transient
@@ -92,6 +93,7 @@ class ReturnedMail:
         *,
         index_key: bytes,
         poll: float,
+        refusals: RefusalStop,
     ) -> None:
         self._mailbox = mailbox
         self._sorter = sorter
@@ -103,6 +105,7 @@ class ReturnedMail:
         self._clock = clock
         self._index_key = index_key
         self._poll = poll
+        self._refusals = refusals
         self._waiting: dict[str, _Waiting] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -177,6 +180,8 @@ class ReturnedMail:
                 return _Aside("unknown_message")
             if reported.outcome is not None:
                 changed = await self._late.failed(connection, message, reported.outcome, now)
+                if changed:
+                    await self._refusals.see(connection, message.channel, reported.outcome, now)
             elif reported.action == "delivered":
                 changed = await self._late.delivered(connection, message, reported.detail, now)
             elif reported.action in ("relayed", "expanded"):
