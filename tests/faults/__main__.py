@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.identity import DEMO_RECIPIENT_KEY, invitation_id, recipient_id, round_id
-from tests.faults import disk, several, steps, troubles
+from tests.faults import disk, receipts, several, steps, troubles
 from tests.faults.accounts import balance
 from tests.faults.dying import STEPS
 from tests.faults.troubles import TROUBLES
@@ -105,7 +105,7 @@ KINDS = ("matcher", "notifier", "kafka", "postgresql")
 SEVERAL = "matchers"
 """Two of each, see `several`."""
 DATABASES = ("sqlite", "postgresql")
-ALL: Final = (*KINDS, SEVERAL, *STEPS, *TROUBLES, disk.KIND)
+ALL: Final = (*KINDS, SEVERAL, *STEPS, *TROUBLES, receipts.KIND, disk.KIND)
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,8 @@ async def scenario(kind: str, database: str, *, seed: int, size: Size) -> dict[s
     with ledger(database) as url:
         if kind in STEPS:
             return await steps.run(kind, url, seed=seed, messages=size.messages, kills=2)
+        if kind == receipts.KIND:
+            return await receipts.run(url, seed=seed, messages=size.messages)
         return await troubles.run(kind, url, seed=seed, messages=size.messages)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.everything import EVERYTHING, RECIPIENTS
-from tests.faults import disk, several, steps, troubles
+from tests.faults import disk, receipts, several, steps, troubles
 from tests.faults.__main__ import DATABASES, KINDS, WRONG, run
 from tests.faults.dying import STEPS
 from tests.faults.troubles import TROUBLES
@@ -76,6 +76,16 @@ async def test_a_provider_or_a_clock_that_misbehaves_loses_nothing_and_doubles_n
     result = await troubles.run(kind, ledger, seed=1, messages=MESSAGES)
     print(result)
     assert result["injected"] > 3
+    assert not wrong(result), result
+
+
+@pytest.mark.parametrize("database", DATABASES if EVERYTHING else DATABASES[:1])
+async def test_receipts_that_come_twice_early_and_for_nobody_say_once_what_became_of_a_message(ledger: str) -> None:
+    result = await receipts.run(ledger, seed=1)
+    print(result)
+    assert result["injected"] > 4 * receipts.MOST
+    assert result["resolved"] == f"{receipts.MOST} delivered"
+    assert result["resent_unknown"] == 0, "a receipt answers what was unknown: nothing is sent again"
     assert not wrong(result), result
 
 
