@@ -9,7 +9,7 @@ import heapq
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from itertools import count
 from typing import Any, Final
 
@@ -20,11 +20,11 @@ from schemas.case import CASE_CHANGED, Case
 from schemas.company import COMPANY_CHANGED, IMPORT_COMPLETED, MARKER_PREFIX, ImportCompleted
 from schemas.contact import CONTACT_CHANGED
 from schemas.delivery import Delivery
-from schemas.dialogue import DIALOGUE_CHANGED, RELEASE, UNDO, Decision, Dialogue
+from schemas.dialogue import CORRECT, DIALOGUE_CHANGED, FEEDBACK, RELEASE, REMIND, UNDO, Decision, Dialogue
 from schemas.identity import derived
 from schemas.invitation import Invitation
 from schemas.response import RESPONSE_RECORDED, Response
-from schemas.round import Purpose, Round, RoundState
+from schemas.round import Outcome, Purpose, Round, RoundState
 from schemas.subscription import CASE_FOLLOWED, SUBSCRIPTION_CHANGED, Following, following_id
 from schemas.suppression import SUPPRESSION_CHANGED, Suppression
 from schemas.topics import (
@@ -131,6 +131,7 @@ class Year:
         self._read = 0
         self._order = count()
         self._todo: list[tuple[datetime, int, Deed, bool]] = []
+        self._opened: set[str] = set()
         self._decided: dict[str, list[Decision]] = {}
 
     def at(self, moment: datetime, deed: Deed, *, look: bool = True) -> None:
@@ -216,9 +217,13 @@ class Year:
         """When to look at a round next: its hold is over, those whose invitations are missing are waited for no more,
         a reminder is due.
         """
+        known = round_.round_id in self._opened
         self.rounds[round_.round_id] = round_
         if round_.state is not RoundState.OPEN or round_.opened_at is None:
             return
+        self._opened.add(round_.round_id)
+        if not known and _is_stage(round_):
+            self._plan_afterwards(round_)
         free = max(round_.opened_at + HOLD, round_.not_before or round_.opened_at)
         for moment in (free, free + timedelta(seconds=61), round_.remind_at):
             if moment is not None and moment > self.clock.now():
@@ -255,24 +260,44 @@ class Year:
             scope="round", round_id=round_.round_id, basis=round_.basis, at=now,
         )  # fmt: skip
         say(self.log, SUPPRESSIONS, held.suppression_id, held, SUPPRESSION_CHANGED, now)
-        await self._decide(case, round_, UNDO)
+        await self._decide(round_, UNDO)
         hours = 1 + chance(self.seed, "release", round_.round_id) * 30
-        self.at(now + timedelta(hours=hours), lambda: self._release(case, round_.round_id))
+        self.at(now + timedelta(hours=hours), lambda: self._release(round_.round_id))
 
-    async def _release(self, case: Case, round_id: str) -> None:
+    async def _release(self, round_id: str) -> None:
         round_ = self.process.rounds.get(round_id)
         if round_ is not None and round_.state is RoundState.HELD:
-            await self._decide(case, round_, RELEASE)
+            await self._decide(round_, RELEASE, set_hash=round_.set_hash)
 
-    async def _decide(self, case: Case, round_: Round, kind: str) -> None:
-        made = self._decided.setdefault(case.key, [])
+    def _plan_afterwards(self, round_: Round) -> None:
+        """What an official will do with a round that has opened: tell what came of it, set right what was wrong in it,
+        have it brought to mind before its time.
+        """
+        opened, luck = self.clock.now(), chance(self.seed, "afterwards", round_.round_id)
+        if round_.purpose is Purpose.ASK and round_.respond_by is not None and luck < 0.7:
+            closed = datetime.combine(round_.respond_by, time(13), town.ZONE)
+            told = closed + timedelta(days=1 + 20 * luck)
+            outcome = Outcome(said="Fler lastzoner.", taken="Två lastzoner till.")
+            self.at(told, lambda: self._decide_on(round_.round_id, FEEDBACK, outcome=outcome))
+        if luck < 0.05:
+            wrong = opened + timedelta(days=6 * luck * 20)
+            self.at(wrong, lambda: self._decide_on(round_.round_id, CORRECT, correction="Mötet är kl. 8."))
+        elif round_.purpose is Purpose.ASK and luck > 0.95:
+            soon = opened + timedelta(days=4)
+            self.at(soon, lambda: self._decide_on(round_.round_id, REMIND))
+
+    async def _decide_on(self, round_id: str, kind: str, **more: Any) -> None:
+        await self._decide(self.rounds[round_id], kind, **more)
+
+    async def _decide(self, round_: Round, kind: str, **more: Any) -> None:
+        made = self._decided.setdefault(round_.case_key, [])
         made.append(
             Decision(
-                number=len(made) + 1, kind=kind, round_id=round_.round_id, at=self.clock.now(), by="näringsliv",
-                set_hash=round_.set_hash if kind == RELEASE else None,
+                number=len(made) + 1, kind=kind, round_id=round_.round_id, at=self.clock.now(), by="näringsliv", **more
             )
         )  # fmt: skip
-        dialogue = Dialogue(municipality=case.municipality, case_id=case.case_id, source=case.source, decisions=made)
+        where = {"municipality": round_.municipality, "case_id": round_.case_id, "source": round_.source}
+        dialogue = Dialogue.model_validate({**where, "decisions": made})
         record = say(self.log, DIALOGUES, dialogue.key, dialogue, DIALOGUE_CHANGED, self.clock.now())
         await self.process.matcher.handle([record])
         await self.process.read()

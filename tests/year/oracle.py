@@ -57,10 +57,19 @@ class Oracle:
     def checks(self) -> list[Check]:
         """All of them, in the order of the table."""
         return [
-            self.lost(), self.doubled(), self.one_first(), self.one_reminder(), self.reminded_after_answer(),
+            self.refused(), self.lost(), self.doubled(), self.one_first(), self.one_reminder(),
+            self.reminded_after_answer(), self.followed(),
             self.in_windows(), self.before_deadlines(), self.after_stops(), self.while_undone(), self.digests(),
             self.settled(),
         ]  # fmt: skip
+
+    def refused(self) -> Check:
+        check = Check("no event of ours is refused")
+        for record in self._year.log.records:
+            check.look(True, record.topic)
+        for reason in self._year.log.dead:
+            check.look(False, reason)
+        return check
 
     def lost(self) -> Check:
         """Every invitation that stood has a message, or a stated reason."""
@@ -110,6 +119,16 @@ class Oracle:
                 for id_ in ids:
                     answered = self._year.notes.answered.get(id_)
                     check.look(answered is None or answered > copy.at, f"{_said(copy)} answered {answered}")
+        return check
+
+    def followed(self) -> Check:
+        check, had = Check("what follows a round is told to those whom its message reached"), set[tuple[str, str]]()
+        for copy in self._copies:
+            for id_ in copy.rounds:
+                round_ = self._rounds[id_][1][-1]
+                if round_.follows is not None:
+                    check.look((copy.address, round_.follows) in had, _said(copy))
+            had |= {(copy.address, id_) for id_ in copy.rounds}
         return check
 
     def in_windows(self) -> Check:
