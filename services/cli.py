@@ -40,6 +40,7 @@ app.command("services.notifier.sending_commands:sending", name="sending", help="
 app.command(
     "services.notifier.suppression_commands:suppressions", name="suppressions", help="Whom nothing is sent to, and why."
 )
+app.command("services.notifier.provider_commands:providers", name="providers", help="Who sends, and what SMS cost.")
 app.command("services.doctor:doctor", name="doctor", help="Is everything there that Närdialog stands on?")
 schemas = App(name="schemas", help="The contract of the events.")
 keys = App(name="keys", help="Keys of an installation.")
@@ -49,7 +50,7 @@ app.command(keys)
 EXTRAS = {
     "match": "matcher", "explain": "matcher", "replay": "matcher", "companies": "matcher", "model": "matcher",
     "case": "portal", "api-keys": "portal",
-    "deliveries": "notifier", "sending": "notifier", "suppressions": "notifier", "demo": "all",
+    "deliveries": "notifier", "sending": "notifier", "suppressions": "notifier", "providers": "notifier", "demo": "all",
 }  # fmt: skip
 """Which extra a command needs, beyond the base."""
 

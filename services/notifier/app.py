@@ -115,6 +115,7 @@ class NotifierApp:
             index_key=index_key,
             return_paths=options.return_paths(),
             receipt_key=options.key("token_key") if options.receipts.public_url else None,
+            month_cap=options.sms_month_cap,
             staff=self._staff,
             refusals=self._refusals,
         )

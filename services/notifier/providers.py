@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.notifier.channels.port import Channel
+from services.notifier.ledger.provider_states import ProviderState
 from services.notifier.policy.pace import Pace
 from services.notifier.policy.retry import breaker_wait
 
@@ -48,6 +49,7 @@ class Providers:
             self._of.setdefault(channel.name, []).append(channel)
         self._breakers = {(channel.name, channel.provider): Breaker() for channel in channels}
         self._paces = {(channel.name, channel.provider): Pace() for channel in channels}
+        self._told: dict[tuple[str, str], ProviderState] = {}
 
     @property
     def channels(self) -> Sequence[str]:
@@ -75,3 +77,13 @@ class Providers:
         if self.well(channel, now) is not None:
             return now
         return min(self.breaker(one).until or now for one in self._of[channel])
+
+    def news(self) -> list[ProviderState]:
+        """Those that are not as they were when this was asked last."""
+        found = [
+            ProviderState(channel, provider, breaker.failures, breaker.until, breaker.code)
+            for (channel, provider), breaker in self._breakers.items()
+        ]
+        new = [state for state in found if self._told.get((state.channel, state.provider)) != state]
+        self._told |= {(state.channel, state.provider): state for state in new}
+        return new

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -24,18 +25,21 @@ from schemas.delivery import DeliveryState
 from services.notifier.addressing import Addressing
 from services.notifier.channels.port import TOO_FAST, Channel, Outcome, Outgoing, State
 from services.notifier.composing import Asked, Composer, Draft
-from services.notifier.ledger import store
+from services.notifier.ledger import provider_states, store
 from services.notifier.ledger.events import Outbox
 from services.notifier.ledger.store import Link, Message, NoticeRow
 from services.notifier.outcomes.dead_addresses import DeadAddresses
 from services.notifier.outcomes.return_path import ReturnPaths
 from services.notifier.pause_alarm import PauseAlarm
+from services.notifier.policy import sms_cap
 from services.notifier.policy.retry import next_try
 from services.notifier.policy.unknown import ASK_AGAIN, UNKNOWN_OUTCOME, resolution
 from services.notifier.providers import Breaker, Providers
 from services.notifier.refusal_stop import NEVER, RefusalStop
 from services.notifier.reminding import Reminding
 from services.notifier.sifting import Facts, companies_of, look, verdict
+from services.notifier.sms_budget import CHANNEL as SMS
+from services.notifier.sms_budget import SmsBudget
 from services.runtime.clock import Clock
 from services.runtime.errors import Transient
 from services.runtime.link_tokens import Purpose, mint
@@ -112,6 +116,7 @@ class Sender:
         index_key: bytes,
         return_paths: ReturnPaths | None = None,
         receipt_key: bytes | None = None,
+        month_cap: Decimal | None = None,
         staff: frozenset[str] | None = None,
         refusals: RefusalStop | None = None,
     ) -> None:
@@ -128,6 +133,7 @@ class Sender:
         self._dead = DeadAddresses(outbox, index_key)
         self._return_paths = return_paths
         self._receipt_key = receipt_key
+        self._sms_budget = SmsBudget(month_cap)
         self._staff = staff
         self._refusals = refusals or RefusalStop(NEVER)
         self._owner = uuid.uuid4().hex
@@ -187,6 +193,8 @@ class Sender:
             self.alarm.see(await store.pauses(connection), now)
             for message in await store.abandoned(connection, now, self._held, _SWEEP):
                 await store.leave_unknown(connection, self._outbox, message, "sender_died", now)
+            for message in await self._sms_budget.too_late(connection, now, _SWEEP):
+                await self._end(connection, message, DeliveryState.FAILED, sms_cap.CODE)
             for message in await store.overdue(connection, now, _SWEEP):
                 await self._end(connection, message, DeliveryState.EXPIRED, "expired")
             for message in await store.called_off(connection, now, _SWEEP):
@@ -204,22 +212,30 @@ class Sender:
             await self._carry(provider, claimed)
         finally:
             self._held -= {message.message_id for message in claimed}
+        if news := self._providers.news():
+            async with self._database.transaction() as connection:
+                for state in news:
+                    await provider_states.note(connection, state, self._clock.now())
         left_alone = self._providers.well(channel, self._clock.now()) is None
         CHANNEL_PAUSED.labels(channel).set(int(left_alone))
         return 0 if left_alone else len(claimed)
 
     def _most(self, provider: Channel) -> int:
-        """What is claimed for it at once: one message to try it, after trouble; no more than it wants in a minute."""
+        """What is claimed for it at once: one message to try it, after trouble; no more than it wants in a minute, and
+        few where each is paid for.
+        """
         most = 1 if self._providers.breaker(provider).failures else self._options.batch
         wanted = self._providers.pace(provider).allowance(self._clock.now())
-        return min(most, provider.at_once or most, most if wanted is None else wanted)
+        paid = self._options.parallel if provider.name == SMS and self._sms_budget.capped else most
+        return min(most, paid, provider.at_once or most, most if wanted is None else wanted)
 
     async def _claim(self, channel: str, limit: int) -> list[Message]:
         now = self._clock.now()
         async with self._database.transaction() as connection:
             paused = any(pause.holds(channel) for pause in await store.pauses(connection))
-            until = now + self._options.lease
-            return await store.claim(connection, channel, self._owner, now, until, limit, notices_only=paused)
+            capped = channel == SMS and await self._sms_budget.reached(connection, now)
+            until, allowed = now + self._options.lease, {"notices_only": paused, "urgent_only": capped}
+            return await store.claim(connection, channel, self._owner, now, until, limit, **allowed)
 
     async def _carry(self, provider: Channel, claimed: Sequence[Message]) -> None:
         if not claimed:
@@ -457,7 +473,7 @@ class Sender:
         async with self._database.transaction() as connection:
             held = await store.still_held(connection, [message for message, _ in outcomes], self._owner)
             became = [(message, by_id.pop(message.message_id)) for message in held]
-            await store.note_accepted(connection, by_id)
+            await store.note_accepted(connection, by_id, self._clock.now())
             sent = [(message, outcome) for message, outcome in became if outcome.state is State.SENT]
             await self._sent(connection, sent, linked, looked_up=looked_up)
             for message, outcome in became:

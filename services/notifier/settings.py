@@ -1,10 +1,11 @@
 """The notifier's settings. Keys are 32 bytes in base64; `nardialog keys new` makes them."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from services.notifier.channels import elks46, twilio
 from services.notifier.channels.elks46 import Elks46Options
@@ -174,8 +175,21 @@ class NotifierOptions(Section):
     """An account with Twilio."""
     sms_first: Literal["46elks", "twilio"] = "46elks"
     """Which SMS provider is used where there are two; the other while this one is in trouble."""
+    sms_month_cap: Decimal | None = Field(None, ge=0)
+    """What all SMS of a month may cost, in the accounts' currency; then only urgent texts, codes and links go. Empty
+    sets no cap.
+    """
     receipts: ReceiptSettings = ReceiptSettings()
     """Receipts by HTTP."""
+
+    @model_validator(mode="after")
+    def _one_currency(self) -> "NotifierOptions":
+        currencies = {account.currency for account in (self.sms, self.twilio) if account is not None}
+        if self.sms_month_cap is not None and len(currencies) > 1:
+            raise ValueError("sms_month_cap: the SMS accounts must count in one currency; set their CURRENCY and PRICE")
+        if self.sms_month_cap is not None and self.twilio is not None and not self.twilio.price:
+            raise ValueError("sms_month_cap: Twilio does not say what a text costs; set …__TWILIO__PRICE")
+        return self
 
     def key(self, name: Literal["vault_key", "index_key", "token_key"]) -> bytes:
         """A key's bytes. Raises `Fault` naming the setting when it is missing or no key."""

@@ -18,6 +18,7 @@ ALARMS = Counter("nardialog_alarms_total", "Things that operations must look at.
 PROVIDER_CALLS = Counter(
     "nardialog_provider_calls_total", "Calls by SMS providers, by what came of them.", ["provider", "kind", "outcome"]
 )
+SMS_SPENT = Gauge("nardialog_sms_spent", "What this month's SMS cost so far, in the currency of the cap.")
 READER = ["topic", "group"]
 LAG_RECORDS = Gauge("nardialog_lag_records", "Records that a group has not handled.", READER)
 LAG_SECONDS = Gauge("nardialog_lag_seconds", "Age of the oldest record that a group has not handled.", READER)

@@ -159,6 +159,7 @@ async def test_fc_030_a_receipt_that_comes_before_our_own_outcome_stands(answere
     assert await answered.flushed() == ["composed", "delivered"]
     message = await answered.message()
     assert (message.state, message.cost, message.segments) == ("delivered", 7000, 2)
+    assert message.sent_at is not None  # and so it counts against the month's cap
     assert len(answered.elks.accepted) == 1
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,7 @@ class House:
     """A notifier without Kafka: events go straight to its handlers."""
 
     receipt_key: bytes | None = None
+    month_cap: Decimal | None = None
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -181,6 +183,7 @@ class House:
             staff=staff,
             receipt_key=self.receipt_key,
             refusals=refusals,
+            month_cap=self.month_cap,
         )
 
     async def _dead_letter(self, record: Record, error: Rejected) -> None:

@@ -20,6 +20,7 @@ COMMANDS = (
     ("dlq",), ("dlq", "list"), ("dlq", "show"), ("dlq", "replay"), ("dlq", "discard"), ("dlq", "edit"),
     ("deliveries",), ("deliveries", "list"), ("deliveries", "show"), ("deliveries", "retry"),
     ("suppressions",), ("suppressions", "list"), ("suppressions", "lift"),
+    ("providers",), ("providers", "status"), ("providers", "test"), ("providers", "addresses"),
     ("sending",), ("sending", "status"), ("doctor",), ("schemas",), ("schemas", "export"),
     ("keys",), ("keys", "new"), ("keys", "rotate"),
     ("case",), ("case", "validate"), ("case", "submit"), ("case", "import"),

@@ -124,11 +124,14 @@ def test_names_are_in_one_normal_form_and_wrongly_decoded_text_is_refused() -> N
 def test_an_address_that_cannot_be_used_is_counted_and_the_workplace_is_kept() -> None:
     assert accepted(email="inte en adress").notes == ("bad_email",)
     assert accepted(phone="08-465 004 00").notes == ("phone_not_mobile",)
+    assert accepted(phone="+4790000000").notes == ("phone_not_mobile",)
+    assert accepted(phone="12345").notes == ("bad_phone",)
     assert accepted(email="Info+Bygg@Exempel-Bageri.example").contacts[0].address == "Info+Bygg@Exempel-Bageri.example"
 
 
-@pytest.mark.parametrize("text", ["070-174 06 05", "+46701740605", "0046701740605"])
-def test_a_mobile_number_in_any_form_is_one_number(text: str) -> None:
+@pytest.mark.parametrize("text", ["070-174 06 05", "+46701740605", "0046701740605", "701740605"])
+def test_fc_048_a_mobile_number_in_any_form_is_one_number(text: str) -> None:
+    """A register's numbers are Swedish: one that a spreadsheet took the first zero from is known still."""
     assert [(c.channel, c.address) for c in accepted(phone=text).contacts] == [("sms", "+46701740605")]
 
 

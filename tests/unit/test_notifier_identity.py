@@ -1,9 +1,11 @@
 """Numbers and addresses: equal things meet."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.notifier.numbers import message_id, new_number
-from services.runtime.addresses import normal
+from services.runtime.addresses import mobile, normal
 from services.runtime.errors import Rejected
 
 
@@ -19,10 +21,39 @@ def test_one_mailbox_written_in_several_ways_has_one_index() -> None:
     assert indexed.pop().isascii()
 
 
-def test_one_telephone_written_in_several_ways_has_one_form() -> None:
-    assert {normal("sms", form)[0] for form in ("070-000 00 00", "+46 70 000 00 00", "0046700000000")} == {
-        "+46700000000"
-    }
+@pytest.mark.parametrize(
+    "form", ["070-174 06 05", "+46701740605", "0046701740605", "(070) 174 06 05", "+46 (0)70 1740605"]
+)
+def test_fc_048_one_telephone_written_in_several_ways_has_one_form(form: str) -> None:
+    assert normal("sms", form) == ("+46701740605", "+46701740605")
+
+
+def test_fc_048_a_number_without_its_zero_is_swedish_only_where_its_source_says_so() -> None:
+    assert mobile("701740605", swedish=True) == "+46701740605"
+    with pytest.raises(Rejected, match="bad_address"):
+        mobile("701740605")
+
+
+@pytest.mark.parametrize(
+    "other", ["08-465 004 00", "+46 10 123 45 67", "+47 900 00 000", "020-12 34 56", "+44 7400 123456"]
+)
+def test_a_number_that_takes_no_swedish_sms_is_refused(other: str) -> None:
+    with pytest.raises(Rejected, match="not_mobile"):
+        mobile(other)
+
+
+@given(st.integers(10**8, 10**9 - 1))
+def test_an_sms_goes_to_the_swedish_mobile_ranges_alone(national: int) -> None:
+    try:
+        number = mobile(f"+46{national}")
+    except Rejected:
+        return
+    assert number.startswith("+467")
+
+
+@given(st.sampled_from([70, 72, 73, 76, 79]), st.integers(0, 10**7 - 1))
+def test_the_mobile_ranges_take_an_sms(area: int, rest: int) -> None:
+    assert mobile(f"0{area}-{rest:07d}") == f"+46{area}{rest:07d}"
 
 
 @pytest.mark.parametrize(("channel", "address"), [("email", "anna"), ("email", "a@b\r\nBcc: c@d"), ("sms", "12x")])

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from organisationsnummer import organisationsnummer
 from pydantic import ValidationError
@@ -26,6 +25,8 @@ from schemas.types import IndustryCode, is_personal_number
 from services.matcher.municipalities import municipality_of
 from services.matcher.register.places import NOWHERE, Place, number
 from services.matcher.register.source import Row
+from services.runtime.addresses import mobile
+from services.runtime.errors import Rejected
 
 NOTHING: Final = frozenset(
     {
@@ -307,14 +308,8 @@ def _email(text: str) -> str | None:
 
 
 def _phone(text: str) -> tuple[str | None, str]:
-    """A Swedish or foreign mobile number in E.164; others cannot take an SMS."""
+    """A Swedish mobile number in E.164; others cannot take our SMS. A register's numbers are Swedish."""
     try:
-        number = phonenumbers.parse(text, "SE")
-    except phonenumbers.NumberParseException:
-        return None, "bad_phone"
-    if not phonenumbers.is_valid_number(number):
-        return None, "bad_phone"
-    kinds = (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE)
-    if phonenumbers.number_type(number) not in kinds:
-        return None, "phone_not_mobile"
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)), ""
+        return mobile(text, swedish=True), ""
+    except Rejected as error:
+        return None, "phone_not_mobile" if error.reason == "not_mobile" else "bad_phone"

@@ -136,14 +136,19 @@ async def claim(
     limit: int,
     *,
     notices_only: bool = False,
+    urgent_only: bool = False,
 ) -> list[Message]:
-    """Leases due messages of one channel, urgent first, skipping those that another notifier holds."""
+    """Leases due messages of one channel, urgent first, skipping those that another notifier holds. `urgent_only`: and
+    notices, and those whose outcome is to be found out.
+    """
     at = micros(now)
     may_leave = and_(
         MESSAGES.c.state.in_(WAITING),
         MESSAGES.c.round_id.in_(select(ROUNDS.c.round_id).where(ROUNDS.c.state == "open")),
         MESSAGES.c.round_id.not_in(_HELD_ROUNDS),
     )
+    if urgent_only:
+        may_leave = and_(may_leave, MESSAGES.c.urgent)
     notices = MESSAGES.c.kind == NOTICE
     rows = await connection.execute(
         select(MESSAGES)
@@ -239,13 +244,13 @@ def acceptance(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-async def note_accepted(connection: AsyncConnection, outcomes: Mapping[str, Outcome]) -> None:
+async def note_accepted(connection: AsyncConnection, outcomes: Mapping[str, Outcome], now: datetime) -> None:
     """What was accepted, and a receipt was here first: its state stands, and what it costs is noted still."""
     for message_id, outcome in outcomes.items():
         if outcome.state is State.SENT:
             overtaken = update(MESSAGES).where(MESSAGES.c.message_id == message_id, MESSAGES.c.provider_ref == "")
             by_receipt = overtaken.where(MESSAGES.c.state.in_(("sent", "delivered", "failed")))
-            await connection.execute(by_receipt.values(**acceptance(outcome)))
+            await connection.execute(by_receipt.values(**acceptance(outcome), sent_at=micros(now)))
 
 
 async def _set_each(connection: AsyncConnection, changes: Sequence[tuple[Message, dict[str, Any]]]) -> None:

@@ -175,6 +175,16 @@ NOTICES: Final = Table(
 )
 """What a notice says, until it has ended: then its message keeps neither address nor words, and this row is gone."""
 OUTBOX: Final = outbox_table(METADATA)
+PROVIDER_STATES: Final = Table(
+    "provider_states",
+    METADATA,
+    Column("channel", String(20), primary_key=True),
+    Column("provider", String(20), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("until", BigInteger),
+    Column("code", String(60), nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
 CONTROLS: Final = Table(
     "controls",
     METADATA,
