@@ -234,7 +234,7 @@ def build(
     if composer is None:
         from services.notifier.composer import composer_for  # templates are read on import
 
-        composer = composer_for(settings.notifier)
+        composer = composer_for(settings.notifier, settings.model.load().forms)
     made = channels_for(settings.notifier) if channels is None else channels
     return NotifierApp(settings, clock, channels=made, composer=composer)
 

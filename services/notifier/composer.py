@@ -4,7 +4,7 @@ The bytes depend on nothing but the values (no clock, no random boundary), so a 
 Message-ID and Date.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 from schemas.company import Company
@@ -12,6 +12,7 @@ from schemas.invitation import Invitation, InvitedWorkplace
 from schemas.notice import STOPPED
 from schemas.round import Round
 from services.notifier.composing import Asked, DigestItem, Draft
+from services.notifier.own_words import wording_of
 from services.notifier.settings import NotifierOptions
 from services.rendering.asking import chosen
 from services.rendering.dates import Lang, local
@@ -22,6 +23,7 @@ from services.rendering.message import MailHeaders, compose
 from services.rendering.notices import NoticeLetter, notice_sms, render_notice
 from services.rendering.sms import digest_sms, rehearsed, remind_sms, render_sms
 from services.rendering.why import Workplace
+from services.rendering.wording import STANDARD, Wording
 from services.runtime.link_tokens import Purpose, mint
 
 
@@ -37,14 +39,21 @@ class RenderingComposer:
         token_key: bytes,
         unsubscribe_mailto: str = "",
         privacy_contact: str = "",
+        wording: Wording = STANDARD,
     ) -> None:
         self._portal = portal_url
         self._name = sender_name
         self._email = sender_email
         self._key = token_key
         self._mailto = unsubscribe_mailto
+        self._wording = wording
         self._frames = Frames()
         self._brand = Brand(sender_name, sender_name, privacy_contact or sender_email)
+
+    @property
+    def version(self) -> str:
+        """Of the words and templates."""
+        return self._wording.version
 
     def compose(
         self, draft: Draft, round_: Round, invitations: Sequence[Invitation], companies: Mapping[str, Company]
@@ -54,7 +63,12 @@ class RenderingComposer:
             facts = _known(invitations, companies)
             street = next((fact.street for fact in facts.values()), "")
             link = self._links(draft).answer_url
-            return self._sms(draft, render_sms(round_, sender=self._name, link=link, address=street, lang=_lang(draft)))
+            return self._sms(
+                draft,
+                render_sms(
+                    round_, sender=self._name, link=link, address=street, lang=_lang(draft), wording=self._wording
+                ),
+            )
         return self._mail(draft, round_, invitations, companies, "first")
 
     def remind(
@@ -63,14 +77,18 @@ class RenderingComposer:
         """The bytes of a reminder."""
         if draft.channel == "sms":
             link, on = self._links(draft).answer_url, local(draft.at).date()
-            return self._sms(draft, remind_sms(round_, sender=self._name, link=link, on=on, lang=_lang(draft)))
+            return self._sms(
+                draft, remind_sms(round_, sender=self._name, link=link, on=on, lang=_lang(draft), wording=self._wording)
+            )
         return self._mail(draft, round_, invitations, companies, "reminder")
 
     def digest(self, draft: Draft, items: Sequence[DigestItem], more: int, companies: Mapping[str, Company]) -> bytes:
         """The bytes of one message about several rounds."""
         links = self._links(draft)
         if draft.channel == "sms":
-            text = digest_sms(len(items) + more, sender=self._name, link=links.answer_url, lang=_lang(draft))
+            text = digest_sms(
+                len(items) + more, sender=self._name, link=links.answer_url, lang=_lang(draft), wording=self._wording
+            )
             return self._sms(draft, text)
         facts = _known([invitation for item in items for invitation in item.invitations], companies)
         letter = DigestLetter(
@@ -92,6 +110,7 @@ class RenderingComposer:
             more=more,
             introduce=draft.introduce,
             rehearsal=draft.rehearsal,
+            wording=self._wording,
         )
         return compose(render_digest(letter), self._headers(draft, None, links))
 
@@ -117,6 +136,7 @@ class RenderingComposer:
             told_at=draft.told_at,
             introduce=draft.introduce,
             rehearsal=draft.rehearsal,
+            wording=self._wording,
         )
         return self._frames.write(letter, self._headers(draft, round_, links))
 
@@ -142,6 +162,7 @@ class RenderingComposer:
             url=self._portal + (self._page(asked) if asked.path is None else asked.path),
             expires_at=asked.expires_at,
             round=asked.round_,
+            wording=self._wording,
         )
         if draft.channel == "sms":
             return notice_sms(letter, _lang(draft)).encode()
@@ -183,8 +204,8 @@ class RenderingComposer:
         return f"mailto:{self._mailto}?subject=avsluta%20{token}" if self._mailto else ""
 
 
-def composer_for(options: NotifierOptions) -> RenderingComposer:
-    """The composer for these settings."""
+def composer_for(options: NotifierOptions, forms: Collection[str] = ()) -> RenderingComposer:
+    """The composer for these settings. Raises `Fault` for words or templates of the municipality's that are unfit."""
     return RenderingComposer(
         portal_url=options.portal_url,
         sender_name=options.sender_name,
@@ -192,6 +213,7 @@ def composer_for(options: NotifierOptions) -> RenderingComposer:
         token_key=options.key("token_key"),
         unsubscribe_mailto=options.unsubscribe_mailto,
         privacy_contact=options.privacy_contact,
+        wording=wording_of(options.templates_folder, forms),
     )
 
 

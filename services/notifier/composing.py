@@ -57,6 +57,11 @@ class Asked:
 class Composer(Protocol):
     """Writes messages."""
 
+    @property
+    def version(self) -> str:
+        """Of the words and templates that it writes with: kept with each message. At most 32 signs."""
+        ...
+
     def compose(
         self, draft: Draft, round_: Round, invitations: Sequence[Invitation], companies: Mapping[str, Company]
     ) -> bytes:

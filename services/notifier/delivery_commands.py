@@ -147,6 +147,7 @@ def _messages(found: "Found") -> list[dict[str, Any]]:
             "unknowns": row.unknowns,
             "resent_unknown": row.resent_unknown,
             "provider_ref": row.provider_ref or None,
+            "template_version": row.template_version or None,
             "created_at": _time(moment_of(row.created_at)),
             "due": _time(moment_of(row.due)),
             "expires_at": _time(moment_of(row.expires_at)),

@@ -311,7 +311,7 @@ class Sender:
                 body = message.body_encrypted or await self._compose(connection, message, facts, companies, now)
                 if body is not None:
                     composed.append((message, body))
-            told = await store.record_intents(connection, composed, provider.provider, now)
+            told = await store.record_intents(connection, composed, provider.provider, self._composer.version, now)
             carried = {message.message_id: facts.carried(message) for message in told}
             await store.tell(connection, self._outbox, told, DeliveryState.COMPOSED, "ok", now, linked=carried)
             for message in told:

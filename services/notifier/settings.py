@@ -19,6 +19,7 @@ from services.notifier.outcomes.passing_on import Ours
 from services.notifier.outcomes.return_path import ReturnPaths
 from services.notifier.policy.windows import Mode
 from services.runtime.errors import Fault
+from services.runtime.installation import ModelSettings
 from services.runtime.sealing import Vault, decode_key
 from services.runtime.settings import Section, ServiceSettings
 
@@ -146,6 +147,8 @@ class NotifierOptions(Section):
     """A mailbox that somebody reads, for mail programs that unsubscribe by mail; empty names none."""
     privacy_contact: str = Field("", max_length=200)
     """Whom to ask about personal data, the data protection officer included; the sender's address when empty."""
+    templates_folder: Path | None = None
+    """Words and templates of the municipality's own that are used in place of ours (docs/messages.md)."""
     rehearsal: tuple[str, ...] = ()
     """Addresses and telephone numbers of own staff, as a JSON list: nobody else is written to, and what they get says
     so. A rehearsal has a database and topics (NARDIALOG_KAFKA__TOPIC_PREFIX) of its own; empty for the real thing.
@@ -259,3 +262,4 @@ class NotifierSettings(ServiceSettings):
     """The notifier's sections."""
 
     notifier: NotifierOptions = NotifierOptions()
+    model: ModelSettings = ModelSettings()

@@ -19,7 +19,7 @@ from services.rendering.mail import rehearsal_mark
 from services.rendering.message import LONGEST_SUBJECT, RenderedMail
 from services.rendering.shorten import chop
 from services.rendering.why import Workplace, source_lines, why_lines
-from services.rendering.wording import STANDARD, Wording, Words
+from services.rendering.wording import LANGUAGES, STANDARD, Wording, Words
 
 MOST_ITEMS: Final = 10
 _MOST_REASONS: Final = 2
@@ -91,7 +91,7 @@ def render_digest(letter: DigestLetter) -> RenderedMail:
     if not letter.items:
         raise ValueError("a digest without items is not sent: end it with its reason instead")
     ordered = in_order(letter.items)
-    halves = (_half(letter, ordered, "sv"), _half(letter, ordered, "en"))
+    halves = tuple(half(letter, lang) for lang in LANGUAGES)
     subject = _subject(letter, len(ordered) + letter.more)
     preheader = chop(" ".join(item.title + "." for item in halves[0].items), _PREHEADER, "…")
     values = {"subject": subject, "preheader": preheader, "halves": halves, "links": letter.links}
@@ -120,7 +120,9 @@ def _counted(count: int, words: Words) -> str:
     return words["gathered_one"] if count == 1 else words["gathered"].format(count=count)
 
 
-def _half(letter: DigestLetter, ordered: tuple[Item, ...], lang: Lang) -> DigestHalf:
+def half(letter: DigestLetter, lang: Lang) -> DigestHalf:
+    """One language's half."""
+    ordered = in_order(letter.items)
     words = letter.wording.words("mail", lang)
     shown = ordered[:MOST_ITEMS]
     left = len(ordered) - len(shown) + letter.more

@@ -40,7 +40,7 @@ def render(letter: Letter) -> RenderedMail:
 
 def rendered(letter: Letter, own: Personal) -> RenderedMail:
     """The words of a mail, with what is its reader's own given apart."""
-    halves = (half(letter, own, "sv"), half(letter, own, "en"))
+    halves = tuple(half(letter, own, lang) for lang in LANGUAGES)
     subject = _subject(letter)
     values = {"subject": subject, "preheader": own.preheader, "halves": halves, "links": own.links}
     text, html = (letter.wording.template(f"mail.{kind}", asking.form(letter.round)) for kind in ("txt", "html"))

@@ -17,7 +17,7 @@ from services.rendering.letter import Brand
 from services.rendering.message import LONGEST_SUBJECT, RenderedMail
 from services.rendering.shorten import chop
 from services.rendering.sms import LONGEST_LINK, PART, fold, septets
-from services.rendering.wording import STANDARD, Wording, Words
+from services.rendering.wording import LANGUAGES, STANDARD, Wording, Words
 
 _PREHEADER: Final = 130
 
@@ -57,7 +57,7 @@ def render_notice(letter: NoticeLetter) -> RenderedMail:
     """The words of a notice. Raises `ValueError` for a kind that has none."""
     if not letter.words("sv"):
         raise ValueError(f"no words for a notice of kind {letter.kind}")
-    halves = (_half(letter, "sv"), _half(letter, "en"))
+    halves = tuple(half(letter, lang) for lang in LANGUAGES)
     subject, preheader = _subject(letter), chop(" ".join(halves[0].lines), _PREHEADER, "…")
     values = {"subject": subject, "preheader": preheader, "halves": halves, "url": letter.url}
     text, html = (letter.wording.template(f"notice.{form}") for form in ("txt", "html"))
@@ -91,7 +91,8 @@ def _subject(letter: NoticeLetter) -> str:
     return start + chop(_title(letter, "sv"), LONGEST_SUBJECT - len(start) - len(end), "…") + end if title else start
 
 
-def _half(letter: NoticeLetter, lang: Lang) -> Half:
+def half(letter: NoticeLetter, lang: Lang) -> Half:
+    """One language's half."""
     words = letter.words(lang)
     title = _title(letter, lang)
     return Half(

@@ -96,6 +96,9 @@ class Still:
 class Plain:
     """Composes the invitations' ids, and the moment, so that composing twice shows."""
 
+    def __init__(self, version: str = "plain") -> None:
+        self.version = version
+
     def compose(
         self, draft: Draft, round_: Round, invitations: Sequence[Invitation], companies: Mapping[str, Company]
     ) -> bytes:
@@ -980,6 +983,20 @@ async def test_an_unknown_outcome_of_mail_is_resent_once_with_the_same_bytes(hou
     assert house.told()[-1].resent_unknown
     [message] = await house.messages()
     assert (message.state, message.resent_unknown) == ("sent", 1)
+
+
+async def test_a_message_keeps_the_version_of_the_words_it_was_made_with_also_when_it_is_sent_again(
+    house: House,
+) -> None:
+    await house.round()
+    await house.reachable()
+    house.email.will(Outcome(State.UNKNOWN, "connection_lost"))
+    await house.sender.turn()
+    house.sender._composer = Plain("newer")
+    house.clock.moment += timedelta(seconds=30)
+    await house.sender.turn()
+    assert len(house.email.accepted) == 2
+    assert [message.template_version for message in await house.messages()] == ["plain"]
 
 
 async def test_a_second_unknown_outcome_ends_as_failed(house: House) -> None:

@@ -77,6 +77,8 @@ class Message:
     """Whom it was last tried at; empty before the first intent."""
     address_encrypted: bytes
     body_encrypted: bytes | None
+    template_version: str
+    """Of the words and templates that the bytes were made with; empty before there are any."""
     intent_at: datetime | None
     created_at: datetime
     expires_at: datetime
@@ -215,16 +217,18 @@ async def put_back(
 
 
 async def record_intents(
-    connection: AsyncConnection, composed: Sequence[tuple[Message, bytes]], provider: str, now: datetime
+    connection: AsyncConnection, composed: Sequence[tuple[Message, bytes]], provider: str, version: str, now: datetime
 ) -> list[Message]:
-    """The bytes, whom it goes by, and the moment: committed before any provider is called. Returns the messages as they
-    are then.
+    """The bytes, the version of the words they were made with, whom they go by, and the moment: committed before any
+    provider is called. Bytes that are sent again keep their version. Returns the messages as they are then.
     """
     values = {"state": "sending", "provider": provider, "intent_at": micros(now)}
-    await _set_each(connection, [(message, {**values, "body_encrypted": body}) for message, body in composed])
+    made = [(m, body, m.template_version if m.body_encrypted is not None else version) for m, body in composed]
+    changes = [(m, {**values, "body_encrypted": body, "template_version": of}) for m, body, of in made]
+    await _set_each(connection, changes)
     return [
-        replace(message, state="sending", provider=provider, body_encrypted=body, intent_at=now)
-        for message, body in composed
+        replace(m, state="sending", provider=provider, body_encrypted=body, template_version=of, intent_at=now)
+        for m, body, of in made
     ]
 
 
@@ -630,6 +634,7 @@ def message_of(row: Row[Any]) -> Message:
         provider=row.provider,
         address_encrypted=row.address_encrypted,
         body_encrypted=row.body_encrypted,
+        template_version=row.template_version,
         intent_at=moment_of(row.intent_at) if row.intent_at is not None else None,
         created_at=moment_of(row.created_at),
         expires_at=moment_of(row.expires_at),

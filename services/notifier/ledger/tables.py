@@ -132,6 +132,7 @@ MESSAGES: Final = Table(
     Column("sent_at", BigInteger),
     Column("address_encrypted", LargeBinary, nullable=False),
     Column("body_encrypted", LargeBinary),
+    Column("template_version", String(32), nullable=False, default="", server_default=""),
     Column("provider", String(20), nullable=False, default="", server_default=""),
     Column("provider_ref", String(300), nullable=False, default=""),
     Column("segments", Integer, nullable=False, default=0, server_default="0"),
