@@ -39,6 +39,8 @@ class Copy:
 class Writer:
     """What a message says, as values."""
 
+    version = "values"
+
     def compose(
         self, draft: Draft, round_: Round, invitations: Sequence[Invitation], companies: Mapping[str, Company]
     ) -> bytes:
