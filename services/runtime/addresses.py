@@ -42,7 +42,9 @@ def _email(address: str) -> tuple[str, str]:
     except EmailNotValidError:
         raise Rejected("bad_address", "not an e-mail address; correct it in the source", "/sealed") from None
     domain = checked.ascii_domain or checked.domain
-    return f"{checked.local_part}@{domain}", f"{checked.local_part}@{domain}".casefold()
+    # The library writes `Info` as `info`, since RFC 2142 names have no case; a mail goes to what was given.
+    local = unicodedata.normalize("NFC", checked.original.rpartition("@")[0])
+    return f"{local}@{domain}", f"{local}@{domain}".casefold()
 
 
 def mobile(text: str, *, swedish: bool = False) -> str:

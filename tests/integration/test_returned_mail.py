@@ -1,4 +1,4 @@
-"""Mail that came back, from a Maildir to its effect, on both databases; replies leave through a real SMTP dialogue."""
+"""Mail that came back, from a Maildir to its effect; replies leave through a real SMTP dialogue."""
 
 import re
 from collections.abc import AsyncIterator
@@ -27,10 +27,11 @@ from services.notifier.outcomes.sorting import FORWARDED, Sorter
 from services.notifier.refusal_stop import RefusalStop
 from services.runtime.errors import Transient
 from services.runtime.link_tokens import Purpose, mint
+from tests.everything import LEDGERS
 from tests.integration.test_sender import INDEX, House, house
 from tests.returned_mails import complaint, mail, report
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("house", LEDGERS, indirect=True)]
 __all__ = ["house"]
 
 KEY = b"k" * 32

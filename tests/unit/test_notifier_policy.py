@@ -124,6 +124,7 @@ def test_a_channel_in_trouble_is_left_alone_longer_each_time_up_to_five_minutes(
         (Stop("stop", "all", "0162", None, None), True),
         (Stop("stop", "all", "0180", None, None), False),
         (Stop("bounce", "all", "0180", None, None), True),
+        (Stop("complaint", "all", "0180", None, None), True),
         (Stop("stop", "case", "0162", "0162/x/1", None), True),
         (Stop("stop", "case", "0162", "0162/x/2", None), False),
         (Stop("stop", "kind", "0162", None, "gatuarbete"), True),
