@@ -15,6 +15,7 @@ from schemas.identity import DEMO_RECIPIENT_KEY, recipient_id, subscriber_id
 from schemas.model import PLACES, CaseType, DialogueModel
 from schemas.subscription import Subscription
 from services.demo import synthetic
+from services.demo import year as demo_year
 
 MUNICIPALITY: Final = synthetic.MUNICIPALITY
 SOURCE: Final = "aret"
@@ -127,12 +128,19 @@ class Happening:
 
 
 def happenings(model: DialogueModel, size: Size, start: datetime, draw: random.Random) -> list[Happening]:
-    """The cases of the period, in order: each stage of each type opens at least once, as far as there are cases."""
+    """The cases of the period, in order: first each stage of each type opens at least once, as far as there are cases;
+    then the types are as common as they are in a municipality.
+    """
+    by_turns = sorted(
+        ((number, case_type) for case_type in model.case_types for number in range(len(case_type.stages))),
+        key=lambda turn: turn[0],
+    )
+    common = {kind.case_type: kind.count for kind in demo_year.KINDS}
+    weights = [common.get(case_type.id, 1) for case_type in model.case_types]
+    others = draw.choices(model.case_types, weights, k=max(0, size.cases - len(by_turns)))
+    chosen = [*by_turns[: size.cases], *((0, case_type) for case_type in others)]
     found: list[Happening] = []
-    for number in range(size.cases):
-        kinds = model.case_types
-        case_type = kinds[number % len(kinds)]
-        first = (number // len(kinds)) % len(case_type.stages)
+    for number, (first, case_type) in enumerate(chosen):
         found += _life(case_type, first, number, size, start, draw)
     return sorted(found, key=lambda item: (item.at, item.case["case_id"], item.case["version"]))
 
@@ -190,7 +198,7 @@ def _place(case_type: CaseType, draw: random.Random) -> dict[str, Any]:
     """Where a case is, for all of its stages: a plot and a street, or the whole municipality."""
     rings = [ring for stage in case_type.stages for ring in stage.rings]
     kind = draw.choices(synthetic.KINDS, [kind.weight for kind in synthetic.KINDS])[0]
-    codes = [{"code": kind.codes[:2], "version": "2025"}]
+    codes = [{"code": kind.codes.split()[0].replace(".", ""), "version": "2025"}]
     said: dict[str, Any] = {"industries": codes} if any(ring.industries == "from_case" for ring in rings) else {}
     if not any(ring.geometry in PLACES for ring in rings):
         return {**said, "area": "municipality"}
