@@ -9,9 +9,9 @@ itself.
 
 import asyncio
 import contextlib
+import math
 import uuid
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -40,6 +40,7 @@ from services.notifier.reminding import Reminding
 from services.notifier.sifting import Facts, companies_of, look, verdict
 from services.notifier.sms_budget import CHANNEL as SMS
 from services.notifier.sms_budget import SmsBudget
+from services.notifier.stride import Stride
 from services.runtime.clock import Clock
 from services.runtime.errors import Transient
 from services.runtime.link_tokens import Purpose, mint
@@ -49,11 +50,9 @@ from services.runtime.sealing import Vault
 from services.runtime.store.database import Database, micros
 
 _SWEEP: Final = 500
-_AHEAD: Final = 5
-"""A group of messages is written and told of at once, so many times the calls at once."""
-_GROUPS: Final = 2
-"""Groups that are being called, or whose outcomes are being written, while the next one is written and told of. A crash
-leaves the messages of all three unknown, called or not.
+_PARTS: Final = 3
+"""A claim goes in so many groups: one is written and told of while those before it are called and written down. A crash
+leaves all of them unknown, called or not: never more than one claim of a channel.
 """
 _AGAIN: Final = timedelta(seconds=5)
 """When to look again at a message whose round is not ready for it."""
@@ -76,7 +75,7 @@ class SenderOptions:
     """How much at once, how long a claim holds, how often to look."""
 
     lease: timedelta = timedelta(seconds=120)
-    batch: int = 100
+    batch: int = 500
     parallel: int = 10
     poll: float = 0.5
 
@@ -138,6 +137,8 @@ class Sender:
         self._refusals = refusals or RefusalStop(NEVER)
         self._owner = uuid.uuid4().hex
         self._held: set[str] = set()
+        least = self._options.parallel * 2
+        self._strides = {name: Stride(least, self._options.batch) for name in self._providers.channels}
         self.alarm = PauseAlarm(self._providers.channels)
         self.ready = False
 
@@ -208,8 +209,10 @@ class Sender:
         await self._tables.caught_up()
         claimed = await self._claim(channel, self._most(provider))
         self._held |= {message.message_id for message in claimed}
+        began = asyncio.get_running_loop().time()
         try:
             await self._carry(provider, claimed)
+            self._strides[channel].took(len(claimed), asyncio.get_running_loop().time() - began)
         finally:
             self._held -= {message.message_id for message in claimed}
         if news := self._providers.news():
@@ -224,7 +227,7 @@ class Sender:
         """What is claimed for it at once: one message to try it, after trouble; no more than it wants in a minute, and
         few where each is paid for.
         """
-        most = 1 if self._providers.breaker(provider).failures else self._options.batch
+        most = 1 if self._providers.breaker(provider).failures else self._strides[provider.name].claim
         wanted = self._providers.pace(provider).allowance(self._clock.now())
         paid = self._options.parallel if provider.name == SMS and self._sms_budget.capped else most
         return min(most, paid, provider.at_once or most, most if wanted is None else wanted)
@@ -241,16 +244,14 @@ class Sender:
         if not claimed:
             return
         to_send = await self._resolve(claimed)
-        few, slots = self._options.parallel * _AHEAD, asyncio.Semaphore(self._options.parallel)
-        sending: deque[asyncio.Task[None]] = deque()
+        few, slots = math.ceil(len(claimed) / _PARTS), asyncio.Semaphore(self._options.parallel)
+        sending: list[asyncio.Task[None]] = []
         try:
             for going_by, part in await self._parted(provider, to_send):
                 for start in range(0, len(part), few):
                     written = await self._intend(going_by, part[start : start + few])
                     if written.messages:
                         going = await self._announced(written)
-                        if len(sending) == _GROUPS:
-                            await sending.popleft()
                         sending.append(asyncio.create_task(self._send(going_by, going, slots)))
         finally:
             await asyncio.gather(*sending)  # what is being called is finished, whatever became of those behind it
@@ -410,20 +411,28 @@ class Sender:
         batch = _Batch(group.facts.links)
         writing = asyncio.create_task(self._write_outcomes(batch))
         try:
-            await asyncio.gather(*(self._call(channel, message, slots, batch) for message in group.messages))
+            waiting = iter(group.messages)
+            await asyncio.gather(*(self._calls(channel, waiting, slots, batch) for _ in range(self._options.parallel)))
         finally:
             batch.outcomes.put_nowait(None)
             await writing
 
-    async def _call(self, channel: Channel, message: Message, slots: asyncio.Semaphore, batch: _Batch) -> None:
-        async with slots:
-            breaker = self._providers.breaker(channel)
-            if breaker.is_open(self._clock.now()):
-                outcome = Outcome(State.NOT_SENT, "channel_down")
-            else:
-                body = message.body_encrypted or b""
-                outcome = await channel.send(self._outgoing(message, body, message.intent_at))
-                self._watch(channel, outcome)
+    async def _calls(
+        self, channel: Channel, waiting: Iterator[Message], slots: asyncio.Semaphore, batch: _Batch
+    ) -> None:
+        """One call after the other; `slots` are shared with the group before."""
+        for message in waiting:
+            async with slots:
+                await self._call(channel, message, batch)
+
+    async def _call(self, channel: Channel, message: Message, batch: _Batch) -> None:
+        breaker = self._providers.breaker(channel)
+        if breaker.is_open(self._clock.now()):
+            outcome = Outcome(State.NOT_SENT, "channel_down")
+        else:
+            body = message.body_encrypted or b""
+            outcome = await channel.send(self._outgoing(message, body, message.intent_at))
+            self._watch(channel, outcome)
         if outcome.alarm:
             ALARMS.labels(channel.name, outcome.code).inc()
             logger().error("alarm", channel=channel.provider, code=outcome.code, message_id=message.message_id)
