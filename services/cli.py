@@ -36,6 +36,7 @@ app.command("services.ops.commands:topics", name="topics", help="The topics on t
 app.command("services.ops.lag_command:lag", name="lag", help="Records that each group has not handled yet.")
 app.command("services.ops.dlq_commands:dlq", name="dlq", help="Dead letters: what could not be handled, and why.")
 app.command("services.notifier.delivery_commands:deliveries", name="deliveries", help="What became of messages.")
+app.command("services.notifier.letter_commands:letters", name="letters", help="Letters to whom nothing else reaches.")
 app.command("services.notifier.sending_commands:sending", name="sending", help="Pause and resume all sending.")
 app.command(
     "services.notifier.suppression_commands:suppressions", name="suppressions", help="Whom nothing is sent to, and why."
@@ -50,7 +51,8 @@ app.command(keys)
 EXTRAS = {
     "match": "matcher", "explain": "matcher", "replay": "matcher", "companies": "matcher", "model": "matcher",
     "case": "portal", "api-keys": "portal",
-    "deliveries": "notifier", "sending": "notifier", "suppressions": "notifier", "providers": "notifier", "demo": "all",
+    "deliveries": "notifier", "sending": "notifier", "suppressions": "notifier", "providers": "notifier",
+    "letters": "letters", "demo": "all",
 }  # fmt: skip
 """Which extra a command needs, beyond the base."""
 

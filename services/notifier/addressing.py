@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, func, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.company import Company
 from schemas.delivery import Delivery, DeliveryState
+from schemas.identity import invitation_id
 from schemas.invitation import Invitation
 from schemas.round import CORRECTED, Round
 from services.notifier.ledger import steps, store
@@ -110,10 +111,11 @@ class Addressing:
     ) -> None:
         invited = [(row, Invitation.model_validate_json(row.body, extra="ignore")) for row in rows]
         invited = [(row, event) for row, event in invited if event.basis.order <= round_.basis.order]
+        decided = _Decided()
+        invited = await _not_on_paper(connection, decided, round_, invited, now)
         contacts = await store.contacts(connection, {event.recipient_id for _, event in invited})
         places = {place.workplace_id for _, event in invited for place in event.workplaces}
         known = await store.companies(connection, places)
-        decided = _Decided()
         chosen: list[tuple[Row[Any], Choice]] = []
         former = await _told(connection, round_, contacts) if round_.follows is not None else None
         for row, event in invited:
@@ -311,14 +313,41 @@ async def _keep_left(connection: AsyncConnection, decided: _Decided) -> None:
     decided.events = [event for event in decided.events if event.invitation_ids[0] not in left]
 
 
-async def _left(connection: AsyncConnection, invitations: Sequence[str]) -> set[str]:
-    """Those of these invitations that are on a message with an intent: they left, or may have."""
+async def _not_on_paper(
+    connection: AsyncConnection,
+    decided: _Decided,
+    round_: Round,
+    invited: Sequence[tuple[Row[Any], Invitation]],
+    now: datetime,
+) -> list[tuple[Row[Any], Invitation]]:
+    """Those that no letter was exported for: a letter has left, whatever address turned up since. Whom the earlier
+    round's letter told is told on paper again: that is for the letter list.
+    """
+    on_paper = await _left(connection, [row.invitation_id for row, _ in invited], "letter")
+    decided.states |= dict.fromkeys(on_paper, "addressed")
+    before: dict[str, str] = {}
+    if round_.follows is not None:
+        before = {row.invitation_id: invitation_id(round_.follows, row.recipient_id) for row, _ in invited}
+    told_on_paper = await _left(connection, list(before.values()), "letter")
+    others = [(row, event) for row, event in invited if row.invitation_id not in on_paper]
+    for row, _ in others:
+        if before.get(row.invitation_id) in told_on_paper:
+            decided.end(row, DeliveryState.NOT_REACHABLE, "told_on_paper", now)
+    return [(row, event) for row, event in others if before.get(row.invitation_id) not in told_on_paper]
+
+
+async def _left(connection: AsyncConnection, invitations: Sequence[str], channel: str | None = None) -> set[str]:
+    """Those of these invitations that are on a message with an intent: they left, or may have. By that channel, if one
+    is given.
+    """
     found: set[str] = set()
+    left = MESSAGES.c.intent_at.is_not(None)
     for chunk in chunks(sorted(invitations)):
         rows = await connection.execute(
             select(MESSAGE_INVITATIONS.c.invitation_id)
             .join(MESSAGES, MESSAGES.c.message_id == MESSAGE_INVITATIONS.c.message_id)
-            .where(MESSAGE_INVITATIONS.c.invitation_id.in_(chunk), MESSAGES.c.intent_at.is_not(None))
+            .where(MESSAGE_INVITATIONS.c.invitation_id.in_(chunk), left)
+            .where(true() if channel is None else MESSAGES.c.channel == channel)
         )
         found |= set(rows.scalars())
     return found

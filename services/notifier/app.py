@@ -17,7 +17,7 @@ import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
 
-from schemas.topics import COMPANIES, CONTACTS, DELIVERIES, INVITATIONS, NOTICES, RESPONSES, ROUNDS, SUPPRESSIONS
+from schemas.topics import COMPANIES, CONTACTS, INVITATIONS, NOTICES, RESPONSES, ROUNDS, SUPPRESSIONS
 from services.notifier.addressing import Addressing
 from services.notifier.admission import GROUP, Admission
 from services.notifier.channels.callbacks import Callbacks
@@ -82,7 +82,7 @@ class NotifierApp:
         opener = Opener(options.openers())
         self._staff = staff_indexes(options.rehearsal, index_key)
         self._clock = clock
-        topics = Topics(kafka.topic(DELIVERIES), kafka.topic(SUPPRESSIONS))
+        topics = Topics.of(kafka)
         self.outbox = Outbox(self.database, self.broker, topics)
         feeds: dict[str, Feed] = {
             kafka.topic(ROUNDS): RoundFeed(),

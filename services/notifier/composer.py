@@ -21,9 +21,11 @@ from services.rendering.frames import Frames
 from services.rendering.letter import Brand, Letter, Links
 from services.rendering.message import MailHeaders, compose
 from services.rendering.notices import NoticeLetter, notice_sms, render_notice
+from services.rendering.paper import Paper, Postal, Way, paper
 from services.rendering.sms import digest_sms, rehearsed, remind_sms, render_sms
 from services.rendering.why import Workplace
 from services.rendering.wording import STANDARD, Wording
+from services.runtime.letter_codes import code
 from services.runtime.link_tokens import Purpose, mint
 
 
@@ -114,6 +116,14 @@ class RenderingComposer:
         )
         return compose(render_digest(letter), self._headers(draft, None, links))
 
+    def paper(
+        self, draft: Draft, round_: Round, invitation: Invitation, companies: Mapping[str, Company], to: Postal
+    ) -> Paper:
+        """What stands on a letter to a visiting address. Raises `ValueError` for a number that is none of a letter."""
+        letter = self._letter(draft, round_, [invitation], companies, "first")
+        way = Way(letter.links.answer_url, code(draft.number, self._key), f"{self._portal}/kod")
+        return paper(letter, to, way)
+
     def _mail(
         self,
         draft: Draft,
@@ -122,14 +132,25 @@ class RenderingComposer:
         companies: Mapping[str, Company],
         kind: Literal["first", "reminder"],
     ) -> bytes:
-        facts, links = _known(invitations, companies), self._links(draft)
-        letter = Letter(
+        letter = self._letter(draft, round_, invitations, companies, kind)
+        return self._frames.write(letter, self._headers(draft, round_, letter.links))
+
+    def _letter(
+        self,
+        draft: Draft,
+        round_: Round,
+        invitations: Sequence[Invitation],
+        companies: Mapping[str, Company],
+        kind: Literal["first", "reminder"],
+    ) -> Letter:
+        facts = _known(invitations, companies)
+        return Letter(
             brand=self._brand,
             recipient=_recipient(facts),
             round=round_,
             workplaces=_places(invitations),
             facts=facts,
-            links=links,
+            links=self._links(draft),
             at=draft.at,
             kind=kind,
             more_workplaces=_left_out(invitations),
@@ -138,7 +159,6 @@ class RenderingComposer:
             rehearsal=draft.rehearsal,
             wording=self._wording,
         )
-        return self._frames.write(letter, self._headers(draft, round_, links))
 
     def _links(self, draft: Draft) -> Links:
         answer, stop = (mint(draft.number, self._key, purpose) for purpose in (Purpose.ANSWER, Purpose.STOP))

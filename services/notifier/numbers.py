@@ -9,6 +9,7 @@ import secrets
 from schemas.identity import derived
 from schemas.types import MessageId
 from services.runtime.errors import Rejected
+from services.runtime.letter_codes import NUMBER_BITS
 
 
 def message_id(round_id: str, address_index: str, kind: str) -> MessageId:
@@ -21,6 +22,11 @@ def known_number(number: int | None) -> int | None:
     if number is not None and number >= 2**63:
         raise Rejected("no_such_message", "no message has so high a number", "/message_number")
     return number
+
+
+def new_letter_number() -> int:
+    """A random number so small that its code is short enough to type (`letter_codes`)."""
+    return secrets.randbits(NUMBER_BITS)
 
 
 def new_number() -> int:

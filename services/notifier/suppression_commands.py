@@ -80,14 +80,13 @@ async def lift(suppression_id: str, /, *, because: str, by: str | None = None) -
     by
         Who does it; without it, the user of this computer.
     """
-    from schemas.topics import DELIVERIES, SUPPRESSIONS
     from services.notifier.ledger import lifting
     from services.notifier.ledger.events import Outbox, Topics
     from services.notifier.ledger.opened import opened_ledger
     from services.notifier.settings import NotifierSettings
-    from services.runtime.broker import Broker
     from services.runtime.clock import SystemClock
     from services.runtime.impersonal import impersonal
+    from services.runtime.records import Unpublished
     from services.runtime.settings import load
 
     try:
@@ -96,10 +95,9 @@ async def lift(suppression_id: str, /, *, because: str, by: str | None = None) -
         return usage(f"--because or --by {error}")
     if not reason:
         return usage("--because is empty: say why, it is kept with it")
-    kafka = load(NotifierSettings).kafka
-    topics = Topics(kafka.topic(DELIVERIES), kafka.topic(SUPPRESSIONS))
+    topics = Topics.of(load(NotifierSettings).kafka)
     async with opened_ledger() as database:
-        outbox = Outbox(database, Broker(kafka, service="notifier"), topics)  # written here; a notifier publishes it
+        outbox = Outbox(database, Unpublished(), topics)
         async with database.transaction() as connection:
             count = await lifting.lift(
                 connection, outbox, suppression_id, by=who, reason=reason, now=SystemClock().now()

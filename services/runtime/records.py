@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from services.runtime.errors import Fault
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -44,3 +46,11 @@ class Publisher(Protocol):
     async def publish(self, records: Sequence[Outgoing]) -> None:
         """Returns when every record is acknowledged by the broker. Raises `Transient` otherwise."""
         ...
+
+
+class Unpublished:
+    """For who only writes into a service's outbox: the service publishes what stands there."""
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        """Nobody's to call."""
+        raise Fault("a command does not publish: the service that owns the outbox does")

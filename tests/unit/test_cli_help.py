@@ -22,7 +22,7 @@ COMMANDS = (
     ("suppressions",), ("suppressions", "list"), ("suppressions", "lift"),
     ("providers",), ("providers", "status"), ("providers", "test"), ("providers", "addresses"),
     ("sending",), ("sending", "status"), ("doctor",), ("schemas",), ("schemas", "export"),
-    ("keys",), ("keys", "new"), ("keys", "rotate"),
+    ("letters",), ("letters", "export"), ("keys",), ("keys", "new"), ("keys", "rotate"),
     ("case",), ("case", "validate"), ("case", "submit"), ("case", "import"),
     ("case", "withdraw"), ("case", "list"), ("case", "release"), ("case", "add"),
     ("case", "remove"), ("case", "unlist"), ("case", "undo"),

@@ -9,11 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.delivery import DELIVERY_RECORDED, Delivery, DeliveryState
 from schemas.identity import derived
 from schemas.suppression import SUPPRESSION_CHANGED, Suppression
+from schemas.topics import DELIVERIES, SUPPRESSIONS
 from services.notifier.ledger import steps
 from services.notifier.ledger.steps import Step
 from services.notifier.ledger.tables import OUTBOX
 from services.runtime.parsing import outgoing
 from services.runtime.records import Outgoing, Publisher
+from services.runtime.settings import KafkaSettings
 from services.runtime.store import outbox
 from services.runtime.store.database import Database
 
@@ -26,6 +28,11 @@ class Topics:
     def __init__(self, deliveries: str = "deliveries", suppressions: str = "suppressions") -> None:
         self.deliveries = deliveries
         self.suppressions = suppressions
+
+    @classmethod
+    def of(cls, kafka: KafkaSettings) -> "Topics":
+        """Those of an installation."""
+        return cls(kafka.topic(DELIVERIES), kafka.topic(SUPPRESSIONS))
 
 
 class Outbox(outbox.Outbox):
