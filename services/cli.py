@@ -42,6 +42,7 @@ app.command(
     "services.notifier.suppression_commands:suppressions", name="suppressions", help="Whom nothing is sent to, and why."
 )
 app.command("services.notifier.provider_commands:providers", name="providers", help="Who sends, and what SMS cost.")
+app.command("services.preview_message:preview_message", name="preview-message", help="What a message would say.")
 app.command("services.doctor:doctor", name="doctor", help="Is everything there that Närdialog stands on?")
 schemas = App(name="schemas", help="The contract of the events.")
 keys = App(name="keys", help="Keys of an installation.")
@@ -52,7 +53,7 @@ EXTRAS = {
     "match": "matcher", "explain": "matcher", "replay": "matcher", "companies": "matcher", "model": "matcher",
     "case": "portal", "api-keys": "portal",
     "deliveries": "notifier", "sending": "notifier", "suppressions": "notifier", "providers": "notifier",
-    "letters": "letters", "demo": "all",
+    "letters": "letters", "demo": "all", "preview-message": "all",
 }  # fmt: skip
 """Which extra a command needs, beyond the base."""
 

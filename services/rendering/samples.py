@@ -51,6 +51,10 @@ _OUTCOME: Final = {
     "not_taken": "Arbetet görs på dagen och inte på natten, för bullrets skull.",
     "not_taken_en": "The work is done by day and not by night, because of the noise.",
 }
+_CORRECTION: Final = {
+    "correction": "Vi skrev att arbetet börjar i mars. Det rätta är maj.",
+    "correction_en": "We wrote that the work begins in March. The right month is May.",
+}
 ROUNDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "first": {},
     "affected": {"texts": {**_TEXTS, "question": ""}},
@@ -60,6 +64,9 @@ ROUNDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "moved": {"purpose": "change", "change": "moved", "texts": {**_TEXTS, "meeting": _MEETING}},
     "cancelled": {"purpose": "change", "change": "cancelled", "texts": {**_TEXTS, "meeting": _MEETING}},
     "withdrawn": {"purpose": "change", "change": "withdrawn"},
+    "undone": {"purpose": "change", "change": "undone"},
+    "not_affected": {"purpose": "change", "change": "not_affected"},
+    "corrected": {"purpose": "change", "change": "corrected", "texts": {**_TEXTS, **_CORRECTION}},
 }
 """Kinds of first messages, and what of the example round each changes."""
 NOTICES: Final[Mapping[str, Mapping[str, str]]] = {

@@ -21,7 +21,7 @@ COMMANDS = (
     ("deliveries",), ("deliveries", "list"), ("deliveries", "show"), ("deliveries", "retry"),
     ("suppressions",), ("suppressions", "list"), ("suppressions", "lift"),
     ("providers",), ("providers", "status"), ("providers", "test"), ("providers", "addresses"),
-    ("sending",), ("sending", "status"), ("doctor",), ("schemas",), ("schemas", "export"),
+    ("preview-message",), ("sending",), ("sending", "status"), ("doctor",), ("schemas",), ("schemas", "export"),
     ("letters",), ("letters", "export"), ("keys",), ("keys", "new"), ("keys", "rotate"),
     ("case",), ("case", "validate"), ("case", "submit"), ("case", "import"),
     ("case", "withdraw"), ("case", "list"), ("case", "release"), ("case", "add"),
