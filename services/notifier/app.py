@@ -7,7 +7,7 @@ companies     → Feeder (CompanyFeed)  → ledger
 contacts      → Feeder (ContactFeed)  → ledger, encrypted
 suppressions  → Feeder (…Feed)        → ledger; outbox → suppressions, by address
 responses     → Feeder (AnswerFeed)   → ledger
-SMS providers → ProviderDoor          → Receipts → ledger; Answers → suppressions
+SMS providers → ProviderDoor          → Receipts → ledger; Answers → suppressions, a mail to the case's mailbox
 ledger        → Sender                → channels; outbox → deliveries, suppressions
 a mailbox     → ReturnedMail          → ledger; outbox → deliveries, suppressions; a person's reply → its case's mailbox
 """
@@ -125,10 +125,10 @@ class NotifierApp:
             options.receipts.host,
             options.receipts.port,
             options.receipts.public_url,
-            options.key("token_key"),
+            options.token_keys(),
             callbacks_for(options),
             Receipts(self.database, late, clock),
-            Answers(self.database, self.outbox, index_key, clock),
+            Answers(self.database, self.outbox, vault, index_key, clock, options.ours()),
         )
         self._health = HealthServer(settings.health, lambda: self.sender.ready, lambda: self.sender.alarm.note)
         self._stopping = asyncio.Event()

@@ -11,7 +11,8 @@ from schemas.company import Company
 from schemas.invitation import Invitation, InvitedWorkplace
 from schemas.notice import STOPPED
 from schemas.round import Round
-from services.notifier.composing import Asked, DigestItem, Draft
+from services.notifier.composing import ANSWER_BY_SMS, Asked, DigestItem, Draft
+from services.notifier.outcomes.sorting import FORWARDED
 from services.notifier.own_words import wording_of
 from services.notifier.settings import NotifierOptions
 from services.rendering.asking import chosen
@@ -23,6 +24,7 @@ from services.rendering.message import MailHeaders, compose
 from services.rendering.notices import NoticeLetter, notice_sms, render_notice
 from services.rendering.paper import Paper, Postal, Way, paper
 from services.rendering.sms import digest_sms, rehearsed, remind_sms, render_sms
+from services.rendering.sms_answer import sms_answer
 from services.rendering.why import Workplace
 from services.rendering.wording import STANDARD, Wording
 from services.runtime.letter_codes import code
@@ -175,6 +177,8 @@ class RenderingComposer:
 
     def notice(self, draft: Draft, asked: Asked) -> bytes:
         """The bytes of a notice. Without a link of its own it leads to the page of the message that it is about."""
+        if asked.kind == ANSWER_BY_SMS:
+            return self._answer_by_sms(draft, asked)
         letter = NoticeLetter(
             brand=self._brand,
             kind=asked.kind,
@@ -186,8 +190,11 @@ class RenderingComposer:
         )
         if draft.channel == "sms":
             return notice_sms(letter, _lang(draft)).encode()
+        return compose(render_notice(letter), self._of_notice(draft, asked))
+
+    def _of_notice(self, draft: Draft, asked: Asked) -> MailHeaders:
         domain = self._email.partition("@")[2]
-        headers = MailHeaders(
+        return MailHeaders(
             message_id=f"{draft.message_id}@{domain}",
             date=draft.at,
             from_name=self._name,
@@ -195,7 +202,12 @@ class RenderingComposer:
             to_address=draft.address,
             reply_to=_mailbox(asked.round_),
         )
-        return compose(render_notice(letter), headers)
+
+    def _answer_by_sms(self, draft: Draft, asked: Asked) -> bytes:
+        phone, _, words = (asked.path or "").partition("\n")
+        texts = asked.round_.texts if asked.round_ else None
+        case = " ".join(part for part in (texts.title, texts.diary_number) if part) if texts else ""
+        return sms_answer(phone, words, case, self._of_notice(draft, asked), FORWARDED)
 
     def _page(self, asked: Asked) -> str:
         if asked.about_number is None:

@@ -6,11 +6,16 @@ The port is the notifier's; `composer.py` adapts services/rendering to it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from schemas.company import Company
 from schemas.invitation import Invitation
 from schemas.round import Round
+
+ANSWER_BY_SMS: Final = "answer_by_sms"
+"""Kind of a notice to those who answer for a case: what somebody wrote to our number. In place of a link's path it
+holds the number and the words, which are personal and stand nowhere else.
+"""
 
 
 @dataclass(frozen=True, slots=True)

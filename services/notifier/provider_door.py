@@ -30,14 +30,16 @@ _Handle = Callable[[Callbacks, int, Form], Awaitable[str]]
 
 
 class ProviderDoor:
-    """An HTTP server for the callbacks of these providers. `port` is the real one once it has started."""
+    """An HTTP server for the callbacks of these providers. `port` is the real one once it has started; what any of
+    `keys` proves is believed.
+    """
 
     def __init__(
         self,
         host: str,
         port: int,
         public_url: str,
-        key: bytes,
+        keys: Sequence[bytes],
         callbacks: Sequence[Callbacks],
         receipts: Receipts,
         answers: Answers,
@@ -45,7 +47,7 @@ class ProviderDoor:
         self._host = host
         self.port = port
         self._public_url = public_url
-        self._key = key
+        self._keys = keys
         self._callbacks: Mapping[str, Callbacks] = {one.provider: one for one in callbacks}
         self._receipts = receipts
         self._answers = answers
@@ -75,8 +77,8 @@ class ProviderDoor:
         return await self._answer(request, Purpose.RECEIPT, url, self._receipt)
 
     async def _on_answer(self, request: web.Request) -> web.Response:
-        def url(callbacks: Callbacks, _: str) -> str:
-            return answers_url(self._public_url, callbacks.provider, self._key)
+        def url(callbacks: Callbacks, token: str) -> str:
+            return f"{self._public_url}/answers/{callbacks.provider}/{token}"
 
         return await self._answer(request, Purpose.ANSWERS, url, self._text)
 
@@ -87,7 +89,7 @@ class ProviderDoor:
         callbacks = self._callbacks.get(provider)
         if callbacks is None:
             return web.Response(status=404)
-        number = verify(token, [self._key], purpose)
+        number = verify(token, self._keys, purpose)
         form = await _form(request)
         if form is None:
             outcome, status = "unreadable", 400

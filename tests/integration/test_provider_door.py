@@ -1,6 +1,8 @@
 """The notifier's public port: receipts that come early, late, twice or from nowhere, and what people write back."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,9 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import select
 
+from schemas.round import EXAMPLE as ROUND
 from services.notifier.channels.elks46 import Elks46Channel, Elks46Options
 from services.notifier.channels.elks46_callbacks import Elks46Callbacks
 from services.notifier.channels.memory import MemoryChannel
@@ -17,26 +21,32 @@ from services.notifier.channels.port import Outcome, Outgoing, State
 from services.notifier.channels.sinks import Act
 from services.notifier.channels.twilio import TwilioOptions
 from services.notifier.channels.twilio_callbacks import SIGNATURE, TwilioCallbacks, signature
-from services.notifier.ledger.tables import MESSAGES, MIGRATIONS
+from services.notifier.ledger.tables import MESSAGES, MIGRATIONS, NOTICES
 from services.notifier.outcomes.answers import Answers
 from services.notifier.outcomes.dead_addresses import DeadAddresses
 from services.notifier.outcomes.late import LateOutcomes
+from services.notifier.outcomes.passing_on import Ours
 from services.notifier.outcomes.receipts import Receipts
 from services.notifier.provider_door import ProviderDoor, answers_url
 from services.runtime.link_tokens import Purpose, mint
 from services.runtime.metrics import PROVIDER_CALLS
+from services.runtime.sealing import Vault
 from services.runtime.store.database import migrate
 from tests.integration.test_channels import elks_options, sms_sink
-from tests.integration.test_sender import INDEX, House
+from tests.integration.test_sender import INDEX, VAULT, House
 from tests.mail_sinks import once
 
 pytestmark = pytest.mark.anyio
 
-KEY = b"k" * 32
+KEY, OLD_KEY = b"k" * 32, b"o" * 32
+OURS = Ours("Exempel kommun", "naringsliv@kommun.example", "svar@kommun.example", ["naringsliv@kommun.example"])
 PUBLIC = "https://svar.kommun.example"
 TOKEN = "12345"
 UNKNOWN = Outcome(State.UNKNOWN, "timeout")
 STRANGER = 2**62
+TEXTS: dict[str, Any] = dict(ROUND["texts"])  # type: ignore[call-overload]
+OFFICIAL = "bygglov@kommun.example"
+TEXTS["official"] = {**TEXTS["official"], "email": OFFICIAL}
 
 
 class Telling(MemoryChannel):
@@ -76,14 +86,14 @@ class Answered(House):
             "127.0.0.1",
             0,
             PUBLIC,
-            KEY,
+            [KEY, OLD_KEY],
             [Elks46Callbacks(elks), TwilioCallbacks(self.twilio_options)],
             Receipts(self.database, LateOutcomes(self.outbox, DeadAddresses(self.outbox, INDEX)), self.clock),
-            Answers(self.database, self.outbox, INDEX, self.clock),
+            Answers(self.database, self.outbox, Vault(VAULT), INDEX, self.clock, OURS),
         )
 
     async def reach(self, phone: str = "+46701740605") -> None:
-        await self.round()
+        await self.round(texts=TEXTS)
         await self.company("w-r1", "r1")
         await self.contact("r1", phone, "sms")
         await self.invite("r1", "w-r1")
@@ -103,8 +113,8 @@ class Answered(House):
         signed = {SIGNATURE: signature(token, url, form).decode()}
         return await self.post(f"/receipts/twilio/{reference}", form, signed)
 
-    async def wrote(self, text: str, phone: str = "+46701740605") -> int:
-        form = {"direction": "incoming", "id": "s9", "from": phone, "to": "+46766860000", "message": text}
+    async def wrote(self, text: str, phone: str = "+46701740605", id_: str = "s9") -> int:
+        form = {"direction": "incoming", "id": id_, "from": phone, "to": "+46766860000", "message": text}
         return await self.post(urlsplit(answers_url(PUBLIC, "46elks", KEY)).path, form)
 
     async def message(self) -> Any:
@@ -303,14 +313,49 @@ async def test_stopp_by_sms_stops_everything_to_that_number_at_once_and_twice_is
     assert answered.states()[-1] == "suppressed"
 
 
-async def test_what_a_person_answers_by_sms_stops_nothing_and_is_counted(answered: Answered) -> None:
+async def test_what_a_person_answers_by_sms_goes_by_mail_to_the_case_and_stops_nothing(answered: Answered) -> None:
+    """Told twice by the provider it goes once, through a relay that was down at first, and is forgotten then."""
     await answered.reach()
     await answered.sender.turn()
-    before = counted("46elks", "answers", "words")
-    assert await answered.wrote("Stopp för bygget är fel väg") == 204
-    await answered.outbox.flush()
+    words = "Stopp för bygget är fel väg, säger vi på bageriet"
+    for _ in range(2):
+        assert await answered.wrote(words) == 204
     assert answered.suppressions() == []
-    assert counted("46elks", "answers", "words") == before + 1
+    async with answered.database.transaction() as connection:
+        rows = (await connection.execute(select(NOTICES))).all()
+    assert "bageriet" not in repr(rows)
+    assert "1740605" not in repr(rows)
+    answered.email.will(Outcome(State.NOT_SENT, "connection_lost"))
+    await answered.sender.turn()
+    answered.clock.moment += timedelta(minutes=1)
+    await answered.sender.turn()
+    [mail] = answered.email.accepted
+    assert mail.address == OFFICIAL
+    said = json.loads(mail.body)
+    assert (said["kind"], said["path"]) == ("answer_by_sms", f"+46701740605\n{words}")
+    assert said["title"] == TEXTS["title"]
+    await answered.wrote(words)
+    await answered.sender.turn()
+    assert len(answered.email.accepted) == 1
+    async with answered.database.transaction() as connection:
+        assert (await connection.execute(select(NOTICES))).all() == []
+
+
+async def test_an_answer_that_nobody_is_named_for_is_counted(answered: Answered) -> None:
+    await answered.reach()
+    await answered.sender.turn()
+    answered.door._answers._ours = replace(OURS, replies_to="", read_by_us=[OFFICIAL])
+    before = counted("46elks", "answers", "nobody")
+    assert await answered.wrote("Vi kommer") == 204
+    assert counted("46elks", "answers", "nobody") == before + 1
+
+
+async def test_a_receipt_that_was_asked_for_with_the_token_key_before_this_one_is_believed(answered: Answered) -> None:
+    await answered.reach()
+    await answered.sender.turn()
+    old = mint((await answered.message()).number, OLD_KEY, Purpose.RECEIPT)
+    assert await answered.elks_says(old, "delivered") == 204
+    assert (await answered.message()).state == "delivered"
 
 
 async def test_a_stop_from_a_number_that_we_never_wrote_to_is_counted(answered: Answered) -> None:

@@ -25,8 +25,9 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What somebody wrote to our number."""
+    """What somebody wrote to our number; `id` is the provider's."""
 
+    id: str
     sender: str
     words: str
 

@@ -38,7 +38,7 @@ class Elks46Callbacks:
         """`message` of an incoming form."""
         if form.get("direction") != "incoming" or not form.get("from"):
             return None
-        return Text(form["from"], form.get("message", ""))
+        return Text(form.get("id", ""), form["from"], form.get("message", ""))
 
     def receipt_url(self, reference: str) -> str:
         """As it was asked for."""

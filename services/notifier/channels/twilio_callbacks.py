@@ -55,7 +55,8 @@ class TwilioCallbacks:
         """`Body` of an incoming form; a stop too where Twilio has taken it for one by itself."""
         if not form.get("From") or "MessageStatus" in form:
             return None
-        return Text(form["From"], "STOP" if form.get("OptOutType") == "STOP" else form.get("Body", ""))
+        words = "STOP" if form.get("OptOutType") == "STOP" else form.get("Body", "")
+        return Text(form.get("MessageSid", ""), form["From"], words)
 
     def receipt_url(self, reference: str) -> str:
         """As it was asked for."""

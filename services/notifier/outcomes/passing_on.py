@@ -45,7 +45,7 @@ class PassingOn:
 
     async def forward(self, raw: bytes, round_: Round | None, now: datetime) -> Outcome | None:
         """What became of the forward; None where nobody is named whom it could go to."""
-        to = next((address for address in self._wanted(round_) if not self._is_ours(address)), None)
+        to = whom(round_, self._ours)
         if to is None:
             return None
         mark = f"vidare-{blake2b(raw, digest_size=20).hexdigest()}"
@@ -61,14 +61,18 @@ class PassingOn:
         )
         return await self._channel.send(Outgoing(mark, to, forwarded(raw, about, FORWARDED), mark, now))
 
-    def _wanted(self, round_: Round | None) -> list[str]:
-        official = round_.texts.official if round_ else None
-        return [address for address in (official.email if official else None, self._ours.replies_to) if address]
 
-    def _is_ours(self, address: str) -> bool:
-        """Also with anything after a plus sign; what is no address is not one to write to."""
-        given = _box(address)
-        return given == "" or given in {_box(own) for own in self._ours.read_by_us}
+def whom(round_: Round | None, ours: Ours) -> str | None:
+    """Who gets a person's answer: the case's own address, or the one for all cases; nobody where both are ours."""
+    official = round_.texts.official if round_ else None
+    wanted = [address for address in (official.email if official else None, ours.replies_to) if address]
+    return next((address for address in wanted if not _is_ours(address, ours)), None)
+
+
+def _is_ours(address: str, ours: Ours) -> bool:
+    """Also with anything after a plus sign; what is no address is not one to write to."""
+    given = _box(address)
+    return given == "" or given in {_box(own) for own in ours.read_by_us}
 
 
 def _box(address: str) -> str:

@@ -1,0 +1,38 @@
+"""The mail by which a person's SMS reaches those who answer for the case."""
+
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+
+from services.rendering.message import MailHeaders
+from services.rendering.sms_answer import sms_answer
+
+HEADERS = MailHeaders(
+    message_id="m1@kommun.example",
+    date=datetime(2027, 2, 1, 9, tzinfo=UTC),
+    from_name="Exempel kommun",
+    from_address="naringsliv@kommun.example",
+    to_address="anna@kommun.example",
+)
+
+
+def test_it_holds_the_number_the_words_and_the_case_and_says_that_a_machine_sent_it() -> None:
+    raw = sms_answer("+46701740605", "Nej, vi öppnar 7", "Stockholmsvägen KS 2025/1", HEADERS, "X-Mark")
+    mail = message_from_bytes(raw, policy=policy.default)
+    text = mail.get_content().replace("\r\n", "\n")
+    assert "+46701740605 har svarat per SMS:\n\nNej, vi öppnar 7\n" in text
+    assert "Stockholmsvägen KS 2025/1" in mail["Subject"]
+    assert (mail["To"], mail["Auto-Submitted"], mail["X-Mark"]) == (
+        "anna@kommun.example",
+        "auto-generated",
+        "m1@kommun.example",
+    )
+    assert raw == sms_answer("+46701740605", "Nej, vi öppnar 7", "Stockholmsvägen KS 2025/1", HEADERS, "X-Mark")
+
+
+def test_fc_039_neither_words_nor_a_title_make_a_header() -> None:
+    raw = sms_answer(
+        "+46701740605", "hej\r\nBcc: alla@exempel.example", "Mörby\r\nBcc: alla@exempel.example", HEADERS, "X"
+    )
+    mail = message_from_bytes(raw, policy=policy.default)
+    assert mail["Bcc"] is None
+    assert mail["Subject"] == "Svar per SMS från ett företag: Mörby Bcc: alla@exempel.example"
