@@ -4,7 +4,9 @@ Events go through the notifier's own feeds and admission, one company, one conta
 """
 
 import json
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -24,14 +26,17 @@ from services.notifier.addressing import Addressing
 from services.notifier.admission import Admission
 from services.notifier.feeders import CompanyFeed, ContactFeed, RoundFeed
 from services.notifier.ledger.events import Outbox, Topics
-from services.notifier.ledger.tables import MIGRATIONS, POSITIONS
+from services.notifier.ledger.store import FIRST
+from services.notifier.ledger.tables import POSITIONS
+from services.notifier.numbers import message_id
 from services.runtime.clock import SystemClock
 from services.runtime.errors import Fault, Rejected
 from services.runtime.parsing import outgoing
 from services.runtime.records import Outgoing, Record
-from services.runtime.sealing import Opener, Seal, Vault, key_pair, new_key
-from services.runtime.store.database import Database, migrate
+from services.runtime.sealing import Opener, Seal, Vault, blind_index, key_pair, new_key
+from services.runtime.store.database import Database
 from services.runtime.store.feeding import Feed, Feeder
+from tests.postgres_server import PostgresServer
 
 _PAGE: Final = 2000
 
@@ -75,9 +80,9 @@ def invitations_of(round_: Round, count: int) -> Iterator[Invitation]:
 class Filling:
     """Puts companies, contacts, rounds and invitations into an empty ledger."""
 
-    def __init__(self, url: str, keys: Keys) -> None:
+    def __init__(self, database: Database, keys: Keys) -> None:
         private, self._public = key_pair()
-        self._database = Database(url)
+        self._database = database
         clock = SystemClock()
         feeds: dict[str, Feed] = {
             ROUNDS.name: RoundFeed(),
@@ -87,13 +92,8 @@ class Filling:
         self._feeder = Feeder(self._database, POSITIONS, feeds, _refuse)
         self._outbox = Outbox(self._database, Acknowledged(), Topics())
         self._admission = Admission(self._database, self._outbox, clock, _refuse)
+        self._keys = keys
         self._offset = 0
-
-    async def begin(self) -> None:
-        await migrate(self._database, MIGRATIONS)
-
-    async def end(self) -> None:
-        await self._database.close()
 
     async def register(self, count: int) -> None:
         """That many companies with one address each."""
@@ -120,14 +120,17 @@ class Filling:
         now = datetime.now(UTC)
         await addressing.run(now, now)
 
+    def message_ids(self, round_id: str, count: int) -> set[str]:
+        """The ids that the messages to the first recipients have, or will have."""
+        indexes = (blind_index(self._keys.index, "email", _address(number)) for number in range(count))
+        return {message_id(round_id, index, FIRST) for index in indexes}
+
     async def _feed(self, topic: str, events: Sequence[tuple[str, Event]], type: str) -> None:
         await self._feeder.apply([self._record(topic, key, event, type) for key, event in events])
 
     def _contact(self, number: int) -> Contact:
         recipient = f"r{number:06}"
-        sealed = Seal("k1", self._public).seal(
-            json.dumps({"address": f"info{number}@foretag{number}.example"}).encode()
-        )
+        sealed = Seal("k1", self._public).seal(json.dumps({"address": _address(number)}).encode())
         given = {"contact_id": contact_id("register", recipient, None, "register", "email"), "recipient_id": recipient}
         return Contact.model_validate({**CONTACT, **given, "workplace_id": None, "sealed": sealed.model_dump()})
 
@@ -136,6 +139,24 @@ class Filling:
         made = outgoing(topic, key, event, type=type, id=f"e{self._offset}", source="/bench", time=datetime.now(UTC))
         headers = tuple((name, text.encode()) for name, text in made.headers.items())
         return Record(topic, 0, self._offset, key.encode(), made.value, headers, 0)
+
+
+@contextmanager
+def ledger(database: str) -> Iterator[str]:
+    """The address of an empty ledger: `sqlite`, or a `postgresql` that syncs its commits too."""
+    if database == "postgresql":
+        server = PostgresServer(durable=True).start()
+        try:
+            yield server.create_database("ledger")
+        finally:
+            server.stop()
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            yield f"sqlite+aiosqlite:///{folder}/ledger.db"
+
+
+def _address(number: int) -> str:
+    return f"info{number}@foretag{number}.example"
 
 
 def _company(number: int) -> dict[str, Any]:

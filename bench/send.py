@@ -18,10 +18,8 @@ import base64
 import json
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from typing import Any, Final
@@ -31,15 +29,14 @@ from rich.table import Table
 from sqlalchemy import func, select
 
 from bench import figures, relays
-from bench.admitted import Filling, Keys, round_of
+from bench.admitted import Filling, Keys, ledger, round_of
 from bench.bounds import Mail, bare_smtp
 from bench.sending import CONNECTIONS, Order, command, mail
-from services.notifier.ledger.tables import MESSAGES
+from services.notifier.ledger.tables import MESSAGES, MIGRATIONS
 from services.runtime import logs
 from services.runtime.errors import Fault
 from services.runtime.settings import LogSettings
-from services.runtime.store.database import Database
-from tests.postgres_server import PostgresServer
+from services.runtime.store.database import Database, migrate
 
 SIZE: Final = 5400
 """Bytes of a mail."""
@@ -68,7 +65,7 @@ class Sent:
 
 async def ours(database: str, relay: relays.Relay, count: int, *, processes: int, words: str = "composed") -> Sent:
     """Messages a second through that many notifiers on one ledger."""
-    with _ledger(database) as url:
+    with ledger(database) as url:
         keys = Keys()
         await _fill(url, keys, count)
         names = {name: base64.b64encode(key).decode() for name, key in asdict(keys).items()}
@@ -81,26 +78,14 @@ async def ours(database: str, relay: relays.Relay, count: int, *, processes: int
     return Sent(sent / (last - began), cpu / sent * 1e6, max(said["peak_rss_mb"] for said in told))
 
 
-@contextmanager
-def _ledger(database: str) -> Iterator[str]:
-    if database == "postgresql":
-        server = PostgresServer(durable=True).start()
-        try:
-            yield server.create_database("ledger")
-        finally:
-            server.stop()
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            yield f"sqlite+aiosqlite:///{folder}/ledger.db"
-
-
 async def _fill(url: str, keys: Keys, count: int) -> None:
-    filling = Filling(url, keys)
-    await filling.begin()
+    database = Database(url)
+    await migrate(database, MIGRATIONS)
+    filling = Filling(database, keys)
     await filling.register(count)
     await filling.round(round_of("bench", count), count)
     await filling.address()
-    await filling.end()
+    await database.close()
 
 
 def _run(orders: Sequence[Order]) -> tuple[float, list[dict[str, Any]]]:

@@ -84,7 +84,7 @@ def mail(size: int) -> bytes:
     return head + line * ((size - len(head)) // len(line))
 
 
-class _CaughtUp:
+class CaughtUp:
     """Tables that have nothing to catch up with."""
 
     async def caught_up(self) -> None:
@@ -105,7 +105,7 @@ async def sender(order: Order, keys: Keys) -> AsyncIterator[Sender]:
             outbox,
             Addressing(database, outbox, hold=timedelta(0), windows="always"),
             Reminding(database, windows="always"),
-            _CaughtUp(),
+            CaughtUp(),
             [channel],
             _composer(order, keys),
             Vault(keys.vault),

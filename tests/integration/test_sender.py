@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -1359,3 +1359,36 @@ def _story(prefix: str) -> list[Outgoing]:
         outgoing(prefix + topic, key, event, type=type_, id=f"e-{topic}", source="/test", time=now)
         for topic, key, event, type_ in events
     ]
+
+
+class _InTheMidst(MemoryChannel):
+    """Somebody does something when so many messages have been taken."""
+
+    def __init__(self, after: int, does: Callable[[], Awaitable[None]]) -> None:
+        super().__init__("email")
+        self._after = after
+        self._does = does
+
+    async def send(self, message: Sent) -> Outcome:
+        outcome = await super().send(message)
+        if len(self.accepted) == self._after:
+            await self._does()
+        return outcome
+
+
+async def test_an_urgent_round_that_comes_while_a_large_one_is_sent_goes_before_the_rest_of_it(house: House) -> None:
+    async def urgent() -> None:
+        plan = {**ROUND["plan"], "urgent": True}  # type: ignore[dict-item]
+        await house.round(round_id="urgent", plan=plan)
+        await house.invite("r39", "w-r39", round_id="urgent", invitation_id="hurry")
+
+    await house.round(counts={"invitations": 40})
+    for number in range(40):
+        await house.reachable(f"r{number}", f"nr{number}@exempel.test")
+    house.email = _InTheMidst(3, urgent)
+    sender = house.new_sender(options=SenderOptions(batch=8, parallel=2))
+    while await sender.turn():
+        pass
+    order = [json.loads(message.body)["ids"] for message in house.email.accepted]
+    assert len(order) == 41
+    assert order.index(["hurry"]) < 20
