@@ -28,4 +28,5 @@ class Stride:
     def took(self, messages: int, seconds: float) -> None:
         """A whole claim was handled in so long. A part of one says little of the channel."""
         if messages >= self.claim:
-            self._claim = max(self.least, int(messages / seconds * _SECONDS)) if seconds > 0 else self.most
+            taken = messages / seconds * _SECONDS if seconds > 0 else self.most
+            self._claim = max(self.least, int(min(taken, self.most)))
