@@ -1,6 +1,6 @@
 """Reminders: when a round says so, those who were asked and have not answered are asked once more.
 
-Planned from the ledger, in one transaction that holds the round: an address has one reminder however many notifiers
+Planned from the ledger, in transactions that hold the round: an address has one reminder however many notifiers
 plan, and it names those alone of its companies that have not answered. Whether it may leave is looked at again when it
 is sent (`sifting`). A notifier that starts late plans it still, unless the last day's window is over. Whose question
 came in a digest, or on paper, is not reminded.
@@ -19,7 +19,7 @@ from schemas.invitation import Invitation
 from schemas.round import Round
 from services.notifier.ledger import steps, store
 from services.notifier.ledger.steps import Step
-from services.notifier.ledger.store import FIRST, REMINDER, Message
+from services.notifier.ledger.store import FIRST, REMINDER, Message, chunks
 from services.notifier.ledger.tables import ANSWERS, INVITATIONS, MESSAGE_INVITATIONS, MESSAGES, ROUNDS
 from services.notifier.numbers import message_id, new_number
 from services.notifier.policy.channel_choice import Reach, choose
@@ -30,6 +30,8 @@ from services.runtime.store.database import Database, micros, moment_of, upsert
 
 EVERY: Final = timedelta(minutes=1)
 """How often it is looked who is to be reminded: nobody waits for a reminder by the second."""
+AT_ONCE: Final = 1000
+"""Invitations that are planned in one transaction, so that what is to leave does not wait for a large round's."""
 
 
 @dataclass
@@ -43,9 +45,10 @@ class _Asked:
 class Reminding:
     """Plans the reminders that are due."""
 
-    def __init__(self, database: Database, *, windows: Mode) -> None:
+    def __init__(self, database: Database, *, windows: Mode, at_once: int = AT_ONCE) -> None:
         self._database = database
         self._windows = windows
+        self._at_once = at_once
         self._looked: datetime | None = None
 
     async def run(self, now: datetime) -> None:
@@ -58,18 +61,23 @@ class Reminding:
             ids = list((await connection.execute(due.order_by(ROUNDS.c.round_id))).scalars())
         for round_id in ids:
             async with self._database.transaction() as connection:
-                await self._round(connection, round_id, now)
+                silent = await _not_answered(connection, round_id, now)
+            for start in range(0, len(silent), self._at_once):
+                async with self._database.transaction() as connection:
+                    await self._round(connection, round_id, silent[start : start + self._at_once], now)
 
-    async def _round(self, connection: AsyncConnection, round_id: str, now: datetime) -> None:
+    async def _round(self, connection: AsyncConnection, round_id: str, silent: Sequence[str], now: datetime) -> None:
+        """Plans for some of a round's invitations. An address whose companies come in several parts has one reminder
+        all the same: it is joined until it leaves.
+        """
         locked = select(ROUNDS.c.body).where(ROUNDS.c.round_id == round_id).with_for_update(skip_locked=True)
         body = (await connection.execute(locked)).scalar_one_or_none()
         if body is None:
             return  # another notifier is at it
         round_ = Round.model_validate_json(body, extra="ignore")
-        if not is_due(round_, now) or round_id in await store.undone_rounds(connection, [round_id]):
-            return
-        asked = await _not_answered(connection, round_id, now)
-        await self._plan(connection, round_, await _places(connection, round_, asked), now)
+        if is_due(round_, now) and round_id not in await store.undone_rounds(connection, [round_id]):
+            asked = await _rested(connection, silent, now)
+            await self._plan(connection, round_, await _places(connection, round_, asked), now)
 
     async def _plan(
         self, connection: AsyncConnection, round_: Round, places: Mapping[Address, Sequence[str]], now: datetime
@@ -124,32 +132,47 @@ class Reminding:
         }
 
 
-async def _not_answered(connection: AsyncConnection, round_id: str, now: datetime) -> list[_Asked]:
-    """The invitations that stand, whose question reached an address and rested, that have neither answer nor reminder.
-    One that was merged rests from when it came: only the page shows it.
+async def _not_answered(connection: AsyncConnection, round_id: str, now: datetime) -> list[str]:
+    """The invitations of a round that stand, are on a first message, and have neither answer nor reminder. One that was
+    merged rests from when it came: only the page shows it.
     """
-    reminded = (
-        select(MESSAGE_INVITATIONS.c.invitation_id)
-        .join(MESSAGES, MESSAGES.c.message_id == MESSAGE_INVITATIONS.c.message_id)
-        .where(MESSAGES.c.round_id == round_id, MESSAGES.c.kind == REMINDER, MESSAGES.c.state != "cancelled")
-    )
+    links, ids = MESSAGE_INVITATIONS.c, INVITATIONS.c.invitation_id
+    of_round = (MESSAGES.c.message_id == links.message_id) & (MESSAGES.c.round_id == round_id)
+    reminded = select(links.invitation_id).join(MESSAGES, of_round)
+    reminded = reminded.where(MESSAGES.c.kind == REMINDER, MESSAGES.c.state != "cancelled")
     answered = select(ANSWERS.c.invitation_id).where(ANSWERS.c.round_id == round_id)
     rested = INVITATIONS.c.admitted_at <= micros(now - REST)
     rows = await connection.execute(
-        select(MESSAGES, INVITATIONS.c.invitation_id, INVITATIONS.c.recipient_id, INVITATIONS.c.body.label("invited"))
-        .join(MESSAGE_INVITATIONS, MESSAGE_INVITATIONS.c.message_id == MESSAGES.c.message_id)
-        .join(INVITATIONS, INVITATIONS.c.invitation_id == MESSAGE_INVITATIONS.c.invitation_id)
-        .where(MESSAGES.c.round_id == round_id, MESSAGES.c.kind == FIRST, MESSAGES.c.state.in_(REACHED))
+        select(ids)
+        .distinct()
+        .join(MESSAGE_INVITATIONS, links.invitation_id == ids)
+        .join(MESSAGES, of_round)
+        .where(MESSAGES.c.kind == FIRST, MESSAGES.c.state.in_(REACHED))
         .where(or_(INVITATIONS.c.state == "addressed", (INVITATIONS.c.state == "merged") & rested))
-        .where(INVITATIONS.c.invitation_id.not_in(answered), INVITATIONS.c.invitation_id.not_in(reminded))
-        .order_by(INVITATIONS.c.invitation_id, MESSAGES.c.message_id)
+        .where(ids.not_in(answered), ids.not_in(reminded))
+        .order_by(ids)
     )
+    return list(rows.scalars())
+
+
+async def _rested(connection: AsyncConnection, invitations: Sequence[str], now: datetime) -> list[_Asked]:
+    """Those of these invitations whose question reached an address, and long enough ago."""
     found: dict[str, _Asked] = {}
-    for row in rows:
-        left_at = moment_of(row.intent_at) if row.intent_at is not None else None
-        if may_follow(row.state, row.code, left_at, now):
-            had = Address(row.channel, row.language, row.address_index, row.address_encrypted)
-            found.setdefault(row.invitation_id, _Asked(row)).had.append(had)
+    for chunk in chunks(invitations):
+        rows = await connection.execute(
+            select(
+                MESSAGES, INVITATIONS.c.invitation_id, INVITATIONS.c.recipient_id, INVITATIONS.c.body.label("invited")
+            )
+            .join(MESSAGE_INVITATIONS, MESSAGE_INVITATIONS.c.message_id == MESSAGES.c.message_id)
+            .join(INVITATIONS, INVITATIONS.c.invitation_id == MESSAGE_INVITATIONS.c.invitation_id)
+            .where(MESSAGE_INVITATIONS.c.invitation_id.in_(chunk), MESSAGES.c.kind == FIRST)
+            .order_by(INVITATIONS.c.invitation_id, MESSAGES.c.message_id)
+        )
+        for row in rows:
+            left_at = moment_of(row.intent_at) if row.intent_at is not None else None
+            if may_follow(row.state, row.code, left_at, now):
+                had = Address(row.channel, row.language, row.address_index, row.address_encrypted)
+                found.setdefault(row.invitation_id, _Asked(row)).had.append(had)
     return list(found.values())
 
 

@@ -12,6 +12,7 @@ from schemas.round import EXAMPLE as ROUND
 from services.notifier.channels.port import Outcome, State
 from services.notifier.ledger import store
 from services.notifier.ledger.tables import MESSAGES
+from services.notifier.reminding import Reminding
 from tests.integration.test_sender import MONDAY, ROUND_ID, House, house
 
 pytestmark = pytest.mark.anyio
@@ -252,6 +253,15 @@ async def test_one_phone_of_two_companies_has_one_reminder(house: House) -> None
     await turn_at(house, REMIND_AT)
     [sms] = house.sms.accepted
     assert set(json.loads(sms.body)["ids"]) == {invitation_id(ROUND_ID, name) for name in ("r1", "r2")}
+
+
+async def test_companies_of_one_address_that_are_planned_one_by_one_have_one_reminder(house: House) -> None:
+    await asking(house, 3)
+    invited = {await house.reachable(name) for name in ("r1", "r2", "r3")}
+    await turn_at(house, MONDAY)
+    await Reminding(house.database, windows="working_hours", at_once=1).run(REMIND_AT)
+    await turn_at(house, REMIND_AT)
+    assert [set(body["ids"]) for body in bodies(house)] == [invited]
 
 
 async def test_an_invitation_that_is_revised_before_its_reminder_leaves_is_reminded_of_as_it_is_now(
