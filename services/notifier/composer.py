@@ -5,7 +5,7 @@ Message-ID and Date.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Literal
+from typing import Literal, TypedDict
 
 from schemas.company import Company
 from schemas.invitation import Invitation, InvitedWorkplace
@@ -31,6 +31,14 @@ from services.runtime.letter_codes import code
 from services.runtime.link_tokens import Purpose, mint
 
 
+class _SmsWords(TypedDict):
+    """In which words an SMS is written."""
+
+    lang: Lang
+    wording: Wording
+    two_way: bool
+
+
 class RenderingComposer:
     """Mails and SMS for one installation."""
 
@@ -44,6 +52,7 @@ class RenderingComposer:
         unsubscribe_mailto: str = "",
         privacy_contact: str = "",
         wording: Wording = STANDARD,
+        two_way: bool = False,
     ) -> None:
         self._portal = portal_url
         self._name = sender_name
@@ -51,6 +60,7 @@ class RenderingComposer:
         self._key = token_key
         self._mailto = unsubscribe_mailto
         self._wording = wording
+        self._two_way = two_way
         self._frames = Frames()
         self._brand = Brand(sender_name, sender_name, privacy_contact or sender_email)
 
@@ -69,9 +79,7 @@ class RenderingComposer:
             link = self._links(draft).answer_url
             return self._sms(
                 draft,
-                render_sms(
-                    round_, sender=self._name, link=link, address=street, lang=_lang(draft), wording=self._wording
-                ),
+                render_sms(round_, sender=self._name, link=link, address=street, **self._sms_words(draft)),
             )
         return self._mail(draft, round_, invitations, companies, "first")
 
@@ -81,18 +89,16 @@ class RenderingComposer:
         """The bytes of a reminder."""
         if draft.channel == "sms":
             link, on = self._links(draft).answer_url, local(draft.at).date()
-            return self._sms(
-                draft, remind_sms(round_, sender=self._name, link=link, on=on, lang=_lang(draft), wording=self._wording)
-            )
+            text = remind_sms(round_, sender=self._name, link=link, on=on, **self._sms_words(draft))
+            return self._sms(draft, text)
         return self._mail(draft, round_, invitations, companies, "reminder")
 
     def digest(self, draft: Draft, items: Sequence[DigestItem], more: int, companies: Mapping[str, Company]) -> bytes:
         """The bytes of one message about several rounds."""
         links = self._links(draft)
         if draft.channel == "sms":
-            text = digest_sms(
-                len(items) + more, sender=self._name, link=links.answer_url, lang=_lang(draft), wording=self._wording
-            )
+            count = len(items) + more
+            text = digest_sms(count, sender=self._name, link=links.answer_url, **self._sms_words(draft))
             return self._sms(draft, text)
         facts = _known([invitation for item in items for invitation in item.invitations], companies)
         letter = DigestLetter(
@@ -172,6 +178,9 @@ class RenderingComposer:
             f"{self._portal}/arenden",
         )
 
+    def _sms_words(self, draft: Draft) -> _SmsWords:
+        return {"lang": _lang(draft), "wording": self._wording, "two_way": self._two_way}
+
     def _sms(self, draft: Draft, text: str) -> bytes:
         return (rehearsed(text) if draft.rehearsal else text).encode()
 
@@ -246,6 +255,7 @@ def composer_for(options: NotifierOptions, forms: Collection[str] = ()) -> Rende
         unsubscribe_mailto=options.unsubscribe_mailto,
         privacy_contact=options.privacy_contact,
         wording=wording_of(options.templates_folder, forms),
+        two_way=options.sms_two_way,
     )
 
 

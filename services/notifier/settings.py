@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -22,6 +22,9 @@ from services.runtime.errors import Fault
 from services.runtime.installation import ModelSettings
 from services.runtime.sealing import Vault, decode_key
 from services.runtime.settings import Section, ServiceSettings
+
+LONGEST_PORTAL_BESIDE_STOP: Final = 30
+"""A link has 25 signs more, and 55 in all fit beside the words on how to stop (services/rendering/sms)."""
 
 
 class SmtpSettings(Section):
@@ -179,12 +182,28 @@ class NotifierOptions(Section):
     """An account with Twilio."""
     sms_first: Literal["46elks", "twilio"] = "46elks"
     """Which SMS provider is used where there are two; the other while this one is in trouble."""
+    sms_two_way: bool = False
+    """Whether each SMS says that STOPP in an answer stops them: the senders are numbers, and receipts' port is open."""
     sms_month_cap: Decimal | None = Field(None, ge=0)
     """What all SMS of a month may cost, in the accounts' currency; then only urgent texts, codes and links go. Empty
     sets no cap.
     """
     receipts: ReceiptSettings = ReceiptSettings()
     """Receipts by HTTP."""
+
+    @model_validator(mode="after")
+    def _hears_answers(self) -> "NotifierOptions":
+        accounts = [account for account in (self.sms, self.twilio) if account is not None]
+        if self.sms_two_way and not all(account.takes_answers for account in accounts):
+            raise ValueError("sms_two_way: a name cannot receive STOPP; set a number as each account's SENDER")
+        if self.sms_two_way and not self.receipts.public_url:
+            raise ValueError("sms_two_way: nobody would hear STOPP; set …__RECEIPTS__PUBLIC_URL")
+        if self.sms_two_way and len(self.portal_url) > LONGEST_PORTAL_BESIDE_STOP:
+            most = LONGEST_PORTAL_BESIDE_STOP
+            raise ValueError(
+                f"sms_two_way: a link and STOPP do not fit into one SMS; PORTAL_URL of at most {most} signs"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_currency(self) -> "NotifierOptions":

@@ -18,6 +18,8 @@ from services.rendering.wording import STANDARD, Wording, Words
 PART: Final = 160
 LONGEST_LINK: Final = 70
 _SENDER: Final = 30
+_BESIDE_STOP: Final = {"link": 55, "sender": 18}
+"""What a link and a sender may take where the text also says how to stop by an answer."""
 _LEAST_TITLE: Final = 16  # a title shorter than this says less than the address does
 
 _BASIC: Final = frozenset(
@@ -49,51 +51,74 @@ def fold(text: str) -> str:
 
 
 def render_sms(
-    round_: Round, *, sender: str, link: str, address: str = "", lang: Lang = "sv", wording: Wording = STANDARD
+    round_: Round,
+    *,
+    sender: str,
+    link: str,
+    address: str = "",
+    lang: Lang = "sv",
+    wording: Wording = STANDARD,
+    two_way: bool = False,
 ) -> str:
     """The SMS of a round: a question, a meeting, a piece of information or a change. Always one part.
 
-    `sender` is the municipality's name and `address` the workplace's street. Raises `ValueError` for a link longer
-    than 70 or with a sign that SMS has no room for.
+    `sender` is the municipality's name and `address` the workplace's street; with `two_way` it says how to stop by an
+    answer, which a sender that is a name cannot receive. Raises `ValueError` for a link longer
+    than 70 (55 with `two_way`) or with a sign that SMS has no room for.
     """
-    _checked(link)
+    _checked(link, two_way)
     title = fold(asking.title(round_, lang))
-    who = chop(fold(sender), _SENDER, "", septets)
+    who = _who(sender, two_way)
     words = _words(round_, lang, wording)
+    stop = f" {words['stop']}" if two_way else ""
     if place := fold(address):
-        frame = _frame(round_, who, link, lang, words["place"].format(place=place), wording)
+        frame = _frame(round_, who, link, lang, words["place"].format(place=place), wording) + stop
         room = PART - _taken(frame)
         if septets(title) <= room:
             return frame.replace(_TITLE, title)
         if room >= _LEAST_TITLE and (short := cut(title, room, "...", septets)):
             return frame.replace(_TITLE, short)
-    frame = _frame(round_, who, link, lang, "", wording)
+    frame = _frame(round_, who, link, lang, "", wording) + stop
     return frame.replace(_TITLE, chop(title, PART - _taken(frame), "...", septets))
 
 
 def remind_sms(
-    round_: Round, *, sender: str, link: str, on: date, lang: Lang = "sv", wording: Wording = STANDARD
+    round_: Round,
+    *,
+    sender: str,
+    link: str,
+    on: date,
+    lang: Lang = "sv",
+    wording: Wording = STANDARD,
+    two_way: bool = False,
 ) -> str:
     """The SMS that reminds of a round, sent on a day. Always one part; the title yields."""
-    _checked(link)
+    _checked(link, two_way)
     words, by = _words(round_, lang, wording), round_.respond_by
     if by is not None and timedelta() <= by - on <= timedelta(days=1):
         frame = words["remind_today" if by == on else "remind_tomorrow"]
     else:
         frame = words["remind_by"] if by else words["remind"]
-    who = chop(fold(sender), _SENDER, "", septets)
+    who = _who(sender, two_way)
     filled = frame.format(who=who, title=_TITLE, day=_day(by, lang) if by else "", link=link)
+    if two_way:
+        filled += f" {words['stop']}"
     title = fold(asking.title(round_, lang))
     return filled.replace(_TITLE, chop(title, PART - _taken(filled), "...", septets))
 
 
-def digest_sms(count: int, *, sender: str, link: str, lang: Lang = "sv", wording: Wording = STANDARD) -> str:
+def digest_sms(
+    count: int, *, sender: str, link: str, lang: Lang = "sv", wording: Wording = STANDARD, two_way: bool = False
+) -> str:
     """The SMS that tells of several matters at once. Raises `ValueError` where there is none."""
     if count < 1:
         raise ValueError("a digest without items is not sent: end it with its reason instead")
-    _checked(link)
-    frame = wording.words("sms", lang)["digest" if count > 1 else "digest_one"]
-    return frame.format(who=chop(fold(sender), _SENDER, "", septets), count=count, link=link)
+    _checked(link, two_way)
+    words = wording.words("sms", lang)
+    frame = words["digest" if count > 1 else "digest_one"]
+    if two_way:
+        frame += f" {words['stop']}"
+    return frame.format(who=_who(sender, two_way), count=count, link=link)
 
 
 def rehearsed(text: str) -> str:
@@ -101,9 +126,14 @@ def rehearsed(text: str) -> str:
     return f"{_REHEARSAL} {text}"
 
 
-def _checked(link: str) -> None:
-    if septets(link) > LONGEST_LINK:
-        raise ValueError(f"link: {septets(link)} septets, at most {LONGEST_LINK}; use a shorter base address")
+def _checked(link: str, two_way: bool) -> None:
+    longest = _BESIDE_STOP["link"] if two_way else LONGEST_LINK
+    if septets(link) > longest:
+        raise ValueError(f"link: {septets(link)} septets, at most {longest}; use a shorter base address")
+
+
+def _who(sender: str, two_way: bool) -> str:
+    return chop(fold(sender), _BESIDE_STOP["sender"] if two_way else _SENDER, "", septets)
 
 
 _REHEARSAL: Final = "ÖVNING."

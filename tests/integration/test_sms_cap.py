@@ -138,6 +138,18 @@ def test_a_cap_needs_one_currency_and_a_price_where_the_provider_says_none() -> 
             NotifierOptions.model_validate({"sms": ELKS, "twilio": wrong, "sms_month_cap": "100"})
 
 
+def test_a_way_to_stop_by_answer_is_offered_only_where_an_answer_is_heard() -> None:
+    number, heard = {**ELKS, "sender": "+46766860000"}, {"public_url": "https://svar.kommun.example"}
+    NotifierOptions.model_validate({"sms": number, "sms_two_way": True, "receipts": heard})
+    with pytest.raises(ValidationError, match="a name cannot receive"):
+        NotifierOptions.model_validate({"sms": number, "twilio": TWILIO, "sms_two_way": True, "receipts": heard})
+    long = {"portal_url": "https://naringslivsdialog.kommun.example"}
+    with pytest.raises(ValidationError, match="do not fit"):
+        NotifierOptions.model_validate({"sms": number, "sms_two_way": True, "receipts": heard, **long})
+    with pytest.raises(ValidationError, match="nobody would hear"):
+        NotifierOptions.model_validate({"sms": number, "sms_two_way": True})
+
+
 # The commands
 
 

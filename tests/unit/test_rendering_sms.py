@@ -11,7 +11,7 @@ from smsutil.codecs import GSM_CHARSET, is_valid_gsm
 from schemas.case import Meeting
 from schemas.round import EXAMPLE, Plan, Purpose, Round
 from schemas.types import moment
-from services.rendering.sms import fold, render_sms, septets
+from services.rendering.sms import digest_sms, fold, remind_sms, render_sms, septets
 
 LINK = "https://dialog.example/i/7Kq2mX9vTfA4bWzR7Kq2mX"
 ASK = Round.model_validate({**EXAMPLE, "respond_by": date(2025, 12, 5)})
@@ -147,3 +147,34 @@ def test_the_english_sms_has_the_english_title() -> None:
     assert "Stockholmsvägen is rebuilt may affect you. Reply by 5 Dec: " in render_sms(
         ASK, sender="D", link=LINK, lang="en"
     )
+
+
+@given(
+    title=st.text(max_size=160),
+    address=st.text(max_size=60),
+    sender=st.text(min_size=1, max_size=60),
+    lang=st.sampled_from(["sv", "en"]),
+    length=st.integers(20, 55),
+    on=st.sampled_from([date(2025, 11, 20), date(2025, 12, 4), date(2025, 12, 5)]),
+    round_=st.sampled_from([ASK, INFORM, meeting(ASK), *CHANGES]),
+)
+@example(
+    title="T" * 99, address="A" * 60, sender="M" * 60, lang="sv", length=55, on=date(2025, 12, 4), round_=CHANGES[-3]
+)
+@example(
+    title="T" * 99, address="A" * 60, sender="M" * 60, lang="en", length=55, on=date(2025, 12, 4), round_=meeting(ASK)
+)
+def test_with_a_two_way_number_every_sms_says_how_to_stop_and_is_one_part_still(  # type: ignore[no-untyped-def]
+    title, address, sender, lang, length, on, round_
+) -> None:
+    named, link = titled(round_, title), "https://x.example/".ljust(length, "a")
+    stop = "svara STOPP" if lang == "sv" else "reply STOPP"
+    for text in (
+        render_sms(named, sender=sender, link=link, address=address, lang=lang, two_way=True),
+        remind_sms(named, sender=sender, link=link, on=on, lang=lang, two_way=True),
+        digest_sms(3, sender=sender, link=link, lang=lang, two_way=True),
+    ):
+        assert text.endswith(stop)
+        assert link in text
+        assert septets(text) <= 160
+    assert stop not in render_sms(named, sender=sender, link=link, address=address, lang=lang)
