@@ -27,10 +27,12 @@ from bench import bounds, figures
 from bench.admitted import Acknowledged, Filling, Keys, invitations_of, ledger, round_of
 from bench.sending import CaughtUp, ReadyBytes
 from schemas.invitation import INVITATION_CHANGED
+from schemas.model import default
 from schemas.topics import INVITATIONS
 from services.notifier.addressing import Addressing
 from services.notifier.channels.port import Outcome, Outgoing, State
 from services.notifier.ledger.events import Outbox, Topics
+from services.notifier.policy.timing import Rules
 from services.notifier.reminding import Reminding
 from services.notifier.sender import Sender, SenderOptions
 from services.runtime import logs
@@ -119,7 +121,7 @@ async def run(kafka: KafkaSettings, name: str, count: int, tell: Callable[[str],
 
 def _sender(database: Database, keys: Keys, channel: TakesAll) -> Sender:
     outbox = Outbox(database, Acknowledged(), Topics())
-    addressing = Addressing(database, outbox, hold=timedelta(0), windows="always")
+    addressing = Addressing(database, outbox, Rules(default().burden_policy, "always"), hold=timedelta(0))
     reminding = Reminding(database, windows="always")
     parts = (database, outbox, addressing, reminding, CaughtUp(), [channel], ReadyBytes(5400))
     return Sender(*parts, Vault(keys.vault), SystemClock(), SenderOptions(poll=0.05), index_key=keys.index)

@@ -18,6 +18,7 @@ from schemas.contact import EXAMPLE as CONTACT
 from schemas.identity import contact_id, invitation_id
 from schemas.invitation import EXAMPLE as INVITATION
 from schemas.invitation import INVITATION_CHANGED, Invitation
+from schemas.model import default
 from schemas.round import EXAMPLE as ROUND
 from schemas.round import ROUND_CHANGED, Round
 from schemas.topics import COMPANIES, CONTACTS, INVITATIONS, ROUNDS
@@ -29,6 +30,7 @@ from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.store import FIRST
 from services.notifier.ledger.tables import POSITIONS
 from services.notifier.numbers import message_id
+from services.notifier.policy.timing import Rules
 from services.runtime.clock import SystemClock
 from services.runtime.errors import Fault, Rejected
 from services.runtime.parsing import outgoing
@@ -116,7 +118,9 @@ class Filling:
 
     async def address(self) -> None:
         """Makes messages of what is admitted."""
-        addressing = Addressing(self._database, self._outbox, hold=timedelta(0), windows="always")
+        addressing = Addressing(
+            self._database, self._outbox, Rules(default().burden_policy, "always"), hold=timedelta(0)
+        )
         now = datetime.now(UTC)
         await addressing.run(now, now)
 

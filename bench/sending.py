@@ -19,12 +19,14 @@ from typing import Any, Final, Literal
 from bench.admitted import Acknowledged, Keys
 from schemas.company import Company
 from schemas.invitation import Invitation
+from schemas.model import default
 from schemas.round import Round
 from services.notifier.addressing import Addressing
 from services.notifier.channels.smtp import SmtpChannel, SmtpOptions
 from services.notifier.composer import RenderingComposer
 from services.notifier.composing import Asked, Composer, DigestItem, Draft
 from services.notifier.ledger.events import Outbox, Topics
+from services.notifier.policy.timing import Rules
 from services.notifier.reminding import Reminding
 from services.notifier.sender import Sender, SenderOptions
 from services.runtime import logs
@@ -103,7 +105,7 @@ async def sender(order: Order, keys: Keys) -> AsyncIterator[Sender]:
         yield Sender(
             database,
             outbox,
-            Addressing(database, outbox, hold=timedelta(0), windows="always"),
+            Addressing(database, outbox, Rules(default().burden_policy, "always"), hold=timedelta(0)),
             Reminding(database, windows="always"),
             CaughtUp(),
             [channel],

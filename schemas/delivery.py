@@ -18,6 +18,8 @@ DELIVERY_RECORDED: Final = "se.nardialog.delivery.recorded.v1"
 class DeliveryState(StrEnum):
     """What became of a message or an invitation. Sent is not delivered: a provider took it, no person has it yet."""
 
+    WAITING = "waiting"
+    """Waits to be sent together with others; `code` says why, `detail` until when. It will be sent."""
     COMPOSED = "composed"
     """Written down with the intent to send; the provider is called next."""
     SENT = "sent"
@@ -51,6 +53,10 @@ FINAL: Final = frozenset(
     }
 )
 """States after which nothing more is owed: accepted by a provider, or a stated reason why not."""
+
+
+AT_REST: Final = FINAL | {DeliveryState.WAITING}
+"""The same, and what only waits for its time: until then nothing is under way, and the reason is stated."""
 
 
 class Delivery(Event):

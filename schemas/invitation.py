@@ -57,6 +57,8 @@ class Reason(Value):
     why: Line = ""
     by: Line = ""
     """Of a workplace that was added: the role or function that added it; `why` says for what reason."""
+    delivery: Literal["direct", "digest"] | None = None
+    """Of a ring: `digest` never sends on its own, it comes with the weekly digest. Without a word, `direct`."""
 
 
 class InvitedWorkplace(Value):

@@ -29,6 +29,8 @@ LADDER: Final = ("none", "inform", "consult", "involve", "collaborate", "empower
 """How much can be influenced, from silence up (IAP2's ladder)."""
 NOTICE: Final = "informationsnotis"
 """The form of information: what is sent where nothing can be influenced."""
+DIRECT: Final = "direct"
+"""The ring of those whom a case touches directly: they are outside the burden budget."""
 ORGANISATIONS: Final = "organisationer"
 """The industry group of business organisations (SNI 94), which hear of every municipality-wide round."""
 Influence = Literal["none", "inform", "consult", "involve", "collaborate", "empower"]
@@ -135,6 +137,8 @@ class Stage(_Part):
     feedback: Feedback | None = None
     legal: list[Legal] = []
     ask: Ask | None = None
+    urgent: bool = False
+    """Every case in this stage is urgent: it passes the hold, the merge window and the digest, never a stop."""
     individual_authority_exercise: bool | None = None
     """Whether a single party's matter is decided here; without a word, as the case type says, where the stage is about
     one place. What reaches a whole trade (guidelines, charges, plans) is about principles.
@@ -193,8 +197,11 @@ class IndustryGroup(_Part):
 
 
 class Digest(_Part):
+    """When several rounds come in one message. A day on which nobody works gives way to the next working day."""
+
     weekday: Literal["monday", "tuesday", "wednesday", "thursday", "friday"] = "tuesday"
     time: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "08:00"
+    """Of the weekly digest and, on each working day, of the daily one; in Swedish wall time."""
 
 
 class BurdenPolicy(_Part):
@@ -203,6 +210,9 @@ class BurdenPolicy(_Part):
     basis: str = "proposal"
     max_asks_per_person_per_30_days: Plenty = 2
     max_minutes_per_person_per_90_days: Plenty = 90
+    max_asks_per_company_per_30_days: Plenty | None = None
+    """Over all of a company's addresses; without a word, as for a person."""
+    max_minutes_per_company_per_90_days: Plenty | None = None
     max_reminders_per_stage: Plenty = 1
     max_sms_per_person_per_case_stage: Plenty = 1
     max_sms_segments: Plenty = 2
@@ -211,6 +221,8 @@ class BurdenPolicy(_Part):
     over_budget: str = ""
     digest: Digest = Digest()
     quiet_hours: dict[str, str] = {}
+    any_hour: list[str] = []
+    """Stages, as `case_type.stage`, whose messages leave in quiet hours too."""
     holiday_rule: str = ""
 
 

@@ -99,6 +99,10 @@ class Plan(Value):
     """The first day on which a meeting, or what is announced, leaves people the model's time to prepare."""
     statutory: bool = False
     """A right may hang on a written comment in this stage: the message says so."""
+    any_hour: bool = False
+    """Leaves at night and on holidays too: access, water or collection is cut."""
+    leave_by: Day | None = None
+    """The last day on which a message still gives the time to answer that the law demands."""
 
 
 class Outcome(Value):

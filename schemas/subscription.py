@@ -78,7 +78,7 @@ class Subscription(Event):
     recipient_id: OurId
     area: SubscribedArea
     industries: Annotated[list[IndustryCode], Field(max_length=100)] = []
-    frequency: Literal["at_once", "weekly"] = "at_once"
+    frequency: Literal["at_once", "daily", "weekly"] = "at_once"
     language: Language = "sv"
     confirmed_at: Moment
 

@@ -15,7 +15,7 @@ from email.message import EmailMessage
 from email.parser import BytesHeaderParser
 from typing import Any, Final, TypeVar
 
-from schemas.delivery import DELIVERY_RECORDED, FINAL, Delivery, DeliveryState
+from schemas.delivery import AT_REST, DELIVERY_RECORDED, Delivery, DeliveryState
 from schemas.invitation import INVITATION_CHANGED, Invitation
 from schemas.response import RESPONSE_RECORDED, Response
 from schemas.round import ROUND_CHANGED, Round
@@ -186,8 +186,8 @@ class Board:
 
     @property
     def ended(self) -> dict[str, set[DeliveryState]]:
-        """Invitation id → the final states it has reached."""
-        return {key: states & FINAL for key, states in self.states.items() if states & FINAL}
+        """Invitation id → the states it has reached in which nothing is under way: final ones, and waiting."""
+        return {key: states & AT_REST for key, states in self.states.items() if states & AT_REST}
 
     @property
     def queued(self) -> int:

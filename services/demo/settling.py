@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from schemas.delivery import FINAL
+from schemas.delivery import AT_REST
 from schemas.round import RoundState
 from services.demo.board import REACHED, Board
 
@@ -40,8 +40,9 @@ class Verdict:
 
 
 def settled(board: Board, expected: Expected) -> bool:
-    """Whether every case has come to rest and every invitation has ended. What is under way is never overlooked: each
-    message that was told of must have ended, and each invitation that its round counts must be here.
+    """Whether every case has come to rest and every invitation has ended, or waits for a digest and says why. What is
+    under way is never overlooked: each message that was told of must be so too, and each invitation that its round
+    counts must be here.
     """
     resting = [round_ for round_ in board.rounds.values() if round_.state in RESTING]
     owed = sum(round_.counts.invitations for round_ in resting if round_.state is RoundState.OPEN)
@@ -50,7 +51,7 @@ def settled(board: Board, expected: Expected) -> bool:
         and len(board.dead_letters) >= expected.refused_cases
         and len(board.invitations) >= owed
         and board.invitations.keys() <= board.ended.keys()
-        and all(state in FINAL for state in board.message_states.values())
+        and all(state in AT_REST for state in board.message_states.values())
     )
 
 

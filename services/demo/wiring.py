@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from sqlalchemy import func, select
 
 from schemas import model as dialogue_model
-from schemas.delivery import FINAL
+from schemas.delivery import AT_REST, DeliveryState
 from schemas.identity import DEMO_RECIPIENT_KEY
 from services.demo.settling import Expected
 from services.matcher import files
@@ -147,10 +147,11 @@ def portal(kafka: KafkaSettings, clock: Clock, url: str, port: int, store: Path,
 
 
 async def unsent(app: NotifierApp) -> int:
-    """Messages in the ledger that have not ended, and events that are not told yet."""
-    final = [state.value for state in FINAL]
+    """Messages in the ledger that are under way, and events that are not told yet."""
+    rest = [state.value for state in AT_REST]
     async with app.database.transaction() as connection:
-        open_ = select(func.count()).select_from(MESSAGES).where(MESSAGES.c.state.not_in(final))
+        about_to = (MESSAGES.c.state == DeliveryState.WAITING.value) & (MESSAGES.c.waits == "")
+        open_ = select(func.count()).select_from(MESSAGES).where(MESSAGES.c.state.not_in(rest) | about_to)
         untold = select(func.count()).select_from(OUTBOX)
         return (await connection.scalar(open_) or 0) + (await connection.scalar(untold) or 0)
 

@@ -22,7 +22,7 @@ from schemas.envelope import Envelope
 from schemas.identity import case_key
 from schemas.topics import ALL_TOPICS, CASES, DELIVERIES, INVITATIONS, RESPONSES, ROUNDS, SUPPRESSIONS, TOPICS
 from services.demo import synthetic, visitors
-from services.demo.board import Board
+from services.demo.board import TO_READ, Board
 from services.demo.inbox import HOST, InboxServer
 from services.demo.settling import Expected, Verdict, judge, settled
 from services.notifier.channels.sinks import Act, SmsSink, SmtpSink
@@ -48,6 +48,8 @@ SPEED: Final = 60.0
 PARTITIONS: Final = 3
 LAG_SECONDS: Final = 2.0
 SLOW_SECONDS: Final = 5.0
+FIRST_SECONDS: Final = 60.0
+"""In which the first case's mail should have left; the others are published then anyway."""
 ANSWER_SECONDS: Final = 60.0
 """In which the answers, and the mails that say so, must have arrived."""
 PROVIDERS: Final = ("NARDIALOG_NOTIFIER__SMTP", "NARDIALOG_NOTIFIER__SMS")
@@ -124,11 +126,13 @@ class World:
         self.board.changed.set()
 
     async def publish(self) -> None:
-        """The cases, one after another, as a case system would send them."""
+        """The cases, one after another, as a case system would send them. The one that a newcomer is led to comes
+        first, the others when its mail has left: what follows it within a day waits, or comes in a digest.
+        """
         self._cases = Broker(self._kafka_settings, service="case-system")
         await self._cases.connect()
         self._undo.append(self._cases.stop)
-        for case in synthetic.cases(START.date()):
+        for case in sorted(synthetic.cases(START.date()), key=lambda case: bool(case["case_id"] != TO_READ)):
             key = case_key(case["municipality"], case["source"], case["case_id"])
             id_ = f"{case['case_id']}-{case['version']}"
             envelope = Envelope(id=id_, source="/demo", type=CASE_CHANGED, time=self.clock.now())
@@ -137,6 +141,14 @@ class World:
             self.board.published[key] = case
             self.board.changed.set()
             await asyncio.sleep(self.options.between_cases)
+            if case["case_id"] == TO_READ:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._can_be_read(), FIRST_SECONDS)
+
+    async def _can_be_read(self) -> None:
+        while self.board.first_to_read() is None:
+            self.board.changed.clear()
+            await self.board.changed.wait()
 
     async def settle(self, patience: float) -> Verdict:
         """Returns when every case and invitation has ended. Raises `Fault` that says what has not."""

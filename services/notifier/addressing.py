@@ -5,7 +5,7 @@ invitations are on it. What leads to no message ends in a named state with an ev
 address's message has left is *merged*: it is shown on that message's page.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -18,17 +18,19 @@ from schemas.delivery import Delivery, DeliveryState
 from schemas.identity import invitation_id
 from schemas.invitation import Invitation
 from schemas.round import CORRECTED, Round
-from services.notifier.ledger import steps, store
+from services.notifier.gathering import gather
+from services.notifier.ledger import burden, steps, store
 from services.notifier.ledger.events import Outbox, invitation_ended
 from services.notifier.ledger.steps import Step
 from services.notifier.ledger.store import FIRST, Link, Message, chunks
 from services.notifier.ledger.tables import INVITATIONS, MESSAGE_INVITATIONS, MESSAGES, ROUNDS
 from services.notifier.numbers import message_id, new_number
+from services.notifier.planning import Group, cost, may_be_merged, tell_waiting, timings
 from services.notifier.policy.channel_choice import Choice, Reach, choose
 from services.notifier.policy.readiness import Readiness, readiness
-from services.notifier.policy.suppression import About, Stop, stopped_by
+from services.notifier.policy.suppression import DEAD, About, Stop, stopped_by
+from services.notifier.policy.timing import Rules, Timing, Waits
 from services.notifier.policy.told import Told, told
-from services.notifier.policy.windows import Mode, next_open
 from services.runtime.store.database import Database, micros, moment_of, upsert
 
 _MOST: Final = 20_000
@@ -50,14 +52,27 @@ class _Decided:
         self.events.append(_ended(row, state, code, now))
 
 
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """One invitation on its way to one address."""
+
+    row: Row[Any]
+    event: Invitation
+    choice: Choice
+
+    @property
+    def index(self) -> str:
+        return self.choice.reach.address_index
+
+
 class Addressing:
     """Turns what is admitted into messages. `hold` runs from a round's opening."""
 
-    def __init__(self, database: Database, outbox: Outbox, *, hold: timedelta, windows: Mode) -> None:
+    def __init__(self, database: Database, outbox: Outbox, rules: Rules, *, hold: timedelta) -> None:
         self._database = database
         self._outbox = outbox
+        self._rules = rules
         self._hold = hold
-        self._windows = windows
 
     async def run(self, now: datetime, admitted_before: datetime) -> None:
         """`admitted_before` is a moment after which all tables were read to their ends: a contact that was published
@@ -66,10 +81,12 @@ class Addressing:
         await self._expire(now)
         async with self._database.transaction() as connection:
             waiting = select(INVITATIONS.c.round_id).where(INVITATIONS.c.state == "admitted").distinct()
-            ids = list((await connection.execute(waiting.order_by(INVITATIONS.c.round_id))).scalars())
-        for round_id in ids:
+            rounds = await store.rounds(connection, (await connection.execute(waiting)).scalars())
+        for round_id in sorted(rounds, key=lambda key: (not _is_urgent(rounds[key]), key)):
             async with self._database.transaction() as connection:
-                await self._round(connection, round_id, now, admitted_before)
+                if await store.alone(connection):
+                    await self._round(connection, round_id, now, admitted_before)
+        await gather(self._database, self._outbox, self._rules, now)
 
     async def _expire(self, now: datetime) -> None:
         async with self._database.transaction() as connection:
@@ -116,56 +133,89 @@ class Addressing:
         contacts = await store.contacts(connection, {event.recipient_id for _, event in invited})
         places = {place.workplace_id for _, event in invited for place in event.workplaces}
         known = await store.companies(connection, places)
-        chosen: list[tuple[Row[Any], Choice]] = []
+        chosen: list[_Chosen] = []
         former = await _told(connection, round_, contacts) if round_.follows is not None else None
+        stops = await store.stops(connection, {reach.address_index for found in contacts.values() for reach in found})
         for row, event in invited:
             reaches = contacts.get(event.recipient_id, [])
             if former is None:
-                chosen += _choices(decided, round_, row, event, reaches, known, now)
+                choices = _choices(decided, round_, row, _living(event, known), reaches, stops, now)
             else:
-                chosen += _same_addresses(decided, row, reaches, former, now)
+                choices = _same_addresses(decided, row, reaches, former, now)
+            chosen += [_Chosen(row, event, choice) for choice in choices]
+        if former is None:
+            chosen = await self._few_enough_texts(connection, decided, round_, chosen, now)
         await _keep_left(connection, decided)
-        await self._to_messages(connection, decided, round_, chosen, now)
-        await self._write(connection, decided)
+        await self._to_messages(connection, decided, round_, chosen, stops, now)
+        await self._write(connection, decided, now)
+
+    async def _few_enough_texts(
+        self, connection: AsyncConnection, decided: _Decided, round_: Round, chosen: Sequence[_Chosen], now: datetime
+    ) -> list[_Chosen]:
+        """Leaves out the SMS beyond the model's number in one stage of a case. What is urgent is sent all the same."""
+        numbers = {item.index for item in chosen if item.choice.channel == "sms"}
+        if not numbers or _is_urgent(round_):
+            return list(chosen)
+        had = await burden.texted(connection, round_, numbers)
+        most = self._rules.burden.max_sms_per_person_per_case_stage
+        kept = [item for item in chosen if item.choice.channel != "sms" or had[item.index] < most]
+        reached = {item.row.invitation_id for item in kept}
+        for item in chosen:
+            if item.row.invitation_id not in reached:
+                decided.end(item.row, DeliveryState.SUPPRESSED, "sms_cap", now)
+        return kept
 
     async def _to_messages(
         self,
         connection: AsyncConnection,
         decided: _Decided,
         round_: Round,
-        chosen: Sequence[tuple[Row[Any], Choice]],
+        chosen: Sequence[_Chosen],
+        stops: Mapping[str, Sequence[Stop]],
         now: datetime,
     ) -> None:
-        indexes = {choice.reach.address_index for _, choice in chosen}
-        there = await store.messages_there(connection, round_.round_id, FIRST, indexes)
+        there = await store.messages_there(connection, round_.round_id, FIRST, {item.index for item in chosen})
         carried = await store.links(connection, list(there.values()))
-        stops = await store.stops(connection, indexes)
-        leaving = {row.invitation_id for row, choice in chosen if _is_leaving(there.get(choice.reach.address_index))}
+        leaving = {item.row.invitation_id for item in chosen if _is_leaving(there.get(item.index))}
         for waiting in leaving:
             del decided.states[waiting]  # decided when the call has ended
-        for row, choice in chosen:
-            if row.invitation_id in leaving:
+        fresh: list[_Chosen] = []
+        for item in chosen:
+            message = there.get(item.index)
+            if item.row.invitation_id in leaving:
                 continue
-            link = Link(row.invitation_id, row.recipient_id, row.state, row.body)
-            message = there.get(choice.reach.address_index)
-            if message is not None and _has_left(message):
-                _join_late(decided, message, link, carried.get(message.message_id, []), now)
+            if message is not None and _is_gathered(message):
+                decided.links.setdefault(message.message_id, []).append(store.link_of(item.row))
+            elif message is not None and _has_left(message):
+                _join_late(decided, message, store.link_of(item.row), carried.get(message.message_id, []), now)
             else:
-                _join(decided, self._new(round_, row, choice, stops, now, message), link)
+                fresh.append(item)
+        groups = _groups(fresh, there, carried)
+        timed = await timings(connection, self._rules, round_, groups, now)
+        mailed = {item.row.invitation_id for item in chosen if item.choice.channel == "email"}
+        for item in fresh:
+            timing = timed[item.index]
+            if item.choice.channel == "sms" and timing.waits and item.row.invitation_id in mailed:
+                continue  # what waits comes by mail
+            row = self._new(round_, item, timing, stops, now, there.get(item.index))
+            _join(decided, row, store.link_of(item.row))
 
     def _new(
         self,
         round_: Round,
-        row: Row[Any],
-        choice: Choice,
-        stops: Mapping[str, list[Stop]],
+        item: _Chosen,
+        timing: Timing,
+        stops: Mapping[str, Sequence[Stop]],
         now: datetime,
         there: Message | None,
     ) -> dict[str, Any]:
-        index = choice.reach.address_index
-        urgent = bool(round_.plan and round_.plan.urgent)
+        index, choice = item.index, item.choice
         about = About(round_.municipality, round_.case_key, round_.case_type)
         stop = stopped_by(stops.get(index, ()), about)
+        released = there is not None and there.state in store.WAITING
+        waits = None if released else timing.waits
+        alone = released or (waits is None and not may_be_merged(round_, choice.channel))
+        asks, minutes = cost(round_) if waits in (None, Waits.MERGE) else (0, 0)  # a digest informs
         return {
             "message_id": message_id(round_.round_id, index, FIRST),
             "number": there.number if there else new_number(),
@@ -175,20 +225,24 @@ class Addressing:
             "channel": choice.channel,
             "municipality": round_.municipality,
             "language": choice.reach.language,
-            "state": "suppressed" if stop else "pending",
-            "urgent": urgent,
-            "due": micros(next_open(choice.channel, now, self._windows, urgent=urgent)),
+            "state": "suppressed" if stop else "pending" if alone else "waiting",
+            "urgent": _is_urgent(round_),
+            "due": micros(timing.due),
             "attempts": there.attempts if there else 0,
             "unknowns": 0,
             "resent_unknown": 0,
             "address_encrypted": b"" if stop and stop.kind == "erased" else choice.reach.address_encrypted,
             "provider_ref": "",
             "code": stop.kind if stop else "",
+            "asks": asks,
+            "minutes": minutes,
+            "waits": waits.value if waits else "",
+            "digest_id": None,
             "created_at": micros(now),
-            "expires_at": row.expires_at,
+            "expires_at": item.row.expires_at,
         }
 
-    async def _write(self, connection: AsyncConnection, decided: _Decided) -> None:
+    async def _write(self, connection: AsyncConnection, decided: _Decided, now: datetime) -> None:
         await upsert(connection, MESSAGES, list(decided.messages.values()))
         pairs = [
             {"message_id": key, "invitation_id": link.invitation_id}
@@ -198,17 +252,18 @@ class Addressing:
         await upsert(connection, MESSAGE_INVITATIONS, pairs, keep=True)
         await _set_states(connection, decided.states)
         await self._outbox.deliveries(connection, decided.events)
-        await steps.take(connection, [_planned(row) for row in decided.messages.values() if row["state"] == "pending"])
+        unsent = [row for row in decided.messages.values() if row["state"] in store.UNSENT and not row["waits"]]
+        await steps.take(connection, [_planned(row) for row in unsent])
         stopped = [row["message_id"] for row in decided.messages.values() if row["state"] == "suppressed"]
         for chunk in chunks(stopped):
             rows = await connection.execute(select(MESSAGES).where(MESSAGES.c.message_id.in_(chunk)))
             for row in rows.all():
                 message = store.message_of(row)
-                await store.tell(connection, self._outbox, [message], DeliveryState.SUPPRESSED, row.code, self._at(row))
-
-    @staticmethod
-    def _at(row: Row[Any]) -> datetime:
-        return store.message_of(row).created_at
+                await store.tell(connection, self._outbox, [message], DeliveryState.SUPPRESSED, row.code, now)
+        waiting = [row["message_id"] for row in decided.messages.values() if row["waits"]]
+        for chunk in chunks(waiting):
+            rows = await connection.execute(select(MESSAGES).where(MESSAGES.c.message_id.in_(chunk)))
+            await tell_waiting(connection, self._outbox, rows.all(), now)
 
 
 def _planned(row: Mapping[str, Any]) -> Step:
@@ -221,28 +276,30 @@ def _choices(
     decided: _Decided,
     round_: Round,
     row: Row[Any],
-    event: Invitation,
+    places: Collection[str],
     contacts: Sequence[Reach],
-    known: Mapping[str, Company],
+    stops: Mapping[str, Sequence[Stop]],
     now: datetime,
-) -> list[tuple[Row[Any], Choice]]:
-    """The addresses of one invitation; where there are none, its end is decided."""
-    places = _alive(event, known)
+) -> list[Choice]:
+    """The addresses of one invitation; where there are none, its end is decided. A dead address gives way to another:
+    nobody reads it. One whose reader said stop does not, for that is a person's word.
+    """
     if not places:
         decided.end(row, DeliveryState.GONE, "left_register", now)
         return []
-    plan = round_.plan
-    choices = choose(plan.channel if plan else "email", bool(plan and plan.urgent), places, contacts)
+    channel, urgent = (round_.plan.channel, round_.plan.urgent) if round_.plan else ("email", False)
+    usable = [reach for reach in contacts if not any(stop.kind == DEAD for stop in stops.get(reach.address_index, ()))]
+    choices = choose(channel, urgent, places, usable) or choose(channel, urgent, places, contacts)
     if not choices:
         decided.end(row, DeliveryState.NOT_REACHABLE, "no_contact", now)
         return []
     decided.states[row.invitation_id] = "addressed"
-    return [(row, choice) for choice in choices]
+    return choices
 
 
 def _same_addresses(
     decided: _Decided, row: Row[Any], contacts: Sequence[Reach], former: Mapping[str, Told], now: datetime
-) -> list[tuple[Row[Any], Choice]]:
+) -> list[Choice]:
     """A change goes where the earlier message went, by the same channel, whatever became of the company since."""
     fates = {reach.address_index: former.get(reach.address_index, Told.NEVER) for reach in contacts}
     if Told.UNDECIDED in fates.values():
@@ -255,15 +312,41 @@ def _same_addresses(
         decided.end(row, DeliveryState.CANCELLED, "never_told", now)
     else:
         decided.states[row.invitation_id] = "addressed"
-    return [(row, choice) for choice in choices]
+    return choices
 
 
-def _alive(event: Invitation, known: Mapping[str, Company]) -> set[str]:
+def _groups(
+    fresh: Sequence[_Chosen], there: Mapping[str, Message], carried: Mapping[str, Sequence[Link]]
+) -> dict[str, Group]:
+    """What is to be one message each, with what it carries already."""
+    found: dict[str, Group] = {}
+    for item in fresh:
+        group = found.get(item.index)
+        if group is None:
+            group = found[item.index] = Group(item.choice.channel, moment_of(item.row.expires_at))
+            message = there.get(item.index)
+            on_it = carried.get(message.message_id, ()) if message is not None else ()
+            group.invitations += [link.invitation() for link in on_it if link.state == "addressed"]
+        group.invitations.append(item.event)
+        group.expires_at = max(group.expires_at, moment_of(item.row.expires_at))
+    return found
+
+
+def _living(event: Invitation, known: Mapping[str, Company]) -> set[str]:
     """The invited workplaces that are in the register still. A subscriber is reached wherever the companies went."""
     everywhere = {place.workplace_id for place in event.workplaces}
     if all(reason.kind == "subscription" for place in event.workplaces for reason in place.reasons):
         return everywhere
     return {place for place in everywhere if place in known and known[place].status == "active"}
+
+
+def _is_urgent(round_: Round) -> bool:
+    return round_.plan is not None and round_.plan.urgent
+
+
+def _is_gathered(message: Message) -> bool:
+    """Whether it is on a digest that is not written yet: what comes now comes with it."""
+    return message.digest_id is not None and message.intent_at is None and message.state == DeliveryState.MERGED
 
 
 def _is_leaving(message: Message | None) -> bool:
@@ -273,7 +356,7 @@ def _is_leaving(message: Message | None) -> bool:
 
 def _has_left(message: Message) -> bool:
     """Whether its bytes are fixed, or its end decided. One called off before its intent is reopened."""
-    return message.intent_at is not None or message.state not in (*store.WAITING, "cancelled")
+    return message.intent_at is not None or message.state not in (*store.UNSENT, "cancelled")
 
 
 def _join(decided: _Decided, message: dict[str, Any], link: Link) -> None:

@@ -8,6 +8,7 @@ contacts      → Feeder (ContactFeed)  → ledger, encrypted
 suppressions  → Feeder (…Feed)        → ledger; outbox → suppressions, by address
 responses     → Feeder (AnswerFeed)   → ledger
 SMS providers → ProviderDoor          → Receipts → ledger; Answers → suppressions, a mail to the case's mailbox
+subscriptions → Feeder (…Feed)        → ledger
 ledger        → Sender                → channels; outbox → deliveries, suppressions
 a mailbox     → ReturnedMail          → ledger; outbox → deliveries, suppressions; a person's reply → its case's mailbox
 """
@@ -17,7 +18,16 @@ import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
 
-from schemas.topics import COMPANIES, CONTACTS, INVITATIONS, NOTICES, RESPONSES, ROUNDS, SUPPRESSIONS
+from schemas.topics import (
+    COMPANIES,
+    CONTACTS,
+    INVITATIONS,
+    NOTICES,
+    RESPONSES,
+    ROUNDS,
+    SUBSCRIPTIONS,
+    SUPPRESSIONS,
+)
 from services.notifier.addressing import Addressing
 from services.notifier.admission import GROUP, Admission
 from services.notifier.channels.callbacks import Callbacks
@@ -30,7 +40,7 @@ from services.notifier.channels.twilio import TwilioChannel
 from services.notifier.channels.twilio_callbacks import TwilioCallbacks
 from services.notifier.composing import Composer
 from services.notifier.feeders import GROUP as TABLES
-from services.notifier.feeders import AnswerFeed, CompanyFeed, ContactFeed, RoundFeed
+from services.notifier.feeders import AnswerFeed, CompanyFeed, ContactFeed, RoundFeed, SubscriptionFeed
 from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.tables import MIGRATIONS, POSITIONS
 from services.notifier.notices import GROUP as ASKED
@@ -42,6 +52,7 @@ from services.notifier.outcomes.passing_on import PassingOn
 from services.notifier.outcomes.receipts import Receipts
 from services.notifier.outcomes.returned import ReturnedMail
 from services.notifier.outcomes.sorting import Sorter
+from services.notifier.policy.timing import Rules
 from services.notifier.provider_door import ProviderDoor
 from services.notifier.refusal_stop import RefusalStop
 from services.notifier.rehearsal import check_topics, claim_ledger, staff_indexes
@@ -90,6 +101,7 @@ class NotifierApp:
             kafka.topic(CONTACTS): ContactFeed(opener, vault, index_key, clock),
             kafka.topic(SUPPRESSIONS): SuppressionFeed(self.outbox, index_key),
             kafka.topic(RESPONSES): AnswerFeed(),
+            kafka.topic(SUBSCRIPTIONS): SubscriptionFeed(),
         }
         self._feeder = Feeder(self.database, POSITIONS, feeds, self._dead_letter(TABLES))
         admission = Admission(self.database, self.outbox, clock, self._dead_letter(GROUP))
@@ -97,14 +109,13 @@ class NotifierApp:
         notices = Notices(self.database, opener, vault, index_key, clock, self._dead_letter(ASKED))
         self.broker.subscribe([kafka.topic(NOTICES)], group=kafka.topic_prefix + ASKED, handle=notices.handle)
         self._refusals = RefusalStop(options.stop_at_refused_percent)
+        rules = Rules(settings.model.load().burden_policy, options.windows)
         self._tables = _Readers()
         self._feeds = tuple(feeds)
         self.sender = Sender(
             self.database,
             self.outbox,
-            Addressing(
-                self.database, self.outbox, hold=timedelta(seconds=options.hold_seconds), windows=options.windows
-            ),
+            Addressing(self.database, self.outbox, rules, hold=timedelta(seconds=options.hold_seconds)),
             Reminding(self.database, windows=options.windows),
             self._tables,
             channels,

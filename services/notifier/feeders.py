@@ -1,4 +1,5 @@
-"""Facts that the sender needs, kept in the ledger: rounds, companies, contacts, answers; suppressions in `stops`.
+"""Facts that the sender needs, kept in the ledger: rounds, companies, contacts, answers, what subscribers wish;
+suppressions in `stops`.
 
 Addresses are opened and at once encrypted again with the ledger's own key. How a record takes effect once, and never
 after a newer one: `services.runtime.store.feeding`.
@@ -15,6 +16,7 @@ from schemas.company import COMPANY_CHANGED, IMPORT_COMPLETED, MARKER_PREFIX, Co
 from schemas.contact import CONTACT_CHANGED, Address, Contact
 from schemas.response import RESPONSE_RECORDED, Response
 from schemas.round import ROUND_CHANGED, Round
+from schemas.subscription import SUBSCRIPTION_CHANGED, Subscription
 from schemas.types import Event
 from services.notifier.ledger.tables import (
     ANSWERS,
@@ -22,6 +24,7 @@ from services.notifier.ledger.tables import (
     CONTACTS,
     INVITATIONS,
     ROUNDS,
+    SUBSCRIPTIONS,
     sortable,
 )
 from services.runtime.addresses import normal
@@ -126,6 +129,19 @@ class ContactFeed(Feed):
                 .where(INVITATIONS.c.state == "not_reachable", INVITATIONS.c.expires_at > now)
                 .values(state="admitted")
             )
+
+
+class SubscriptionFeed(Feed):
+    """`subscriptions`: how often each subscriber wants to hear. Who follows a case as it answered hears at once."""
+
+    table = SUBSCRIPTIONS
+
+    def row(self, record: Record) -> Row | None:
+        types: dict[str, type[Event]] = {SUBSCRIPTION_CHANGED: Subscription}
+        event: Subscription | None = keyed_event(record, types, "se.nardialog.subscription.", "subscription_id")
+        if event is None:
+            return None
+        return {"subscription_id": event.subscription_id, "frequency": event.frequency}
 
 
 class AnswerFeed(Feed):

@@ -25,6 +25,7 @@ from services.notifier.numbers import message_id, new_number
 from services.notifier.policy.channel_choice import Reach, choose
 from services.notifier.policy.reminder import REACHED, REST, Address, addresses, is_due, last_moment, may_follow
 from services.notifier.policy.suppression import About, stopped_by
+from services.notifier.policy.timing import IN_CASE
 from services.notifier.policy.windows import Mode, next_open
 from services.runtime.store.database import Database, micros, moment_of, upsert
 
@@ -147,7 +148,7 @@ async def _not_answered(connection: AsyncConnection, round_id: str, now: datetim
         .distinct()
         .join(MESSAGE_INVITATIONS, links.invitation_id == ids)
         .join(MESSAGES, of_round)
-        .where(MESSAGES.c.kind == FIRST, MESSAGES.c.state.in_(REACHED))
+        .where(MESSAGES.c.kind == FIRST, MESSAGES.c.state.in_(REACHED), MESSAGES.c.waits.in_(IN_CASE))
         .where(or_(INVITATIONS.c.state == "addressed", (INVITATIONS.c.state == "merged") & rested))
         .where(ids.not_in(answered), ids.not_in(reminded))
         .order_by(ids)
@@ -166,6 +167,7 @@ async def _rested(connection: AsyncConnection, invitations: Sequence[str], now: 
             .join(MESSAGE_INVITATIONS, MESSAGE_INVITATIONS.c.message_id == MESSAGES.c.message_id)
             .join(INVITATIONS, INVITATIONS.c.invitation_id == MESSAGE_INVITATIONS.c.invitation_id)
             .where(MESSAGE_INVITATIONS.c.invitation_id.in_(chunk), MESSAGES.c.kind == FIRST)
+            .where(MESSAGES.c.waits.in_(IN_CASE))
             .order_by(INVITATIONS.c.invitation_id, MESSAGES.c.message_id)
         )
         for row in rows:

@@ -12,8 +12,8 @@ import contextlib
 import math
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final, Protocol
@@ -22,9 +22,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.company import Company
 from schemas.delivery import DeliveryState
+from schemas.invitation import Invitation
 from services.notifier.addressing import Addressing
 from services.notifier.channels.port import TOO_FAST, Channel, Outcome, Outgoing, State
-from services.notifier.composing import Asked, Composer, Draft
+from services.notifier.composing import Asked, Composer, DigestItem, Draft
 from services.notifier.ledger import provider_states, store
 from services.notifier.ledger.events import Outbox
 from services.notifier.ledger.store import Link, Message, NoticeRow
@@ -32,6 +33,7 @@ from services.notifier.outcomes.dead_addresses import DeadAddresses
 from services.notifier.outcomes.return_path import ReturnPaths
 from services.notifier.pause_alarm import PauseAlarm
 from services.notifier.policy import sms_cap
+from services.notifier.policy.digest import MOST_ITEMS, gathered
 from services.notifier.policy.retry import next_try
 from services.notifier.policy.unknown import ASK_AGAIN, UNKNOWN_OUTCOME, resolution
 from services.notifier.providers import Breaker, Providers
@@ -304,6 +306,7 @@ class Sender:
         now = self._clock.now()
         async with self._database.transaction() as connection:
             held = await store.read_again(connection, messages, self._owner)
+            await self._sort_out(connection, held, now)
             facts = await look(connection, held)
             going = await self._sift(connection, held, facts, now, waiting=_not_yet)
             companies = await companies_of(connection, going, facts)
@@ -318,6 +321,20 @@ class Sender:
             for message in told:
                 await store.unlink(connection, message, facts.answered_on(message))
         return _Group(told, facts)
+
+    async def _sort_out(self, connection: AsyncConnection, held: Sequence[Message], now: datetime) -> None:
+        """Leaves off digests what must not leave now: it ends with its reason, or waits for another digest."""
+        digests = [message for message in held if message.is_digest and not message.repeats]
+        if not digests:
+            return
+        facts = await look(connection, digests)
+        for item in (item for digest in digests for item in facts.items.get(digest.message_id, ())):
+            why = verdict(item, facts, now)
+            if why is not None:
+                await store.leave_off(connection, item)
+                await store.note(connection, [item], "waiting", why.code, now)
+                if why.state is not None:
+                    await self._end(connection, item, why.state, why.code)
 
     async def _sift(
         self, connection: AsyncConnection, held: Sequence[Message], facts: Facts, now: datetime, *, waiting: _Waiting
@@ -366,9 +383,18 @@ class Sender:
         )
         if message.is_notice:
             return self._composer.notice(draft, self._asked(facts.notices[message.message_id], message))
-        invitations = [link.invitation() for link in facts.live(message)]
+        if message.is_digest:
+            return self._gathered(draft, facts.items[message.message_id], facts, companies)
         write = self._composer.remind if message.is_reminder else self._composer.compose
-        return write(draft, facts.rounds[message.round_id], invitations, companies)
+        return write(draft, facts.rounds[message.round_id], _invitations(message, facts), companies)
+
+    def _gathered(
+        self, draft: Draft, carried: Sequence[Message], facts: Facts, companies: Mapping[str, Company]
+    ) -> bytes:
+        items = [DigestItem(facts.rounds[item.round_id], _invitations(item, facts)) for item in carried]
+        items.sort(key=lambda item: (item.round_.respond_by or date.max, item.round_.round_id))
+        draft = replace(draft, gathered=gathered(item.waits for item in carried))
+        return self._composer.digest(draft, items[:MOST_ITEMS], len(items[MOST_ITEMS:]), companies)
 
     def _asked(self, row: NoticeRow, message: Message) -> Asked:
         path = self._vault.decrypt(row.path_encrypted).decode() if row.path_encrypted is not None else None
@@ -394,6 +420,7 @@ class Sender:
         now = self._clock.now()
         async with self._database.transaction() as connection:
             held = await store.still_held(connection, written.messages, self._owner, state="sending")
+            await self._sort_out(connection, held, now)
             facts = await look(connection, held)
             going = await self._sift(connection, held, facts, now, waiting=_taken_back)
             stale = [
@@ -588,6 +615,10 @@ async def _not_yet(connection: AsyncConnection, message: Message, code: str, now
 
 async def _taken_back(connection: AsyncConnection, message: Message, code: str, now: datetime) -> None:
     await store.put_back(connection, [message], now + _AGAIN, code=code, now=now)
+
+
+def _invitations(message: Message, facts: Facts) -> list[Invitation]:
+    return [link.invitation() for link in facts.live(message)]
 
 
 def _unwritten(message: Message) -> dict[str, Any]:

@@ -37,6 +37,8 @@ class Facts:
     """Addresses that a message has reached already: they know where their data comes from (GDPR art. 14)."""
     answered: frozenset[str]
     """Of the invitations on reminders: those that were answered."""
+    items: Mapping[str, list[Message]]
+    """Of a digest: the messages that it carries, one of each round."""
 
     def carried(self, message: Message) -> list[Link]:
         """The invitations on it; a reminder is for those alone that were not answered."""
@@ -58,8 +60,14 @@ class Facts:
 
     def words_of(self, message: Message) -> object:
         """What a message's words are made of: while this is the same, they need not be written anew."""
+        if message.is_digest:
+            return [self.words_of(item) for item in self.items[message.message_id]]
         round_ = self.rounds.get(message.round_id)
-        return round_ and round_.basis, [(link.invitation_id, link.body) for link in self.live(message)]
+        return (
+            message.round_id,
+            round_ and round_.basis,
+            [(link.invitation_id, link.body) for link in self.live(message)],
+        )
 
 
 @dataclass(frozen=True)
@@ -72,12 +80,15 @@ class Verdict:
 
 async def look(connection: AsyncConnection, messages: Sequence[Message]) -> Facts:
     """Reads what the ledger knows about these messages now."""
-    ids = {message.round_id for message in messages}
     indexes = {message.address_index for message in messages}
+    items = await store.items(connection, messages)
+    all_ = [*messages, *(item for carried in items.values() for item in carried)]
+    ids = {message.round_id for message in all_}
     rounds = await store.rounds(connection, ids)
-    links = await store.links(connection, messages)
+    links = await store.links(connection, all_)
     reminded = {link.invitation_id for m in messages if m.is_reminder for link in links.get(m.message_id, ())}
     return Facts(
+        items=items,
         links=links,
         rounds=rounds,
         told=await store.told_before(connection, messages, rounds),
@@ -98,7 +109,7 @@ async def companies_of(connection: AsyncConnection, messages: Sequence[Message],
 
 def verdict(message: Message, facts: Facts, now: datetime, staff: frozenset[str] | None = None) -> Verdict | None:
     """Why this message must not leave at this moment, or None. In a rehearsal `staff` are the only addresses."""
-    why = _of_notice(message, facts, now) if message.is_notice else _of_invitations(message, facts, now)
+    why = _RULES.get(message.kind, _of_invitations)(message, facts, now)
     if why is None and staff is not None and message.address_index not in staff:
         return Verdict(DeliveryState.SUPPRESSED, "rehearsal")
     return why
@@ -127,9 +138,21 @@ def _is_over(round_: Round, now: datetime) -> bool:
     return last is not None and now >= last
 
 
+def _of_digest(message: Message, facts: Facts, now: datetime) -> Verdict | None:
+    """What must not leave has been left off already; of one that is repeated the bytes stay as they are."""
+    verdicts = [_of_invitations(item, facts, now) for item in facts.items.get(message.message_id, ())]
+    if not verdicts:
+        return Verdict(DeliveryState.CANCELLED, "empty")
+    return None if None in verdicts else verdicts[0]
+
+
 def _of_notice(message: Message, facts: Facts, now: datetime) -> Verdict | None:
     """The reader asked for it: only its expiry and an address that is dead or erased keep it."""
     if now >= message.expires_at:
         return Verdict(DeliveryState.EXPIRED, "expired")
     stop = next((stop for stop in facts.stops.get(message.address_index, ()) if stop.kind in UNUSABLE), None)
     return Verdict(DeliveryState.SUPPRESSED, stop.kind) if stop else None
+
+
+_RULES: Final = {store.NOTICE: _of_notice, store.DIGEST: _of_digest}
+"""The kinds that are not about one round's invitations."""

@@ -25,6 +25,7 @@ from services.runtime.tables import TableReader
 from services.runtime.topic_admin import TopicAdmin
 from tests.faults.accounts import Accounts
 from tests.postgres_server import PostgresServer
+from tests.unbounded import model_file
 
 MUNICIPALITY = "0162"
 SERVICES = ("matcher", "notifier")
@@ -101,6 +102,7 @@ class World:
         return {
             "NARDIALOG_KAFKA__BOOTSTRAP": json.dumps([self.kafka.bootstrap]),
             "NARDIALOG_KAFKA__SESSION_TIMEOUT_MS": "3000",
+            "NARDIALOG_MODEL__FILE": str(model_file(self.folder)),
             "NARDIALOG_NOTIFIER__DATABASE": database,
             "NARDIALOG_NOTIFIER__WINDOWS": "always",
             "NARDIALOG_NOTIFIER__HOLD_SECONDS": "0",

@@ -36,12 +36,13 @@ from services.notifier.channels.memory import MemoryChannel
 from services.notifier.channels.port import Channel, Outcome, State
 from services.notifier.channels.port import Outgoing as Sent
 from services.notifier.composing import Asked, DigestItem, Draft
-from services.notifier.feeders import AnswerFeed, CompanyFeed, ContactFeed, RoundFeed
+from services.notifier.feeders import AnswerFeed, CompanyFeed, ContactFeed, RoundFeed, SubscriptionFeed
 from services.notifier.ledger import store
 from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.tables import INVITATIONS, MESSAGES, MIGRATIONS, POSITIONS
 from services.notifier.notices import Notices
 from services.notifier.outcomes.return_path import ReturnPaths
+from services.notifier.policy.timing import Rules
 from services.notifier.refusal_stop import RefusalStop
 from services.notifier.reminding import Reminding
 from services.notifier.sender import Sender, SenderOptions
@@ -58,6 +59,7 @@ from services.runtime.store.database import Database, migrate
 from services.runtime.store.feeding import Feed, Feeder
 from services.runtime.topic_admin import TopicAdmin
 from tests.returned_mails import report
+from tests.unbounded import BURDEN
 
 pytestmark = pytest.mark.anyio
 
@@ -65,6 +67,9 @@ MONDAY = datetime.fromisoformat("2025-11-10T10:00:00+01:00")
 PRIVATE, PUBLIC = key_pair()
 VAULT, INDEX = new_key(), new_key()
 ROUND_ID = str(ROUND["round_id"])
+
+
+UNBOUNDED = Rules(BURDEN, "working_hours")
 
 
 class Kept:
@@ -131,8 +136,9 @@ class House:
     receipt_key: bytes | None = None
     month_cap: Decimal | None = None
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, rules: Rules = UNBOUNDED) -> None:
         self.url = url
+        self.rules = rules
         self.clock = ManualClock(MONDAY)
         self.published = Kept()
         self.tables = Still()
@@ -148,6 +154,7 @@ class House:
             "companies": CompanyFeed(),
             "contacts": ContactFeed(Opener({"k1": PRIVATE}), Vault(VAULT), INDEX, self.clock),
             "suppressions": SuppressionFeed(self.outbox, INDEX),
+            "subscriptions": SubscriptionFeed(),
             "responses": AnswerFeed(),
         }
         self.feeder = Feeder(self.database, POSITIONS, feeds, self._dead_letter)
@@ -168,7 +175,7 @@ class House:
         ledger = database or self.database
         outbox = Outbox(ledger, self.published, Topics())
         hold = timedelta(seconds=600)
-        addressing = Addressing(ledger, outbox, hold=hold, windows="working_hours")
+        addressing = Addressing(ledger, outbox, self.rules, hold=hold)
         channels = (self.email, *self.providers)
         return Sender(
             ledger,

@@ -49,6 +49,7 @@ from services.runtime.tables import TableReader
 from services.runtime.topic_admin import TopicAdmin
 from tests.matcher_cases import content
 from tests.portal_world import free_port
+from tests.unbounded import model_file
 
 PATIENCE: Final = 150
 RECIPIENT_KEY: Final = "a recipient key for tests only"
@@ -107,6 +108,7 @@ class Installation:
             "KAFKA__SESSION_TIMEOUT_MS": str(self.kafka.session_timeout_ms),
             "INSTALLATION__RECIPIENT_KEY": RECIPIENT_KEY,
             "INSTALLATION__SEAL_PUBLIC_KEY": _base64(self.public_key),
+            "MODEL__FILE": str(model_file(self.folder)),
             "NOTIFIER__DATABASE": f"sqlite+aiosqlite:///{self.ledger}",
             "NOTIFIER__PRIVATE_KEYS": json.dumps({"k1": _base64(self.private_key)}),
             "NOTIFIER__INDEX_KEY": _base64(self.index_key),

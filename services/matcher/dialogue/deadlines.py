@@ -36,13 +36,33 @@ def proposal(case: Case, stage: Stage, model: DialogueModel, day: date) -> date:
     """The last day that the model and the law give together."""
     last = day + timedelta(days=stage.response.days)
     last = max(last, floor(case, stage, day) or last)
-    return working_days.on_or_after(last if case.urgent and model.seasons.unless_urgent else season(day, last, model))
+    return working_days.on_or_after(
+        last if is_urgent(case, stage) and model.seasons.unless_urgent else season(day, last, model)
+    )
 
 
 def floor(case: Case, stage: Stage, day: date) -> date | None:
     """The first day that the law allows as the last day to answer; None where the law is silent."""
     days = [_counted(day, legal) for legal in _binding(case, stage) if legal.min_days or legal.min_months]
     return max(days, default=None)
+
+
+def is_urgent(case: Case, stage: Stage) -> bool:
+    """Whether there is no time to lose: by the model's word on the stage, or by the case's, with its reason."""
+    return case.urgent or stage.urgent
+
+
+def leave_by(case: Case, stage: Stage, day: date, respond_by: date) -> date | None:
+    """The last day, not before `day`, on which a message leaves the law's time to answer; None where the law is silent
+    or that time cannot be kept any more.
+    """
+    first = floor(case, stage, day)
+    if first is None or first > respond_by:
+        return None
+    last = day + (respond_by - first)
+    while (floor(case, stage, last) or last) > respond_by:  # calendar months differ in length
+        last -= timedelta(days=1)
+    return last
 
 
 def _binding(case: Case, stage: Stage) -> list[Legal]:

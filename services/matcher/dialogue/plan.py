@@ -67,13 +67,15 @@ def plan(case: Case, model: DialogueModel, day: date) -> StagePlan:
             minutes=model.forms[forms[0]].minutes,
             influence=influence,
             channel=stage.channel,
-            urgent=case.urgent,
-            exempt=case.urgent or statutory or stage.channel == CUT,
+            urgent=deadlines.is_urgent(case, stage),
+            exempt=deadlines.is_urgent(case, stage) or statutory or stage.channel == CUT,
             reminder=Reminder(days_before_deadline=reminder.days_before_deadline, channel=reminder.channel)
             if reminder
             else None,
             feedback_days=stage.feedback.within_days if stage.feedback else None,
             statutory=statutory,
+            any_hour=f"{case.case_type}.{stage.id}" in model.burden_policy.any_hour,
+            leave_by=deadlines.leave_by(case, stage, day, respond_by) if respond_by and answers else None,
             elected=_elected(case, stage, model),
             meeting_from=deadlines.earliest_meeting(stage, day),
             feedback_after=stage.feedback.after if stage.feedback else None,

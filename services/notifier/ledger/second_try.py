@@ -27,10 +27,17 @@ async def try_again(
     row = found.one_or_none()
     if row is None:
         raise Rejected("no_such_message", f"no message is called '{message_id}': see `nardialog deliveries list`")
-    due = next_open(row.channel, now, windows, urgent=row.urgent)
+    due = next_open(row.channel, now, windows)
     if why := _why_not(row, due):
         raise Rejected("not_tried_again", why)
-    fresh = {"state": "pending", "code": "", "due": micros(due), "intent_at": None, "body_encrypted": None}
+    fresh = {
+        "state": "pending",
+        "code": "",
+        "due": micros(due),
+        "intent_at": None,
+        "body_encrypted": None,
+        "digest_id": None,
+    }
     await connection.execute(update(MESSAGES).where(MESSAGES.c.message_id == message_id).values(**fresh))
     on = select(MESSAGE_INVITATIONS.c.invitation_id).where(MESSAGE_INVITATIONS.c.message_id == message_id)
     late = update(INVITATIONS).where(INVITATIONS.c.invitation_id.in_(on), INVITATIONS.c.state == "failed")

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.company import Company
@@ -43,9 +43,14 @@ from services.runtime.metrics import DELIVERIES
 from services.runtime.store.database import micros, moment_of, upsert
 
 WAITING: Final = ("pending", "retry")
+UNSENT: Final = (*WAITING, "waiting")
+"""States of what has not left: it waits for its time, for the next try, or for others to be sent with it."""
 ENDED_ROUNDS: Final = ("closed", "withdrawn", "silent")
 PAUSE: Final = "sending_paused"
+ADDRESSING: Final = "addressing"
+"""A row that whoever addresses holds locked; it says nothing."""
 FIRST: Final = "first"
+DIGEST: Final = "digest"
 NOTICE: Final = "notice"
 REMINDER: Final = "reminder"
 _CHUNK: Final = 500
@@ -82,6 +87,14 @@ class Message:
     intent_at: datetime | None
     created_at: datetime
     expires_at: datetime
+    waits: str
+    digest_id: str | None
+    """The digest that carries it."""
+
+    @property
+    def is_digest(self) -> bool:
+        """Whether it carries several rounds: the first messages that name it, instead of them."""
+        return self.kind == DIGEST
 
     @property
     def is_notice(self) -> bool:
@@ -105,6 +118,7 @@ class Link:
 
     invitation_id: str
     recipient_id: str
+    round_id: str
     state: str
     body: str
 
@@ -146,15 +160,14 @@ async def claim(
     at = micros(now)
     may_leave = and_(
         MESSAGES.c.state.in_(WAITING),
-        MESSAGES.c.round_id.in_(select(ROUNDS.c.round_id).where(ROUNDS.c.state == "open")),
-        MESSAGES.c.round_id.not_in(_HELD_ROUNDS),
+        or_(MESSAGES.c.kind == DIGEST, round_is_open()),  # a digest leaves off the rounds that are not
     )
     if urgent_only:
         may_leave = and_(may_leave, MESSAGES.c.urgent)
     notices = MESSAGES.c.kind == NOTICE
     rows = await connection.execute(
         select(MESSAGES)
-        .where(MESSAGES.c.channel == channel, MESSAGES.c.due <= at, _unleased(at))
+        .where(MESSAGES.c.channel == channel, MESSAGES.c.due <= at, unleased(at))
         .where(MESSAGES.c.state.in_((*WAITING, "unknown")))
         .where(notices if notices_only else or_(may_leave, notices, MESSAGES.c.state == "unknown"))
         .order_by(MESSAGES.c.urgent.desc(), MESSAGES.c.due, MESSAGES.c.message_id)
@@ -164,6 +177,20 @@ async def claim(
     claimed = [message_of(row) for row in rows]
     await _set(connection, claimed, lease_owner=owner, lease_until=micros(lease_until))
     return claimed
+
+
+def round_is_open() -> ColumnElement[bool]:
+    """Whether a message's round is open, and nobody has undone or withdrawn it at a page."""
+    is_open = select(ROUNDS.c.round_id).where(ROUNDS.c.state == "open")
+    return and_(MESSAGES.c.round_id.in_(is_open), MESSAGES.c.round_id.not_in(_HELD_ROUNDS))
+
+
+async def alone(connection: AsyncConnection) -> bool:
+    """Whether nobody else addresses during this transaction: what one person is sent in all is decided one round after
+    the other. SQLite has one writer anyway.
+    """
+    one = select(CONTROLS.c.name).where(CONTROLS.c.name == ADDRESSING).with_for_update(skip_locked=True)
+    return (await connection.execute(one)).one_or_none() is not None
 
 
 async def renew(connection: AsyncConnection, owner: str, alive: Collection[str], lease_until: datetime) -> None:
@@ -187,8 +214,10 @@ async def still_held(
 
 
 async def read_again(connection: AsyncConnection, messages: Sequence[Message], owner: str) -> list[Message]:
-    """The same, as they are by now."""
-    return [message_of(row) for row in await connection.execute(_held(select(MESSAGES), messages, owner))]
+    """The same, as they are by now, in the order in which they were claimed: urgent first."""
+    rows = await connection.execute(_held(select(MESSAGES), messages, owner))
+    claimed = {message.message_id: position for position, message in enumerate(messages)}
+    return sorted((message_of(row) for row in rows), key=lambda message: claimed[message.message_id])
 
 
 def _held(columns: Select[Any], messages: Sequence[Message], owner: str) -> Select[Any]:
@@ -261,6 +290,7 @@ async def _set_each(connection: AsyncConnection, changes: Sequence[tuple[Message
     if changes:
         statement = update(MESSAGES).where(MESSAGES.c.message_id == bindparam("which"))
         await connection.execute(statement, [{"which": message.message_id, **values} for message, values in changes])
+        await _share_fate(connection, [message for message, _ in changes])
 
 
 async def transition(connection: AsyncConnection, message: Message, state: str, **values: Any) -> None:
@@ -272,6 +302,34 @@ async def _set(connection: AsyncConnection, messages: Sequence[Message], **value
     if messages and values:
         ids = [message.message_id for message in messages]
         await connection.execute(update(MESSAGES).where(MESSAGES.c.message_id.in_(ids)).values(**values))
+        if "state" in values:
+            await _share_fate(connection, messages)
+
+
+async def _share_fate(connection: AsyncConnection, messages: Sequence[Message]) -> None:
+    """What a digest carries becomes what the digest becomes; while that is not decided, it is *merged*."""
+    ids = [message.message_id for message in messages if message.is_digest]
+    if not ids:
+        return
+    digest = MESSAGES.alias()
+    undecided = digest.c.state.in_((*WAITING, "unknown"))
+    fate = {
+        "state": case((undecided, DeliveryState.MERGED.value), else_=digest.c.state),
+        "code": digest.c.code,
+        "intent_at": digest.c.intent_at,
+        "sent_at": digest.c.sent_at,
+    }
+    of_digest = {
+        name: select(value).where(digest.c.message_id == MESSAGES.c.digest_id).scalar_subquery()
+        for name, value in fate.items()
+    }
+    await connection.execute(update(MESSAGES).where(MESSAGES.c.digest_id.in_(ids)).values(**of_digest))
+
+
+async def leave_off(connection: AsyncConnection, item: Message) -> None:
+    """Takes a message off its digest: it waits again, for another."""
+    free = {"state": DeliveryState.WAITING.value, "digest_id": None, "intent_at": None}
+    await _set(connection, [item], **free)
 
 
 async def abandoned(connection: AsyncConnection, now: datetime, alive: Collection[str], limit: int) -> list[Message]:
@@ -290,7 +348,7 @@ async def abandoned(connection: AsyncConnection, now: datetime, alive: Collectio
 async def overdue(connection: AsyncConnection, now: datetime, limit: int) -> list[Message]:
     """Messages that wait past their expiry."""
     at = micros(now)
-    statement = select(MESSAGES).where(MESSAGES.c.state.in_(WAITING), MESSAGES.c.expires_at <= at, _unleased(at))
+    statement = select(MESSAGES).where(MESSAGES.c.state.in_(UNSENT), MESSAGES.c.expires_at <= at, unleased(at))
     return await _locked(connection, statement, limit)
 
 
@@ -298,7 +356,7 @@ async def called_off(connection: AsyncConnection, now: datetime, limit: int) -> 
     """Messages that wait for a round that has ended."""
     ended = select(ROUNDS.c.round_id).where(ROUNDS.c.state.in_(ENDED_ROUNDS))
     statement = select(MESSAGES).where(
-        MESSAGES.c.state.in_(WAITING), MESSAGES.c.round_id.in_(ended), _unleased(micros(now))
+        MESSAGES.c.state.in_(UNSENT), MESSAGES.c.round_id.in_(ended), unleased(micros(now))
     )
     return await _locked(connection, statement, limit)
 
@@ -308,21 +366,43 @@ async def _locked(connection: AsyncConnection, statement: Select[Any], limit: in
     return [message_of(row) for row in rows]
 
 
-def _unleased(at: int) -> ColumnElement[bool]:
+def unleased(at: int) -> ColumnElement[bool]:
+    """No sender has it."""
     return or_(MESSAGES.c.lease_until.is_(None), MESSAGES.c.lease_until < at)
 
 
 async def links(connection: AsyncConnection, messages: Sequence[Message]) -> dict[str, list[Link]]:
-    """The invitations on each message, in a stable order."""
+    """The invitations on each message, in a stable order; on a digest those of the messages that it carries."""
+    ids = [message.message_id for message in messages]
+    found = await _links(connection, MESSAGE_INVITATIONS.c.message_id, ids)
+    if digests := [message.message_id for message in messages if message.is_digest]:
+        found |= await _links(connection, MESSAGES.c.digest_id, digests)
+    return found
+
+
+async def _links(connection: AsyncConnection, carrier: ColumnElement[str], ids: Sequence[str]) -> dict[str, list[Link]]:
     found: dict[str, list[Link]] = defaultdict(list)
     rows = await connection.execute(
-        select(MESSAGE_INVITATIONS.c.message_id, INVITATIONS)
+        select(carrier.label("carrier"), INVITATIONS)
+        .select_from(MESSAGE_INVITATIONS)
+        .join(MESSAGES, MESSAGES.c.message_id == MESSAGE_INVITATIONS.c.message_id)
         .join(INVITATIONS, INVITATIONS.c.invitation_id == MESSAGE_INVITATIONS.c.invitation_id)
-        .where(MESSAGE_INVITATIONS.c.message_id.in_([message.message_id for message in messages]))
+        .where(carrier.in_(ids))
         .order_by(INVITATIONS.c.invitation_id)
     )
     for row in rows:
-        found[row.message_id].append(Link(row.invitation_id, row.recipient_id, row.state, row.body))
+        found[row.carrier].append(link_of(row))
+    return found
+
+
+async def items(connection: AsyncConnection, digests: Sequence[Message]) -> dict[str, list[Message]]:
+    """The messages that each digest carries, those that are due first before the others."""
+    ids = [message.message_id for message in digests if message.is_digest]
+    found: dict[str, list[Message]] = defaultdict(list)
+    if ids:
+        carried = select(MESSAGES).where(MESSAGES.c.digest_id.in_(ids))
+        for row in await connection.execute(carried.order_by(MESSAGES.c.expires_at, MESSAGES.c.message_id)):
+            found[row.digest_id].append(message_of(row))
     return found
 
 
@@ -589,7 +669,7 @@ def message_event(
             "message_id": message.message_id,
             "message_number": message.number,
             "invitation_ids": [link.invitation_id for link in on_it],
-            "round_ids": [] if message.is_notice else [message.round_id],
+            "round_ids": _rounds_of(message, on_it),
             "recipient_ids": list(to),
             "channel": message.channel,
             "kind": message.kind,
@@ -601,6 +681,12 @@ def message_event(
             "at": at,
         }
     )
+
+
+def _rounds_of(message: Message, on_it: Sequence[Link]) -> list[str]:
+    if message.is_notice:
+        return []
+    return sorted({link.round_id for link in on_it}) if message.is_digest else [message.round_id]
 
 
 async def leave_unknown(
@@ -616,6 +702,11 @@ async def leave_unknown(
 def chunks(items: Sequence[str]) -> Iterable[Sequence[str]]:
     """Pieces small enough for one statement's parameters."""
     return (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
+
+
+def link_of(row: Row[Any]) -> Link:
+    """A row of `invitations` as a message carries it."""
+    return Link(row.invitation_id, row.recipient_id, row.round_id, row.state, row.body)
 
 
 def message_of(row: Row[Any]) -> Message:
@@ -638,4 +729,6 @@ def message_of(row: Row[Any]) -> Message:
         intent_at=moment_of(row.intent_at) if row.intent_at is not None else None,
         created_at=moment_of(row.created_at),
         expires_at=moment_of(row.expires_at),
+        waits=row.waits,
+        digest_id=row.digest_id,
     )

@@ -1,8 +1,10 @@
 """The ledger's tables. Moments are whole microseconds since 1970 UTC, so that both databases compare them alike.
 
 A basis is forty digits, whose order as text is its order. The unique key (round, address, kind) is what keeps the
-promise of one first message per address and round. What is personal (address, bytes of a message) is encrypted; the
-keyed index finds it.
+promise of one first message per address and round. A digest is a message of its own (`round_id` holds its own id); the
+first messages that it carries name it in `digest_id` and share its fate. `asks` and `minutes` are what a message costs
+its reader; `waits` says why it waited to be sent together with others. What is personal (address, bytes of a message)
+is encrypted; the keyed index finds it.
 """
 
 from pathlib import Path
@@ -94,6 +96,13 @@ ANSWERS: Final = Table(
     Column("at", BigInteger, nullable=False),
 )
 """Which invitations were answered, and when last; what was answered is none of the notifier's business."""
+SUBSCRIPTIONS: Final = Table(
+    "subscriptions",
+    METADATA,
+    Column("subscription_id", String(80), primary_key=True),
+    Column("frequency", String(20), nullable=False),
+)
+"""How often somebody wants to hear. Where and of what they subscribe to is the matcher's."""
 INVITATIONS: Final = Table(
     "invitations",
     METADATA,
@@ -139,12 +148,17 @@ MESSAGES: Final = Table(
     Column("cost", BigInteger, nullable=False, default=0, server_default="0"),
     Column("currency", String(3), nullable=False, default="", server_default=""),
     Column("code", String(60), nullable=False, default=""),
+    Column("asks", Integer, nullable=False, server_default="0"),
+    Column("minutes", Integer, nullable=False, server_default="0"),
+    Column("waits", String(20), nullable=False, server_default=""),
+    Column("digest_id", String(80), index=True),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     UniqueConstraint("round_id", "address_index", "kind", name="uq_messages_round_address_kind"),
     Index("ix_messages_claim", "channel", "state", "urgent", "due"),
     Index("ix_messages_address", "address_index"),
     Index("ix_messages_spent", "channel", "sent_at"),
+    Index("ix_messages_state", "state", "due"),
 )
 MESSAGE_INVITATIONS: Final = Table(
     "message_invitations",

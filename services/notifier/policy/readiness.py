@@ -1,8 +1,8 @@
 """Whether a round's invitations may be turned into messages now.
 
-Nothing leaves before `open`, before the hold is over in which an official may undo, or from a round that is older than
-the invitation. All the round's invitations are waited for, so that an address gets one message with all of them; but
-not for ever: counts may be wrong, and after a grace those that came go.
+Nothing leaves before `open`, before the hold is over in which an official may undo (what is urgent has none), or from
+a round that is older than the invitation. All the round's invitations are waited for, so that an address gets one
+message with all of them; but not for ever: counts may be wrong, and after a grace those that came go.
 """
 
 from datetime import datetime, timedelta
@@ -28,7 +28,9 @@ def readiness(round_: Round, now: datetime, hold: timedelta, admitted: int) -> R
         return Readiness.CANCEL
     if round_.state != RoundState.OPEN or round_.opened_at is None:
         return Readiness.WAIT
-    free = max(round_.opened_at + hold, round_.not_before or round_.opened_at)
+    urgent = round_.plan is not None and round_.plan.urgent
+    held_until = round_.opened_at if urgent else round_.opened_at + hold
+    free = max(held_until, round_.not_before or held_until)
     if now < free:
         return Readiness.WAIT
     complete = admitted >= round_.counts.invitations or now >= free + GRACE

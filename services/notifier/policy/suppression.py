@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-UNUSABLE: Final = frozenset({"bounce", "erased"})
+DEAD: Final = "bounce"
+"""The kind after which an address is one that nobody reads."""
+UNUSABLE: Final = frozenset({DEAD, "erased"})
 """Kinds after which nothing at all is sent to an address, not even what its owner asks for."""
 
 

@@ -23,6 +23,6 @@ def told(state: str, code: str, *, round_is_current: bool) -> Told:
     """`state` and `code` are those of the earlier message."""
     if state in ("sent", "delivered", "unknown") or (state == "failed" and code == UNKNOWN_OUTCOME):
         return Told.REACHED
-    if state == "sending" or (state in ("pending", "retry") and not round_is_current):
+    if state in ("sending", "merged") or (state in ("pending", "retry", "waiting") and not round_is_current):
         return Told.UNDECIDED
     return Told.NEVER

@@ -1,8 +1,8 @@
 """When a message may leave: in hours when somebody is at work to read it.
 
 E-mail on working days 07-17, SMS on working days 07-19, in Swedish wall time: the window opens at seven whatever the
-offset from UTC is that day. An urgent SMS leaves at once. Source: the dialogue model's rule on quiet hours; public
-holidays as in the Act (1989:253), with the eves that are not worked.
+offset from UTC is that day. What the model lists (`burden_policy.any_hour`) leaves at once. Source: the dialogue
+model's rule on quiet hours; public holidays as in the Act (1989:253), with the eves that are not worked.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -20,9 +20,9 @@ CLOSES: Final = {"email": time(17), "sms": time(19)}
 _EVES: Final = frozenset({(12, 24), (12, 31)})
 
 
-def next_open(channel: str, at: datetime, mode: Mode = "working_hours", *, urgent: bool = False) -> datetime:
+def next_open(channel: str, at: datetime, mode: Mode = "working_hours", *, any_hour: bool = False) -> datetime:
     """The first moment, not before `at`, when this channel may be used."""
-    if mode == "always" or (urgent and channel == "sms"):
+    if any_hour or mode == "always":
         return at
     wall = at.astimezone(ZONE)
     day = wall.date()

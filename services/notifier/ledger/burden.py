@@ -1,0 +1,113 @@
+"""What the ledger knows of how much somebody was asked lately, and of what else goes to an address.
+
+Counted is what left, or is about to: nothing that ended before it left, nothing that waits for a digest.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Row, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from schemas.delivery import DeliveryState
+from schemas.round import Round
+from services.notifier.ledger import store
+from services.notifier.ledger.store import DIGEST, FIRST, chunks
+from services.notifier.ledger.tables import INVITATIONS, MESSAGE_INVITATIONS, MESSAGES, SUBSCRIPTIONS
+from services.notifier.policy.attention import MINUTES_DAYS, Asked
+from services.runtime.store.database import micros, moment_of
+
+_NEVER_LEFT: Final = ("cancelled", "expired", "suppressed", "failed")
+
+
+@dataclass
+class Standing:
+    """What was asked at one address, and when the last message left it; what is about to leave does so now."""
+
+    asked: list[Asked] = field(default_factory=list)
+    left: datetime | None = None
+
+
+async def of_addresses(
+    connection: AsyncConnection, round_id: str, indexes: Collection[str], now: datetime
+) -> Mapping[str, Standing]:
+    """What stands at each address, but for this round."""
+    found: defaultdict[str, Standing] = defaultdict(Standing)
+    columns = ("address_index", "round_id", "kind", "state", "asks", "minutes", "intent_at", "digest_id")
+    for chunk in chunks(sorted(indexes)):
+        statement = (
+            select(*(MESSAGES.c[name] for name in columns))
+            .where(MESSAGES.c.address_index.in_(chunk), MESSAGES.c.kind.in_((FIRST, DIGEST)))
+            .where(MESSAGES.c.round_id != round_id, *_counted(now))
+        )
+        for row in await connection.execute(statement):
+            _take(found[row.address_index], row, now)
+    return found
+
+
+def _take(standing: Standing, row: Row[Any], now: datetime) -> None:
+    standing.asked.append(_asked(row))
+    if row.state != DeliveryState.WAITING and row.digest_id is None:  # of what a digest carries, the digest leaves
+        at = now if row.intent_at is None else moment_of(row.intent_at)
+        standing.left = at if standing.left is None else max(standing.left, at)
+
+
+async def of_companies(
+    connection: AsyncConnection, round_id: str, recipients: Collection[str], now: datetime
+) -> Mapping[str, list[Asked]]:
+    """What each company was asked at all of its addresses, but for this round."""
+    found: defaultdict[str, list[Asked]] = defaultdict(list)
+    for chunk in chunks(sorted(recipients)):
+        statement = (
+            select(
+                INVITATIONS.c.recipient_id,
+                MESSAGES.c.round_id,
+                MESSAGES.c.asks,
+                MESSAGES.c.minutes,
+                func.max(MESSAGES.c.intent_at).label("intent_at"),
+            )
+            .join(MESSAGE_INVITATIONS, MESSAGE_INVITATIONS.c.invitation_id == INVITATIONS.c.invitation_id)
+            .join(MESSAGES, MESSAGES.c.message_id == MESSAGE_INVITATIONS.c.message_id)
+            .where(INVITATIONS.c.recipient_id.in_(chunk), MESSAGES.c.kind == FIRST)
+            .where(MESSAGES.c.round_id != round_id, or_(MESSAGES.c.asks > 0, MESSAGES.c.minutes > 0), *_counted(now))
+            .group_by(INVITATIONS.c.recipient_id, MESSAGES.c.round_id, MESSAGES.c.asks, MESSAGES.c.minutes)
+        )
+        for row in await connection.execute(statement):
+            found[row.recipient_id].append(_asked(row))
+    return found
+
+
+async def texted(connection: AsyncConnection, round_: Round, numbers: Collection[str]) -> Counter[str]:
+    """How many SMS each of these numbers has had in this stage of the case, or is about to have, but for this round."""
+    had: list[tuple[str, str]] = []
+    for chunk in chunks(sorted(numbers)):
+        statement = select(MESSAGES.c.address_index, MESSAGES.c.round_id).where(
+            MESSAGES.c.address_index.in_(chunk), MESSAGES.c.channel == "sms", MESSAGES.c.round_id != round_.round_id
+        )
+        rows = await connection.execute(statement.where(MESSAGES.c.state.not_in(_NEVER_LEFT)))
+        had += [(row.address_index, row.round_id) for row in rows]
+    rounds = await store.rounds(connection, {round_id for _, round_id in had})
+    stage = (round_.case_key, round_.stage, round_.occurrence)
+    same = {other.round_id for other in rounds.values() if (other.case_key, other.stage, other.occurrence) == stage}
+    return Counter(index for index, round_id in had if round_id in same)
+
+
+async def frequencies(connection: AsyncConnection, ids: Collection[str]) -> dict[str, str]:
+    """How often each of these subscriptions wants to hear."""
+    found: dict[str, str] = {}
+    for chunk in chunks(sorted(ids)):
+        rows = await connection.execute(select(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.subscription_id.in_(chunk)))
+        found |= {row.subscription_id: row.frequency for row in rows}
+    return found
+
+
+def _counted(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    recent = or_(MESSAGES.c.intent_at.is_(None), MESSAGES.c.intent_at > micros(now - MINUTES_DAYS))
+    return MESSAGES.c.state.not_in(_NEVER_LEFT), recent
+
+
+def _asked(row: Any) -> Asked:
+    return Asked(row.round_id, row.asks, row.minutes, moment_of(row.intent_at) if row.intent_at is not None else None)

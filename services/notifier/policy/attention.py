@@ -1,0 +1,61 @@
+"""How much may be asked of one person, and of one company, across departments.
+
+Asks are counted over thirty days and minutes over ninety: of every first message that left or is about to, exempt or
+not. What comes in a digest because there was no budget is information and counts nothing; a reminder repeats what was
+counted. A company is counted over all of its addresses, each round once. Source: the dialogue model's `burden_policy`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from schemas.invitation import Invitation
+from schemas.model import DIRECT, BurdenPolicy
+from schemas.round import Purpose, Round
+
+ASKS_DAYS: Final = timedelta(days=30)
+MINUTES_DAYS: Final = timedelta(days=90)
+_OWED: Final = frozenset({Purpose.FEEDBACK, Purpose.CHANGE})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one round asked of somebody. `at` is when its message left; None while it is about to."""
+
+    round_id: str
+    asks: int
+    minutes: int
+    at: datetime | None = None
+
+
+def over_budget(policy: BurdenPolicy, person: Iterable[Asked], companies: Sequence[Iterable[Asked]], now: datetime,
+                asks: int, minutes: int) -> bool:  # fmt: skip
+    """Whether one more round, that asks so much, would be too much for this person or for one of these companies."""
+    most = (policy.max_asks_per_person_per_30_days, policy.max_minutes_per_person_per_90_days)
+    company = (policy.max_asks_per_company_per_30_days, policy.max_minutes_per_company_per_90_days)
+    of_company = tuple(most[i] if limit is None else limit for i, limit in enumerate(company))
+    return _too_much(person, most, now, asks, minutes) or any(
+        _too_much(asked, of_company, now, asks, minutes) for asked in companies
+    )
+
+
+def is_exempt(round_: Round, invitations: Iterable[Invitation]) -> bool:
+    """Whether the budget does not hold for a message: what is urgent, statutory or tells of a cut; what is owed to who
+    took part; whom the case touches directly.
+    """
+    if round_.purpose in _OWED or (round_.plan is not None and (round_.plan.exempt or round_.plan.urgent)):
+        return True
+    reasons = (reason for invitation in invitations for place in invitation.workplaces for reason in place.reasons)
+    return any(reason.ring == DIRECT for reason in reasons)
+
+
+def _too_much(asked: Iterable[Asked], most: Sequence[int], now: datetime, asks: int, minutes: int) -> bool:
+    rounds = {item.round_id: item for item in asked}.values()
+    asks_before = sum(item.asks for item in rounds if _within(item, now, ASKS_DAYS))
+    minutes_before = sum(item.minutes for item in rounds if _within(item, now, MINUTES_DAYS))
+    return (asks > 0 and asks_before + asks > most[0]) or (minutes > 0 and minutes_before + minutes > most[1])
+
+
+def _within(item: Asked, now: datetime, days: timedelta) -> bool:
+    return item.at is None or item.at > now - days
