@@ -86,7 +86,12 @@ class SmtpSink:
 
 
 class Postfix:
-    """A real Postfix with folders, port and settings of its own. It needs root, as Postfix does."""
+    """A real Postfix with folders, port and settings of its own. It needs root, as Postfix does. More settings and
+    services may be given: lines of main.cf and master.cf, in which `{folder}` is filled.
+    """
+
+    def __init__(self, settings: str = "", services: str = "") -> None:
+        self._main, self._master = _MAIN + settings, _MASTER + services
 
     def __enter__(self) -> "Postfix":
         (self.port,) = free_ports(1)
@@ -96,8 +101,8 @@ class Postfix:
         for name in ("etc", "queue", "data"):
             (self._folder / name).mkdir()
         shutil.chown(self._folder / "data", "postfix")
-        (self._settings / "main.cf").write_text(_MAIN.format(folder=self._folder))
-        (self._settings / "master.cf").write_text(_MASTER.format(port=self.port))
+        (self._settings / "main.cf").write_text(self._main.replace("{folder}", str(self._folder)))
+        (self._settings / "master.cf").write_text(self._master.replace("{port}", str(self.port)))
         self._command("start")
         _listening(self.port)
         return self

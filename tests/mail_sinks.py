@@ -1,8 +1,12 @@
 """A mail sink of our own and a channel that leads to it, for tests of what is sent."""
 
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+
+import trustme
 
 from services.notifier.channels.port import Outgoing
 from services.notifier.channels.sinks import Act, SmtpSink
@@ -38,3 +42,18 @@ async def smtp_sink(**options: object) -> AsyncIterator[SmtpSink]:
         yield sink
     finally:
         await sink.stop()
+
+
+class Certified:
+    """A relay's certificate, and the authority that vouches for it alone."""
+
+    def __init__(self, folder: Path) -> None:
+        authority = trustme.CA()
+        self.ca_file = folder / "ca.pem"
+        authority.cert_pem.write_to_path(str(self.ca_file))
+        self._certificate = authority.issue_cert("127.0.0.1")
+
+    def server_context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._certificate.configure_cert(context)
+        return context

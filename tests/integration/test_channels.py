@@ -5,15 +5,17 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
 
 from services.notifier.channels.elks46 import Elks46Channel, Elks46Options
 from services.notifier.channels.memory import MemoryChannel
@@ -21,9 +23,12 @@ from services.notifier.channels.port import Channel, Outcome, Outgoing, State
 from services.notifier.channels.sinks import Act, SmsSink, TwilioSink
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.channels.twilio import TwilioChannel, TwilioOptions
-from tests.mail_sinks import always, mail, once, smtp_options, smtp_sink
+from tests.mail_sinks import Certified, always, mail, once, smtp_options, smtp_sink
 
-pytestmark = pytest.mark.anyio
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.filterwarnings("ignore:Requiring AUTH:UserWarning"),  # aiosmtpd does not see implicit TLS
+]
 
 RECEIPTS = "https://kommun.example/receipts/46elks"
 RECEIPTS_OF_TWILIO = "https://kommun.example/receipts/twilio"
@@ -80,14 +85,39 @@ async def one_by_one_rig() -> AsyncIterator[Rig]:
 
 
 @asynccontextmanager
-async def smtp_rig(*, pipelining: bool) -> AsyncIterator[Rig]:
+async def starttls_rig() -> AsyncIterator[Rig]:
+    async with secured_rig("starttls") as rig:
+        yield rig
+
+
+@asynccontextmanager
+async def implicit_tls_rig() -> AsyncIterator[Rig]:
+    async with secured_rig("implicit") as rig:
+        yield rig
+
+
+@asynccontextmanager
+async def secured_rig(kind: str) -> AsyncIterator[Rig]:
+    """A relay that wants TLS and a log-in, and whose certificate is vouched for by one authority alone."""
+    with TemporaryDirectory() as folder:
+        certified = Certified(Path(folder))
+        wanted = {"tls": certified.server_context(), "implicit_tls": kind == "implicit", "credentials": ("u", "hemlig")}
+        given = {"tls": kind, "ca_file": certified.ca_file, "username": "u", "password": SecretStr("hemlig")}
+        async with smtp_rig(pipelining=True, wanted=wanted, given=given) as rig:
+            yield rig
+
+
+@asynccontextmanager
+async def smtp_rig(
+    *, pipelining: bool, wanted: Mapping[str, object] | None = None, given: Mapping[str, object] | None = None
+) -> AsyncIterator[Rig]:
     acts = {
         "refused": ("rcpt", Act("550 5.1.1 <anna@exempel.example>: unknown")),
         "later": ("rcpt", Act("451 4.7.1 Greylisted")),
         "lost": ("done", Act(drop=True)),
     }
-    async with smtp_sink(pipelining=pipelining) as sink:
-        channel = SmtpChannel(smtp_options(sink.port))
+    async with smtp_sink(pipelining=pipelining, **(wanted or {})) as sink:
+        channel = SmtpChannel(smtp_options(sink.port, **(given or {})))
 
         def provoke(what: str) -> None:
             sink.behaviour = once(*acts[what])
@@ -143,8 +173,8 @@ async def twilio_sink(**options: object) -> AsyncIterator[TwilioSink]:
 
 
 @pytest.fixture(
-    params=[memory_rig, pipelining_rig, one_by_one_rig, elks46_rig, twilio_rig],
-    ids=["memory", "pipelining", "one_by_one", "elks46", "twilio"],
+    params=[memory_rig, pipelining_rig, one_by_one_rig, starttls_rig, implicit_tls_rig, elks46_rig, twilio_rig],
+    ids=["memory", "pipelining", "one_by_one", "starttls", "implicit_tls", "elks46", "twilio"],
 )
 async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
     async with request.param() as ready:

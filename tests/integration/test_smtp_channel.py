@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import trustme
 from pydantic import SecretStr, ValidationError
 
 from services.notifier.channels.port import Outcome, Outgoing, State
@@ -19,7 +18,7 @@ from services.notifier.channels.sinks import Act, SmtpSink
 from services.notifier.channels.smtp import SmtpChannel
 from services.runtime.errors import Fault
 from tests import mail_sinks
-from tests.mail_sinks import MAIL, mail, once, smtp_options
+from tests.mail_sinks import MAIL, Certified, mail, once, smtp_options
 
 pytestmark = pytest.mark.anyio
 
@@ -379,21 +378,6 @@ async def test_a_relay_without_tls_gets_neither_password_nor_mail() -> None:
 
 
 # TLS
-
-
-class Certified:
-    """A relay's certificate, and the authority that vouches for it alone."""
-
-    def __init__(self, folder: Path) -> None:
-        authority = trustme.CA()
-        self.ca_file = folder / "ca.pem"
-        authority.cert_pem.write_to_path(str(self.ca_file))
-        self._certificate = authority.issue_cert("127.0.0.1")
-
-    def server_context(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._certificate.configure_cert(context)
-        return context
 
 
 @pytest.fixture(scope="module")
