@@ -15,6 +15,7 @@ from schemas.identity import invitation_id
 from schemas.invitation import Invitation
 from schemas.response import Response
 from schemas.round import Round
+from services.portal.came import what_came
 from services.portal.standing import Verdict, standing
 from services.portal.store.tables import (
     COMPANIES,
@@ -57,6 +58,8 @@ class Group:
     invited: tuple[Invited, ...]
     told_at: datetime | None = None
     """Of a change: when the message that it is about left."""
+    came: Round | None = None
+    """What came of it, once that has been told."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,14 @@ async def carried(connection: AsyncConnection, number: int, now: datetime) -> Ca
             verdict = standing(round_, item, now)
             shown = Invited(item, _name(item, facts), verdict, late, answers.get(item.invitation_id))
             groups.setdefault(item.round_id, []).append(shown)
+    came = await what_came(connection, rounds.values())
     made = [
-        Group(rounds[key], tuple(sorted(members, key=_order)), await _told_at(connection, rounds[key], members))
+        Group(
+            rounds[key],
+            tuple(sorted(members, key=_order)),
+            await _told_at(connection, rounds[key], members),
+            came.get(key),
+        )
         for key, members in groups.items()
     ]
     made.sort(key=lambda group: asking.order(group.round))

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.case import Case
 from schemas.round import Purpose, Round, RoundState
+from services.portal.came import what_came
 from services.portal.standing import end_of
 from services.portal.store.tables import CASES, INVITATIONS, RESPONSES, ROUNDS
 from services.portal.views import CONFIDENTIAL
@@ -30,6 +31,8 @@ class PublicRound:
     round: Round
     answered: int
     open: bool
+    came: Round | None = None
+    """What came of it, once that has been told."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,11 @@ async def with_rounds(connection: AsyncConnection, case: Case, now: datetime) ->
     )
     rounds = [Round.model_validate_json(body, extra="ignore") for body in bodies.scalars()]
     answered = await _answered(connection, [round_.round_id for round_ in rounds])
-    shown = [PublicRound(item, answered.get(item.round_id, 0), _is_open(item, now)) for item in rounds]
+    came = await what_came(connection, rounds)
+    shown = [
+        PublicRound(item, answered.get(item.round_id, 0), _is_open(item, now), came.get(item.round_id))
+        for item in rounds
+    ]
     return PublicCase(case, tuple(sorted(shown, key=_opened_at, reverse=True)))
 
 

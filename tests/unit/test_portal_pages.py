@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from schemas.invitation import Invitation, InvitationState
 from schemas.notice import Notice
 from schemas.response import Response
-from schemas.round import RoundState
+from schemas.round import Round, RoundState
 from schemas.suppression import Suppression
 from schemas.topics import NOTICES, RESPONSES, SUPPRESSIONS
 from schemas.types import Event
@@ -145,6 +145,41 @@ async def test_a_feedback_shows_what_came_of_the_answers_and_asks_nothing(
     assert "<form" not in page
     english = (await browser.get(answer_path(1), params={"lang": "en"})).text
     assert '<section lang="sv">\n<h2 lang="en">What businesses said' in english
+
+
+async def feedback_on(portal: Offline, asked: Round, **changes: Any) -> None:
+    """What came of a round, told to the bakery."""
+    texts = asked.texts.model_dump() | {"outcome": {"taken": "Lastplatserna står kvar"}}
+    about = {"round_id": "told", "purpose": "feedback", "number": 1, "follows": asked.round_id, "texts": texts}
+    told = round_of(case(), **about | changes)
+    item = invitation(BAKERY, told)
+    await portal.say(told, item, delivery(9, item), delivery(9, item, state="sent", delivery_id="sent"))
+
+
+async def test_what_came_of_the_answers_is_shown_on_the_page_where_they_were_given_and_on_the_cases(
+    portal: Offline, browser: httpx.AsyncClient
+) -> None:
+    await invited(portal)
+    pages = (answer_path(1), "/arenden/EX-2")
+    assert ["Det här tar kommunen med sig" in (await browser.get(path)).text for path in pages] == [False, False]
+    await feedback_on(portal, round_of(case()))
+    for path in pages:
+        page = (await browser.get(path)).text
+        assert "Det här tar kommunen med sig" in page
+        assert "Lastplatserna står kvar" in page
+    await feedback_on(portal, round_of(case()), state="held", reason="undone")
+    assert ["Lastplatserna" in (await browser.get(path)).text for path in pages] == [False, False]
+
+
+async def test_what_came_of_the_answers_is_not_shown_before_anybody_was_told(
+    portal: Offline, browser: httpx.AsyncClient
+) -> None:
+    await invited(portal)
+    texts = round_of(case()).texts.model_dump() | {"outcome": {"taken": "Lastplatserna står kvar"}}
+    follows = round_of(case()).round_id
+    await portal.say(round_of(case(), round_id="told", purpose="feedback", follows=follows, texts=texts))
+    assert "Lastplatserna" not in (await browser.get(answer_path(1))).text
+    assert "Lastplatserna" not in (await browser.get("/arenden/EX-2")).text
 
 
 async def two_rounds(portal: Offline) -> tuple[Invitation, Invitation]:

@@ -9,6 +9,7 @@ from schemas.model import DialogueModel, Stage
 from services.portal import public
 from services.portal.pages.render import page
 from services.portal.portal import Portal
+from services.rendering import outcome
 
 FEW = 5
 """Fewer answers than this are not counted in public."""
@@ -23,7 +24,8 @@ def routes(portal: Portal) -> list[BaseRoute]:
             found = await public.find_cases(connection, reference, source)
             shown = await public.with_rounds(connection, found[0], portal.clock.now()) if len(found) == 1 else None
         if shown is not None:
-            return page(portal, request, "case.html", shown=shown, stages=_stages(portal.model, shown.case), few=FEW)
+            stages = _stages(portal.model, shown.case)
+            return page(portal, request, "case.html", shown=shown, stages=stages, few=FEW, outcome=outcome)
         if found:
             return page(portal, request, "cases.html", cases=found)
         return page(portal, request, "no_case.html", status=404)
