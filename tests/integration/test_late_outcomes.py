@@ -183,3 +183,33 @@ async def test_what_was_sent_before_an_operator_lifted_it_gives_the_address_up_n
     await sent(house, 2)
     await says(house, late(house).failed, GONE)
     assert [event.lifted for event in house.suppressions()] == [False, False]
+
+
+@pytest.mark.parametrize("when", ["at the send", "later, by a report"])
+async def test_whoever_s_address_is_dead_hears_of_it_by_another_channel(house: House, when: str) -> None:
+    await known(house)
+    await house.contact("r1", "070-174 06 05", "sms")
+    if when == "at the send":
+        house.email.will(GONE)
+    await sent(house)
+    if when != "at the send":
+        await says(house, late(house).failed, GONE)
+    for _ in range(3):
+        house.clock.moment += timedelta(minutes=1)
+        await house.sender.turn()
+    assert [message.address for message in house.sms.accepted] == ["+46701740605"]
+    assert house.states().count("failed") == 1
+    assert house.states()[-1] == "sent"
+    assert {event.invitation_ids[0] for event in house.told()} == {"i1"}
+
+
+async def test_whoever_has_no_other_address_is_told_once_as_failed_and_nothing_goes_round(house: House) -> None:
+    await known(house)
+    await sent(house)
+    await says(house, late(house).failed, GONE)
+    before = len(house.told())
+    for _ in range(3):
+        house.clock.moment += timedelta(minutes=1)
+        await house.sender.turn()
+    assert (len(house.told()), await house.invitation_states()) == (before, {"addressed": 1})
+    assert len(house.email.accepted) == 1
