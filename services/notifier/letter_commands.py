@@ -59,7 +59,7 @@ async def export(
         made = await Letters(
             database,
             Outbox(database, Unpublished(), Topics.of(settings.kafka)),
-            composer_for(options),
+            composer_for(options, settings.model.load().forms),
             options.vault(),
             SystemClock(),
             index_key=options.key("index_key"),

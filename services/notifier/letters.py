@@ -39,6 +39,11 @@ CHANNEL: Final = "letter"
 class PaperWriter(Protocol):
     """Makes what stands on a letter."""
 
+    @property
+    def version(self) -> str:
+        """Of the words and templates."""
+        ...
+
     def paper(
         self, draft: Draft, round_: Round, invitation: Invitation, companies: Mapping[str, Company], to: Postal
     ) -> Paper:
@@ -196,6 +201,7 @@ class Letters:
             "body_encrypted": self._vault.encrypt(kept(stands)),
             "provider_ref": "",
             "code": "exported",
+            "template_version": self._writer.version,
             "created_at": micros(now),
             "expires_at": row.expires_at,
         }

@@ -58,7 +58,7 @@ async def test_who_is_not_reachable_gets_a_letter_that_opens_the_answer_page(hou
     assert letter.paper.way.url == f"{PORTAL}/i/{mint(row.number, TOKEN, Purpose.ANSWER)}"
     assert opened(letter.paper.way.code, [TOKEN]) == (row.number, TOKEN)
     assert (row.channel, row.state, row.code) == ("letter", "sent", "exported")
-    assert row.address_encrypted == b""
+    assert (row.address_encrypted, row.template_version) == (b"", WRITER.version)
 
 
 async def test_an_exported_letter_is_told_as_a_message_of_its_own_by_letter(house: House) -> None:
