@@ -53,7 +53,7 @@ from tests.unbounded import model_file
 
 PATIENCE: Final = 150
 RECIPIENT_KEY: Final = "a recipient key for tests only"
-COLUMNS: Final = "workplace_id,organisation,name,lon,lat,sni,sni_version,municipality,email,phone"
+COLUMNS: Final = "workplace_id,organisation,name,lon,lat,sni,sni_version,municipality,email,phone,street,postcode,town"
 Headers = Sequence[tuple[str, bytes | None]]
 
 
@@ -257,11 +257,12 @@ def case_headers(id_: str) -> list[tuple[str, bytes | None]]:
     return [(name, value.encode()) for name, value in envelope.headers().items()]
 
 
-def row(number: int, *, email: str = "", phone: str = "", organisation: str = "") -> str:
+def row(number: int, *, email: str = "", phone: str = "", organisation: str = "", street: str = "") -> str:
     """A workplace within reach of `a_case`, in a register file."""
+    place = '"182 30",Danderyd' if street else ","
     return (
         f'W{number},"{organisation or f"ORG-{number}"}",Exempel {number},{18.03 + number / 1e5:.5f},59.4,'
-        f'56.110,2025,0162,"{email}","{phone}"'
+        f'56.110,2025,0162,"{email}","{phone}","{street}",{place}'
     )
 
 

@@ -6,11 +6,16 @@ Both services run as processes of their own, so that everything they say is seen
 import asyncio
 import base64
 import json
+import subprocess
+import sys
+import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import pypdfium2  # type: ignore[import-untyped]
 import pytest
 
 from schemas.contact import CONTACT_CHANGED, Contact
@@ -30,6 +35,7 @@ from services.runtime.tables import TableReader
 from services.runtime.topic_admin import TopicAdmin
 from tests.journeys.installation import PATIENCE, RECIPIENT_KEY, Installation, a_case, case_headers, row
 from tests.journeys.traces import Traces
+from tests.returned_mails import complaint, mail, report
 
 pytestmark = pytest.mark.anyio
 EMAILS: Final = {
@@ -68,6 +74,15 @@ QUOTED: Final = " ".join(
 )
 """What providers answer: real ones quote the address."""
 
+ASKING: Final = """
+import contextlib, json, sys
+from services.cli import main
+for command in json.loads(sys.argv[1]):
+    with contextlib.suppress(SystemExit):
+        main(command)
+    print("-- exit", flush=True)
+"""
+
 DISGUISES: Final[dict[str, bytes]] = {
     "e-mail, plus and capitals": b"<anna.andersson+faktura@exempel-bageri.example>",
     "e-mail, not ASCII": json.dumps({"to": EMAILS["not ASCII"].upper()}).encode(),
@@ -95,30 +110,35 @@ async def test_class_a_values_are_found_in_no_topic_log_metric_page_or_ledger(in
 
     logs = [await imported(world)]
     await sabotage(world)
-    ports = dict(zip(("matcher", "notifier"), free_ports(2), strict=True))
+    *ports_, door = free_ports(3)
+    ports = dict(zip(("matcher", "notifier"), ports_, strict=True))
     for service, port in ports.items():
         logs.append(world.folder / f"{service}.log")
-        settings = {"NARDIALOG_HEALTH__PORT": str(port), "NARDIALOG_LOG__LEVEL": "debug"}
+        settings = {"NARDIALOG_HEALTH__PORT": str(port), "NARDIALOG_LOG__LEVEL": "debug", **comes_back(world, door)}
         world.run("run", service, log=logs[-1], settings=settings)
     await world.send_case(a_case("A 1"), CASES)
     await world.until(lambda: went_as_planned(world), "one of each end")
+    await come_back(world, door)
     pages = [await page(port, path) for port in ports.values() for path in ("healthz", "readyz", "metrics")]
     ledger = stored(world)
-    commands = {name: world.folder / f"command-{name}.log" for name in ("deliveries list", "dlq list", "lag")}
-    await asyncio.gather(*(ended(world.run(*c.split(), "--json", log=log)) for c, log in commands.items()))
+    logs.append(await asked(world))
+    letters = lettered(world)
     await world.stop()
 
     assert_delivered(world)
-    assert all(log.stat().st_size for log in (*logs, *commands.values()))
+    assert all(log.stat().st_size for log in logs)
+    assert len(letters) == 3
     assert recipient_id("ORG-1", RECIPIENT_KEY.encode()).encode() in b"".join(ledger)
     assert any(b"nardialog_records_total" in body for body in pages)
     found = {
-        "logs": TRACES.within_any(log.read_bytes() for log in (*logs, *commands.values())),
+        "logs": TRACES.within_any(log.read_bytes() for log in logs),
         "pages": TRACES.within_any(pages),
+        "letters": TRACES.within_any(letters),
         "ledger": TRACES.within_any([*ledger, *stored(world)]),
         "topics": leaks(world.seen, world),
     }
-    assert found == {"logs": set(), "pages": set(), "ledger": set(), "topics": {("contacts", "unsealed")}}
+    clean: dict[str, object] = {name: set() for name in ("logs", "pages", "letters", "ledger")}
+    assert found == {**clean, "topics": {("contacts", "unsealed")}}
 
 
 async def imported(world: Installation) -> Path:
@@ -128,7 +148,7 @@ async def imported(world: Installation) -> Path:
             *(row(n, email=email) for n, email in enumerate(EMAILS.values(), 1)),
             row(11, email=STOPPED),
             *(row(n, phone=phone) for n, phone in enumerate(PHONES.values(), 21)),
-            *(row(n, organisation=owner) for n, owner in enumerate(OWNERS.values(), 31)),
+            *(row(n, organisation=owner, street=f"Provgatan {n}") for n, owner in enumerate(OWNERS.values(), 31)),
             row(41, email="bad.bertilsson@@exempel.example", phone="070-174 069 912"),
         ]
     )
@@ -170,6 +190,81 @@ async def sabotage(world: Installation) -> None:
         )
     headers = [*{**dict(case_headers("bad")), "ce_type": CONTACT_CHANGED.encode()}.items()]
     await world.send(CONTACTS, b"c9", json.dumps({"address": UNSEALED}).encode(), headers)
+
+
+def comes_back(world: Installation, door: int) -> dict[str, str]:
+    """Settings: where mail comes back to, and where providers call."""
+    for name in ("cur", "new", "tmp"):
+        (world.folder / "returned" / name).mkdir(parents=True, exist_ok=True)
+    return {
+        "NARDIALOG_NOTIFIER__RETURNED__MAILDIR": str(world.folder / "returned"),
+        "NARDIALOG_NOTIFIER__RETURNED__POLL_SECONDS": "0.1",
+        "NARDIALOG_NOTIFIER__RECEIPTS__PORT": str(door),
+        "NARDIALOG_NOTIFIER__RECEIPTS__PUBLIC_URL": f"http://127.0.0.1:{door}",
+    }
+
+
+async def come_back(world: Installation, door: int) -> None:
+    """A bounce, a complaint, a person and a machine write to us, and a provider calls: all of them name addresses."""
+    bounced = world.smtp.accepted[0]
+    returned = f"Message-ID: <{bounced.message_id}>\r\nTo: <{EMAILS['fourth']}>"
+    mails = [
+        report(diagnostic=f"smtp; 550 5.1.1 {QUOTED}", to=bounced.mail_from, returned=returned),
+        report(status="4.2.2", diagnostic=f"smtp; 452 {QUOTED}", to=bounced.mail_from, returned=returned),
+        complaint(returned),
+        mail(QUOTED, QUOTED, sender=EMAILS["third"]),
+        mail("Autosvar", QUOTED, "Auto-Submitted: auto-replied", sender=EMAILS["fourth"]),
+        mail(f"avsluta {QUOTED}", QUOTED, sender=EMAILS["third"]),
+    ]
+    box = world.folder / "returned"
+    for number, raw in enumerate(mails):
+        (box / "new" / f"{number}.host").write_bytes(raw)
+    said = urllib.parse.urlencode({"to": PHONES["national"], "from": "+46701740606", "message": QUOTED}).encode()
+    for path in ("/receipts/46elks/no-such-receipt", f"/receipts/46elks/{EMAILS['third']}", "/receipts/none"):
+        assert await called(f"http://127.0.0.1:{door}{path}", said) in (204, 400, 403, 404)
+    await world.until(lambda: len(list(box.glob(".*/cur/*"))) == len(mails), "all that came back is put away")
+
+
+async def called(url: str, body: bytes) -> int:
+    """The status with which a POST is answered."""
+
+    def post() -> int:
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, data=body), timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as refused:
+            return refused.code
+
+    return await asyncio.to_thread(post)
+
+
+async def asked(world: Installation) -> Path:
+    """What an operator asks at a terminal, one after another in one process, and all that is answered."""
+    told = [Delivery.model_validate_json(r.value or b"") for r in world.records(DELIVERIES)]
+    failed = next(event.message_id for event in told if event.state.value == "failed")
+    [round_] = world.rounds().values()
+    commands = [
+        ["deliveries", "list", "--json"], ["deliveries", "show", failed, "--json"], ["deliveries", "show", failed],
+        ["dlq", "list", "--json"], ["lag", "--json"], ["suppressions", "list", "--json"], ["providers", "status"],
+        ["sending", "status"], ["doctor", "notifier"], ["keys", "rotate"],
+        ["letters", "export", round_.case_key, "-o", str(world.folder / "brev")],
+    ]  # fmt: skip
+    log = world.folder / "commands.log"
+    assert await ended(asking(commands, log)) == 0
+    assert log.read_bytes().count(b"-- exit") == len(commands)
+    return log
+
+
+def asking(commands: Sequence[Sequence[str | None]], log: Path) -> "subprocess.Popen[bytes]":
+    with log.open("wb") as file:
+        return subprocess.Popen([sys.executable, "-c", ASKING, json.dumps(commands)], stdout=file, stderr=file)
+
+
+def lettered(world: Installation) -> list[bytes]:
+    """What stands in the letters, which hold names and visiting addresses of the register and nothing more."""
+    pages = [pypdfium2.PdfDocument(path) for path in sorted((world.folder / "brev").glob("*.pdf"))]
+    read = ["".join(page.get_textpage().get_text_range() for page in pdf).encode() for pdf in pages]
+    return [(world.folder / "brev/brev.csv").read_bytes(), *read]
 
 
 async def publish(world: Installation, topic: Topic, key: str, event: Any, type_: str) -> None:
