@@ -243,7 +243,7 @@ async def asked(world: Installation) -> Path:
     told = [Delivery.model_validate_json(r.value or b"") for r in world.records(DELIVERIES)]
     failed = next(event.message_id for event in told if event.state.value == "failed")
     [round_] = world.rounds().values()
-    commands = [
+    commands: list[list[str | None]] = [
         ["deliveries", "list", "--json"], ["deliveries", "show", failed, "--json"], ["deliveries", "show", failed],
         ["dlq", "list", "--json"], ["lag", "--json"], ["suppressions", "list", "--json"], ["providers", "status"],
         ["sending", "status"], ["doctor", "notifier"], ["keys", "rotate"],
