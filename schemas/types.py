@@ -32,7 +32,14 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def _one_line(value: Any) -> Any:
-    return _BLANKS.sub(" ", unicodedata.normalize("NFC", value)).strip() if isinstance(value, str) else value
+    if not isinstance(value, str) or _is_one_line(value):
+        return value
+    return _BLANKS.sub(" ", unicodedata.normalize("NFC", value)).strip()
+
+
+def _is_one_line(text: str) -> bool:
+    """Most texts are, and are read far more often than they are written. The space is the one printable blank."""
+    return text.isprintable() and "  " not in text and text == text.strip() and unicodedata.is_normalized("NFC", text)
 
 
 def _lines(value: Any) -> Any:
@@ -72,18 +79,18 @@ type_id_pattern = r"^[a-z0-9][a-z0-9_.-]*$"
 OpenId = Annotated[str, StringConstraints(max_length=60, pattern=type_id_pattern)]
 """An id of the dialogue model (case type, stage, form, role): an open string, the model decides what exists."""
 Key = Annotated[
-    str, BeforeValidator(_one_line), StringConstraints(min_length=1, max_length=100), AfterValidator(_not_personal)
+    str, StringConstraints(min_length=1, max_length=100), BeforeValidator(_one_line), AfterValidator(_not_personal)
 ]
 """An id that somebody else gave: case id, workplace id, source. Never a personal number."""
 CaseKey = Annotated[str, StringConstraints(max_length=210, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """municipality/source/case id. Without control characters: PostgreSQL holds no NUL, and would be asked for ever."""
 OurId = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9._~-]+$")]
 """An id that we derived: letters, digits and `._~-` only."""
-Line = Annotated[str, BeforeValidator(_one_line), StringConstraints(max_length=200)]
+Line = Annotated[str, StringConstraints(max_length=200), BeforeValidator(_one_line)]
 """One line of text."""
-Question = Annotated[str, BeforeValidator(_one_line), StringConstraints(max_length=300)]
+Question = Annotated[str, StringConstraints(max_length=300), BeforeValidator(_one_line)]
 """The one question that is asked: one line, at most 300 characters."""
-Title = Annotated[str, BeforeValidator(_one_line), StringConstraints(min_length=1, max_length=160)]
+Title = Annotated[str, StringConstraints(min_length=1, max_length=160), BeforeValidator(_one_line)]
 """A case's title: one line, at most 160 characters."""
 Text = Annotated[str, BeforeValidator(_lines), StringConstraints(max_length=4000)]
 """Some paragraphs of plain text."""

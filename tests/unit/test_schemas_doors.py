@@ -1,16 +1,20 @@
 """What the contract refuses, and what it forgives: limits, geometries, numbers of persons, unknown fields."""
 
 import json
+import re
+import unicodedata
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.case import EXAMPLE, Case, may_be_confidential
 from schemas.export import EVENTS
 from schemas.geojson import Geometry, check
 from schemas.identity import contact_id, invitation_id, normal_organisation, recipient_id, round_id
-from schemas.types import MAX_VERTICES, is_personal_number
+from schemas.types import MAX_VERTICES, Line, is_personal_number
 
 GEOMETRY: TypeAdapter[Geometry] = TypeAdapter(Geometry)
 KEY = b"k" * 32
@@ -163,3 +167,10 @@ def test_ids_are_the_same_each_time_and_their_parts_never_run_together() -> None
 )
 def test_a_confidential_case_is_known_even_in_broken_bytes(value: bytes, marked: bool) -> None:
     assert may_be_confidential(value) is marked
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.text("a å\u030a\u00a0\t\n", max_size=12))
+def test_a_line_that_is_left_as_it_is_is_one_already(text: str) -> None:
+    """Against the plain rule: one normal form, blanks as one space each, none at the ends."""
+    plain = re.sub(r"[\s\x00-\x1f\x7f\u2028\u2029]+", " ", unicodedata.normalize("NFC", text)).strip()
+    assert TypeAdapter(Line).validate_python(text) == plain
