@@ -417,14 +417,16 @@ async def test_another_text_to_the_same_number_is_not_taken_for_the_lost_one_at_
 
 
 @asynccontextmanager
-async def answering(page: dict[str, object]) -> AsyncIterator[str]:
-    """A server that answers every question with this page."""
+async def answering(body: dict[str, object] | str, status: int = 200) -> AsyncIterator[str]:
+    """A server that has one answer, an object or a text, to everything."""
 
     async def answer(_: web.Request) -> web.Response:
-        return web.json_response(page)
+        if isinstance(body, str):
+            return web.Response(status=status, text=body)
+        return web.json_response(body, status=status)
 
     app = web.Application()
-    app.router.add_get("/{path:.*}", answer)
+    app.router.add_route("*", "/{path:.*}", answer)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -1,5 +1,6 @@
 """The notifier's public port: receipts that come early, late, twice or from nowhere, and what people write back."""
 
+import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -14,6 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from schemas.round import EXAMPLE as ROUND
+from services.notifier.app import build
 from services.notifier.channels.elks46 import Elks46Channel, Elks46Options
 from services.notifier.channels.elks46_callbacks import Elks46Callbacks
 from services.notifier.channels.memory import MemoryChannel
@@ -28,12 +30,14 @@ from services.notifier.outcomes.late import LateOutcomes
 from services.notifier.outcomes.passing_on import Ours
 from services.notifier.outcomes.receipts import Receipts
 from services.notifier.provider_door import ProviderDoor, answers_url
+from services.notifier.settings import NotifierOptions, NotifierSettings
+from services.runtime.clock import SystemClock
 from services.runtime.link_tokens import Purpose, mint
 from services.runtime.metrics import PROVIDER_CALLS
 from services.runtime.sealing import Vault
 from services.runtime.store.database import migrate
 from tests.integration.test_channels import elks_options, sms_sink
-from tests.integration.test_sender import INDEX, VAULT, House
+from tests.integration.test_sender import INDEX, VAULT, House, Plain
 from tests.mail_sinks import once
 
 pytestmark = pytest.mark.anyio
@@ -214,6 +218,21 @@ async def test_an_unknown_outcome_with_a_receipt_within_ten_minutes_is_neither_a
     assert len(answered.elks.accepted) == 1
 
 
+async def test_a_text_whose_price_was_lost_is_counted_as_its_providers_latest(answered: Answered) -> None:
+    await answered.reach()
+    answered.elks.will(Outcome(State.SENT, "accepted", segments=1, cost=3500, currency="SEK"))
+    await answered.sender.turn()
+    await answered.round(round_id="0" * 32)
+    await answered.invite("r1", "w-r1", round_id="0" * 32, invitation_id="1" * 32)
+    answered.elks.will(UNKNOWN)
+    await answered.sender.turn()
+    await answered.elks_says(answered.elks.accepted[1].reference, "delivered")
+    assert [(row.state, row.cost, row.sent_at is not None) for row in await answered.messages()] == [
+        ("sent", 3500, True),
+        ("delivered", 3500, True),
+    ]
+
+
 async def test_fc_027_a_provider_that_answers_too_late_leaves_unknown_and_its_receipt_resolves_it(
     answered: Answered,
 ) -> None:
@@ -370,3 +389,29 @@ async def test_twilios_word_that_the_reader_opted_out_is_a_stop_and_no_dead_numb
     answered.elks.will(Outcome(State.FAILED, "opted_out", "21610", suppress=True))
     await answered.sender.turn()
     assert [(stop.kind, stop.scope) for stop in answered.suppressions()] == [("stop", "all")]
+
+
+async def test_the_notifier_as_it_is_run_opens_the_door_where_a_public_address_is_set(
+    answered: Answered,
+) -> None:
+    """And asks for receipts at that address."""
+    await answered.reach()
+    await answered.sender.turn()
+    keys = {name: base64.b64encode(KEY).decode() for name in ("vault_key", "index_key", "token_key")}
+    account = {"username": "u", "password": "p", "sender": "+46766860000"}
+    given = {"database": answered.url, **keys, "sms": account, "receipts": {"public_url": PUBLIC, "port": 0}}
+    options = NotifierOptions.model_validate(given)
+    app = build(NotifierSettings(notifier=options), SystemClock(), composer=Plain())
+    elks = options.elks46_options()
+    assert elks is not None
+    assert elks.receipt_url("x") == f"{PUBLIC}/receipts/46elks/x"
+    await app.door.start()
+    try:
+        url = f"http://127.0.0.1:{app.door.port}/receipts/46elks/{answered.elks.accepted[0].reference}"
+        form = {"id": "s1", "status": "delivered"}
+        async with aiohttp.ClientSession() as session, session.post(url, data=form) as response:
+            assert response.status == 204
+    finally:
+        await app.door.stop()
+        await app.database.close()
+    assert (await answered.message()).state == "delivered"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.ledger.store import NOTICE, WAITING, Message, message_of
@@ -38,6 +38,22 @@ async def spent_since(connection: AsyncConnection, channel: str, since: datetime
         .order_by(MESSAGES.c.provider, MESSAGES.c.currency)
     )
     return [Spent(row.provider, row.currency, row.messages, int(row.segments), int(row.cost)) for row in rows]
+
+
+async def assume(connection: AsyncConnection, message: Message, now: datetime) -> None:
+    """Counts a text whose price nobody told us, because the answer to the call was lost: as much as its provider's
+    latest one.
+    """
+    latest = (
+        select(MESSAGES.c.segments, MESSAGES.c.cost, MESSAGES.c.currency)
+        .where(MESSAGES.c.channel == message.channel, MESSAGES.c.provider == message.provider, MESSAGES.c.cost > 0)
+        .order_by(MESSAGES.c.sent_at.desc())
+        .limit(1)
+    )
+    known = (await connection.execute(latest)).mappings().one_or_none()
+    untold = update(MESSAGES).where(MESSAGES.c.message_id == message.message_id, MESSAGES.c.cost == 0)
+    values = {"sent_at": micros(now)} | ({str(name): value for name, value in known.items()} if known else {})
+    await connection.execute(untold.values(**values))
 
 
 async def cannot_wait(connection: AsyncConnection, channel: str, until: datetime, limit: int) -> Sequence[Message]:

@@ -10,6 +10,7 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.channels.callbacks import Receipt
+from services.notifier.ledger.spending import assume
 from services.notifier.ledger.store import Message
 from services.notifier.outcomes.late import LateOutcomes
 from services.runtime.clock import Clock
@@ -33,6 +34,8 @@ class Receipts:
             if message is None or message.provider != provider:
                 return "unknown"
             moved = await self._say(connection, message, receipt)
+            if moved and message.state == "unknown":
+                await assume(connection, message, self._clock.now())
         return "applied" if moved else "nothing_new"
 
     async def _say(self, connection: AsyncConnection, message: Message, receipt: Receipt) -> bool:
