@@ -23,7 +23,7 @@ from services.rendering.letter import Brand, Letter, Links
 from services.rendering.message import MailHeaders, compose
 from services.rendering.notices import NoticeLetter, notice_sms, render_notice
 from services.rendering.paper import Paper, Postal, Way, paper
-from services.rendering.sms import digest_sms, rehearsed, remind_sms, render_sms
+from services.rendering.sms import ONE_WAY, Terms, digest_sms, rehearsed, remind_sms, render_sms
 from services.rendering.sms_answer import sms_answer
 from services.rendering.why import Workplace
 from services.rendering.wording import STANDARD, Wording
@@ -31,12 +31,13 @@ from services.runtime.letter_codes import code
 from services.runtime.link_tokens import Purpose, mint
 
 
-class _SmsWords(TypedDict):
-    """In which words an SMS is written."""
+class _Texting(TypedDict):
+    """What every SMS of an installation is written with."""
 
+    sender: str
     lang: Lang
     wording: Wording
-    two_way: bool
+    terms: Terms
 
 
 class RenderingComposer:
@@ -52,7 +53,7 @@ class RenderingComposer:
         unsubscribe_mailto: str = "",
         privacy_contact: str = "",
         wording: Wording = STANDARD,
-        two_way: bool = False,
+        terms: Terms = ONE_WAY,
     ) -> None:
         self._portal = portal_url
         self._name = sender_name
@@ -60,7 +61,7 @@ class RenderingComposer:
         self._key = token_key
         self._mailto = unsubscribe_mailto
         self._wording = wording
-        self._two_way = two_way
+        self._terms = terms
         self._frames = Frames()
         self._brand = Brand(sender_name, sender_name, privacy_contact or sender_email)
 
@@ -77,10 +78,7 @@ class RenderingComposer:
             facts = _known(invitations, companies)
             street = next((fact.street for fact in facts.values()), "")
             link = self._links(draft).answer_url
-            return self._sms(
-                draft,
-                render_sms(round_, sender=self._name, link=link, address=street, **self._sms_words(draft)),
-            )
+            return self._sms(draft, render_sms(round_, link=link, address=street, **self._texting(draft)))
         return self._mail(draft, round_, invitations, companies, "first")
 
     def remind(
@@ -89,21 +87,18 @@ class RenderingComposer:
         """The bytes of a reminder."""
         if draft.channel == "sms":
             link, on = self._links(draft).answer_url, local(draft.at).date()
-            text = remind_sms(round_, sender=self._name, link=link, on=on, **self._sms_words(draft))
-            return self._sms(draft, text)
+            return self._sms(draft, remind_sms(round_, link=link, on=on, **self._texting(draft)))
         return self._mail(draft, round_, invitations, companies, "reminder")
 
     def digest(self, draft: Draft, items: Sequence[DigestItem], more: int, companies: Mapping[str, Company]) -> bytes:
         """The bytes of one message about several rounds."""
         links = self._links(draft)
         if draft.channel == "sms":
-            count = len(items) + more
-            text = digest_sms(count, sender=self._name, link=links.answer_url, **self._sms_words(draft))
-            return self._sms(draft, text)
+            return self._sms(draft, digest_sms(len(items) + more, link=links.answer_url, **self._texting(draft)))
         facts = _known([invitation for item in items for invitation in item.invitations], companies)
         letter = DigestLetter(
             brand=self._brand,
-            recipient=_recipient(facts),
+            recipients=_recipients(facts),
             items=tuple(
                 Item(
                     item.round_,
@@ -154,7 +149,7 @@ class RenderingComposer:
         facts = _known(invitations, companies)
         return Letter(
             brand=self._brand,
-            recipient=_recipient(facts),
+            recipients=_recipients(facts),
             round=round_,
             workplaces=_places(invitations),
             facts=facts,
@@ -178,8 +173,8 @@ class RenderingComposer:
             f"{self._portal}/arenden",
         )
 
-    def _sms_words(self, draft: Draft) -> _SmsWords:
-        return {"lang": _lang(draft), "wording": self._wording, "two_way": self._two_way}
+    def _texting(self, draft: Draft) -> "_Texting":
+        return {"sender": self._name, "lang": _lang(draft), "wording": self._wording, "terms": self._terms}
 
     def _sms(self, draft: Draft, text: str) -> bytes:
         return (rehearsed(text) if draft.rehearsal else text).encode()
@@ -255,7 +250,7 @@ def composer_for(options: NotifierOptions, forms: Collection[str] = ()) -> Rende
         unsubscribe_mailto=options.unsubscribe_mailto,
         privacy_contact=options.privacy_contact,
         wording=wording_of(options.templates_folder, forms),
-        two_way=options.sms_two_way,
+        terms=Terms(options.sms_parts, options.sms_two_way),
     )
 
 
@@ -284,8 +279,8 @@ def _known(invitations: Sequence[Invitation], companies: Mapping[str, Company]) 
     return {key: _facts(companies[key]) for key in ids if key in companies}
 
 
-def _recipient(facts: Mapping[str, Workplace]) -> str:
-    return next((fact.name for fact in facts.values() if fact.name), "")
+def _recipients(facts: Mapping[str, Workplace]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(fact.name for fact in facts.values() if fact.name))
 
 
 def _facts(company: Company) -> Workplace:

@@ -188,6 +188,8 @@ class NotifierOptions(Section):
     """What all SMS of a month may cost, in the accounts' currency; then only urgent texts, codes and links go. Empty
     sets no cap.
     """
+    sms_parts: int = Field(1, ge=1, le=3)
+    """How many parts a text may have; each is paid for."""
     receipts: ReceiptSettings = ReceiptSettings()
     """Receipts by HTTP."""
 

@@ -4,7 +4,7 @@ Each item says what is asked, until when, why, and has its own link to answer by
 is never empty, and shows at most ten: the page that its link leads to has all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final, Literal
@@ -14,7 +14,7 @@ from schemas.round import Round
 from services.rendering import asking, sections
 from services.rendering.calendar import attached
 from services.rendering.dates import Lang
-from services.rendering.letter import Brand, Links, Section
+from services.rendering.letter import Brand, Links, Section, called
 from services.rendering.mail import rehearsal_mark
 from services.rendering.message import LONGEST_SUBJECT, RenderedMail
 from services.rendering.shorten import chop
@@ -43,7 +43,7 @@ class DigestLetter:
     """Everything a digest is made of. `more` counts rounds beyond the items, which the page has too."""
 
     brand: Brand
-    recipient: str
+    recipients: tuple[str, ...]
     items: tuple[Item, ...]
     facts: Mapping[str, Workplace]
     links: Links
@@ -61,7 +61,7 @@ class ItemHalf:
     """One language's half of an item."""
 
     title: str
-    about: str
+    about: tuple[str, ...]
     deadline: str
     reasons: tuple[str, ...]
     label: str
@@ -136,7 +136,7 @@ def half(letter: DigestLetter, lang: Lang) -> DigestHalf:
         lang=lang,
         rehearsal=words["rehearsal"] if letter.rehearsal else "",
         intro=words["gathers"].format(
-            municipality=letter.brand.municipality, recipient=letter.recipient or words["you"]
+            municipality=letter.brand.municipality, recipient=called(letter.recipients, words)
         ),
         heading=_counted(len(ordered) + letter.more, words),
         lead=words[f"gathered_{letter.gathered}"],
@@ -153,15 +153,23 @@ def half(letter: DigestLetter, lang: Lang) -> DigestHalf:
 def _item(item: Item, letter: DigestLetter, lang: Lang) -> ItemHalf:
     round_ = item.round
     words = letter.wording.words("mail", lang, asking.form(round_))
-    title = asking.title(round_, lang)
     heading = asking.heading(round_, lang, letter.wording)
     reasons = why_lines(item.workplaces, letter.facts, round_.texts, lang, item.more_workplaces)
     short = [*reasons[:_MOST_REASONS], words["more_reasons"]] if len(reasons) > _MOST_REASONS else reasons
     return ItemHalf(
         title=heading,
-        about="" if title in heading else title,
+        about=tuple(_about(round_, heading, lang, words)),
         deadline=asking.deadline(round_, lang, letter.wording),
         reasons=tuple(short),
         label=words["answer_button"] if asking.asks(round_) else words["read_button"],
         url=item.url,
     )
+
+
+def _about(round_: Round, heading: str, lang: Lang, words: Words) -> Iterator[str]:
+    """What the heading does not say: the case, and when and where one meets."""
+    title = asking.title(round_, lang)
+    if title not in heading:
+        yield title
+    if asking.meeting(round_):
+        yield sections.of_meeting(round_, lang, words)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from schemas.invitation import InvitedWorkplace
 from schemas.round import Round
@@ -40,8 +40,8 @@ class Letter:
     """Everything a mail is made of."""
 
     brand: Brand
-    recipient: str
-    """The company; empty for a reader who has none in the register."""
+    recipients: tuple[str, ...]
+    """The companies that it is for; none for a reader who has none in the register."""
     round: Round
     workplaces: tuple[InvitedWorkplace, ...]
     facts: Mapping[str, Workplace]
@@ -89,3 +89,16 @@ class Half:
     stop: str
     manage: str
     note: str
+
+
+def called(names: tuple[str, ...], words: Words) -> str:
+    """Those that a message is for, by name: a few, and how many there are besides (FC-050)."""
+    if not names:
+        return words["you"]
+    shown, left = names[:_NAMED], len(names) - _NAMED
+    if left > 0:
+        return words["and_others"].format(names=", ".join(shown), left=left)
+    return shown[0] if len(shown) == 1 else words["and"].format(names=", ".join(shown[:-1]), last=shown[-1])
+
+
+_NAMED: Final = 3

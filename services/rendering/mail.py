@@ -14,7 +14,7 @@ from schemas.round import Purpose, Round
 from services.rendering import asking, changes, dates, sections
 from services.rendering.calendar import attached
 from services.rendering.dates import Lang
-from services.rendering.letter import Half, Letter, Links, Section
+from services.rendering.letter import Half, Letter, Links, Section, called
 from services.rendering.message import LONGEST_SUBJECT, RenderedMail
 from services.rendering.shorten import chop
 from services.rendering.why import why_block
@@ -144,8 +144,7 @@ def _intro(letter: Letter, words: Words) -> str:
         kind = "feeds_back"
     else:
         kind = "invites" if asking.meeting(letter.round) else "asks" if asking.asks(letter.round) else "informs"
-    recipient = letter.recipient or words["you"]
-    return words[kind].format(municipality=letter.brand.municipality, recipient=recipient)
+    return words[kind].format(municipality=letter.brand.municipality, recipient=called(letter.recipients, words))
 
 
 def _lead(letter: Letter, lang: Lang) -> tuple[str, ...]:

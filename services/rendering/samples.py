@@ -92,7 +92,7 @@ def letter_about(round_: Round, kind: str, wording: Wording = STANDARD, *, intro
     at = datetime.combine(round_.respond_by - timedelta(days=1), AT.timetz()) if reminds and round_.respond_by else AT
     return Letter(
         brand=BRAND,
-        recipient=_NAME,
+        recipients=(_NAME,),
         round=round_,
         workplaces=_WORKPLACES,
         facts=_FACTS,
@@ -109,7 +109,7 @@ def digest_about(rounds: tuple[Round, ...], wording: Wording = STANDARD, *, more
     """A digest of these rounds, to the same reader."""
     items = tuple(Item(round_, _WORKPLACES, asking.chosen(LINKS.answer_url, round_)) for round_ in rounds)
     return DigestLetter(
-        brand=BRAND, recipient=_NAME, items=items, facts=_FACTS, links=LINKS, at=AT, more=more, wording=wording
+        brand=BRAND, recipients=(_NAME,), items=items, facts=_FACTS, links=LINKS, at=AT, more=more, wording=wording
     )
 
 

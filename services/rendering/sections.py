@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from schemas.invitation import InvitedWorkplace
-from schemas.round import Round
+from schemas.round import Purpose, Round
 from services.rendering import asking, dates, outcome
 from services.rendering.dates import Lang
 from services.rendering.letter import Brand, Letter, Links, Section
@@ -36,8 +36,10 @@ def about(letter: Letter, lang: Lang) -> Section:
     if asking.meeting(round_) and asking.question(round_, lang):
         lines.append(asking.question(round_, lang))
     lines += [line for line in chop(summary, _SUMMARY, "…").split("\n") if line.strip()]
-    lines += _some([words["open"].format(text=chop(text, _STATEMENT, "…")) for text in texts.open_questions], words)
-    lines += _some([words["decided"].format(text=chop(text, _STATEMENT, "…")) for text in texts.already_decided], words)
+    if round_.purpose is not Purpose.FEEDBACK:  # what came of the answers stands above
+        lines += _some([words["open"].format(text=chop(text, _STATEMENT, "…")) for text in texts.open_questions], words)
+        decided = [words["decided"].format(text=chop(text, _STATEMENT, "…")) for text in texts.already_decided]
+        lines += _some(decided, words)
     if texts.urgent_reason:
         lines.append(words["urgent"].format(text=texts.urgent_reason))
     lines += _some([f"{document.title}: {document.url}" for document in texts.documents], words)
@@ -53,9 +55,8 @@ def when(letter: Letter, lang: Lang) -> Section:
     """The days that matter."""
     round_, texts, words = letter.round, letter.round.texts, letter.words(lang)
     lines = []
-    if meeting := texts.meeting:
-        day, at = dates.full(dates.local(meeting.start).date(), lang), dates.clock(meeting.start, lang)
-        lines.append(words["meeting"].format(day=day, clock=at, place=meeting.place))
+    if texts.meeting:
+        lines.append(of_meeting(round_, lang, words))
     if stage := (texts.stage_en if lang == "en" else "") or texts.stage:
         lines.append(words["stage"].format(stage=stage))
     if round_.event_at is not None:
@@ -65,6 +66,15 @@ def when(letter: Letter, lang: Lang) -> Section:
         day = dates.full(round_.decision_at, lang)
         lines.append(words[key].format(day=day, body=texts.decision_body))
     return Section(words["when"], tuple(lines))
+
+
+def of_meeting(round_: Round, lang: Lang, words: Words) -> str:
+    """When and where one meets."""
+    meeting = round_.texts.meeting
+    if meeting is None:
+        return ""
+    day, at = dates.full(dates.local(meeting.start).date(), lang), dates.clock(meeting.start, lang)
+    return words["meeting"].format(day=day, clock=at, place=meeting.place)
 
 
 def who(letter: Letter, lang: Lang) -> Section:

@@ -1,4 +1,5 @@
-"""One SMS of one part: at most 160 septets of the GSM 7-bit alphabet (3GPP TS 23.038 §6.2.1), whatever the title.
+"""An SMS of one part, or of as many as are allowed, whatever the title: 160 septets of the GSM 7-bit alphabet (3GPP TS
+23.038 §6.2.1), or 153 in each of several parts.
 
 A sign outside the alphabet would turn the whole text into UCS-2, three parts instead of one, so every sign is folded
 first. The title yields first, at a word; then the address goes; the date and the link never.
@@ -6,6 +7,7 @@ first. The title yields first, at a word; then the address goes; the date and th
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
@@ -16,10 +18,10 @@ from services.rendering.shorten import chop, cut
 from services.rendering.wording import STANDARD, Wording, Words
 
 PART: Final = 160
+_JOINED: Final = 153
 LONGEST_LINK: Final = 70
 _SENDER: Final = 30
-_BESIDE_STOP: Final = {"link": 55, "sender": 18}
-"""What a link and a sender may take where the text also says how to stop by an answer."""
+_LEAST_SENDER: Final = 11  # as much as a sender's name may have
 _LEAST_TITLE: Final = 16  # a title shorter than this says less than the address does
 
 _BASIC: Final = frozenset(
@@ -32,6 +34,21 @@ _PLAIN: Final = str.maketrans(
     | {"’": "'", "‘": "'", "´": "'", "`": "'", "•": "-", "·": "-", "×": "x", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D"}
     | {"œ": "oe", "Œ": "OE", "ı": "i", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th"}
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an installation's texts may be: how many parts, and whether its number can be written back to. Then the text
+    says how to stop by that; else the page behind its link does.
+    """
+
+    parts: int = 1
+    takes_answers: bool = False
+
+    @property
+    def room(self) -> int:
+        """Septets in all. In each of several parts seven are taken by its number (§9.2.3.24.1 of TS 23.040)."""
+        return PART if self.parts == 1 else _JOINED * self.parts
 
 
 def septets(text: str) -> int:
@@ -50,6 +67,9 @@ def fold(text: str) -> str:
     return re.sub(r"\s+", " ", "".join(signs)).strip()
 
 
+ONE_WAY: Final = Terms()
+
+
 def render_sms(
     round_: Round,
     *,
@@ -58,28 +78,30 @@ def render_sms(
     address: str = "",
     lang: Lang = "sv",
     wording: Wording = STANDARD,
-    two_way: bool = False,
+    terms: Terms = ONE_WAY,
 ) -> str:
-    """The SMS of a round: a question, a meeting, a piece of information or a change. Always one part.
+    """The SMS of a round: a question, a meeting, a piece of information, a change or what came of the answers.
 
-    `sender` is the municipality's name and `address` the workplace's street; with `two_way` it says how to stop by an
-    answer, which a sender that is a name cannot receive. Raises `ValueError` for a link longer
-    than 70 (55 with `two_way`) or with a sign that SMS has no room for.
+    `sender` is the municipality's name and `address` the workplace's street. Raises `ValueError` for a link longer
+    than 70 or with a sign that SMS has no room for.
     """
-    _checked(link, two_way)
-    title = fold(asking.title(round_, lang))
-    who = _who(sender, two_way)
-    words = _words(round_, lang, wording)
-    stop = f" {words['stop']}" if two_way else ""
+    title, words = fold(asking.title(round_, lang)), _words(round_, lang, wording)
     if place := fold(address):
-        frame = _frame(round_, who, link, lang, words["place"].format(place=place), wording) + stop
-        room = PART - _taken(frame)
-        if septets(title) <= room:
-            return frame.replace(_TITLE, title)
-        if room >= _LEAST_TITLE and (short := cut(title, room, "...", septets)):
-            return frame.replace(_TITLE, short)
-    frame = _frame(round_, who, link, lang, "", wording) + stop
-    return frame.replace(_TITLE, chop(title, PART - _taken(frame), "...", septets))
+        at = words["place"].format(place=place)
+        frame = _ended(_frame(round_, link, lang, at, wording), link, words, terms)
+        if (text := _with_address(frame, fold(sender), title, terms)) is not None:
+            return text
+    return _filled(_ended(_frame(round_, link, lang, "", wording), link, words, terms), fold(sender), title, terms)
+
+
+def _with_address(frame: str, sender: str, title: str, terms: Terms) -> str | None:
+    """The text, if enough of the title fits beside the address."""
+    frame = frame.replace(_WHO, chop(sender, _SENDER, "", septets))
+    room = terms.room - _taken(frame)
+    if septets(title) <= room:
+        return frame.replace(_TITLE, title)
+    short = cut(title, room, "...", septets) if room >= _LEAST_TITLE else ""
+    return frame.replace(_TITLE, short) if short else None
 
 
 def remind_sms(
@@ -90,50 +112,49 @@ def remind_sms(
     on: date,
     lang: Lang = "sv",
     wording: Wording = STANDARD,
-    two_way: bool = False,
+    terms: Terms = ONE_WAY,
 ) -> str:
-    """The SMS that reminds of a round, sent on a day. Always one part; the title yields."""
-    _checked(link, two_way)
+    """The SMS that reminds of a round, sent on a day. The title yields."""
     words, by = _words(round_, lang, wording), round_.respond_by
     if by is not None and timedelta() <= by - on <= timedelta(days=1):
         frame = words["remind_today" if by == on else "remind_tomorrow"]
     else:
         frame = words["remind_by"] if by else words["remind"]
-    who = _who(sender, two_way)
-    filled = frame.format(who=who, title=_TITLE, day=_day(by, lang) if by else "", link=link)
-    if two_way:
-        filled += f" {words['stop']}"
-    title = fold(asking.title(round_, lang))
-    return filled.replace(_TITLE, chop(title, PART - _taken(filled), "...", septets))
+    framed = frame.format(who=_WHO, title=_TITLE, day=_day(by, lang) if by else "", link=link)
+    return _filled(_ended(framed, link, words, terms), fold(sender), fold(asking.title(round_, lang)), terms)
 
 
 def digest_sms(
-    count: int, *, sender: str, link: str, lang: Lang = "sv", wording: Wording = STANDARD, two_way: bool = False
+    count: int, *, sender: str, link: str, lang: Lang = "sv", wording: Wording = STANDARD, terms: Terms = ONE_WAY
 ) -> str:
     """The SMS that tells of several matters at once. Raises `ValueError` where there is none."""
     if count < 1:
         raise ValueError("a digest without items is not sent: end it with its reason instead")
-    _checked(link, two_way)
     words = wording.words("sms", lang)
-    frame = words["digest" if count > 1 else "digest_one"]
-    if two_way:
-        frame += f" {words['stop']}"
-    return frame.format(who=_who(sender, two_way), count=count, link=link)
+    frame = words["digest" if count > 1 else "digest_one"].format(who=_WHO, count=count, link=link)
+    return _filled(_ended(frame, link, words, terms), fold(sender), "", terms)
+
+
+def _ended(frame: str, link: str, words: Words, terms: Terms) -> str:
+    """With how to stop, where the number takes answers and there is room: the page behind the link says it too. Raises
+    `ValueError` for a link that does not fit.
+    """
+    if septets(link) > LONGEST_LINK:
+        raise ValueError(f"link: {septets(link)} septets, at most {LONGEST_LINK}; use a shorter base address")
+    ended = f"{frame} {words['stop']}"
+    return ended if terms.takes_answers and _taken(ended) + _LEAST_SENDER <= terms.room else frame
+
+
+def _filled(frame: str, sender: str, title: str, terms: Terms) -> str:
+    """The sender yields to enough of a title, the title to the rest."""
+    room = terms.room - _taken(frame)
+    who = chop(sender, min(_SENDER, max(_LEAST_SENDER, room - _LEAST_TITLE)), "", septets)
+    return frame.replace(_WHO, who).replace(_TITLE, chop(title, room - septets(who), "...", septets))
 
 
 def rehearsed(text: str) -> str:
     """The same marked as a rehearsal's. It may take a second part, which only our own staff get."""
     return f"{_REHEARSAL} {text}"
-
-
-def _checked(link: str, two_way: bool) -> None:
-    longest = _BESIDE_STOP["link"] if two_way else LONGEST_LINK
-    if septets(link) > longest:
-        raise ValueError(f"link: {septets(link)} septets, at most {longest}; use a shorter base address")
-
-
-def _who(sender: str, two_way: bool) -> str:
-    return chop(fold(sender), _BESIDE_STOP["sender"] if two_way else _SENDER, "", septets)
 
 
 _REHEARSAL: Final = "ÖVNING."
@@ -150,25 +171,25 @@ def _words(round_: Round, lang: Lang, wording: Wording) -> Words:
     return wording.words("sms", lang, asking.form(round_))
 
 
-def _frame(round_: Round, who: str, link: str, lang: Lang, at: str, wording: Wording) -> str:
-    """The text with a place for the title."""
+def _frame(round_: Round, link: str, lang: Lang, at: str, wording: Wording) -> str:
+    """The text with places for sender and title."""
     if round_.purpose is Purpose.CHANGE:
-        return changes.sms_frame(round_, lang, wording).format(who=who, title=_TITLE, link=link)
+        return changes.sms_frame(round_, lang, wording).format(who=_WHO, title=_TITLE, link=link)
     words = _words(round_, lang, wording)
     if round_.purpose is Purpose.FEEDBACK:
-        return words["feedback"].format(who=who, title=_TITLE, link=link)
+        return words["feedback"].format(who=_WHO, title=_TITLE, link=link)
     asks, meeting = asking.asks(round_), round_.texts.meeting
     if asks and meeting is not None:
         when = f"{_day(dates.local(meeting.start).date(), lang)} {words['at']} {dates.clock(meeting.start, lang)}"
-        return words["meeting"].format(who=who, when=when, title=_TITLE, link=link)
+        return words["meeting"].format(who=_WHO, when=when, title=_TITLE, link=link)
     if not asks:
-        return words["inform"].format(who=who, title=_TITLE, at=at, link=link)
+        return words["inform"].format(who=_WHO, title=_TITLE, at=at, link=link)
     by = words["by"].format(day=_day(round_.respond_by, lang)) if round_.respond_by else words["open"]
-    return words["ask"].format(who=who, title=_TITLE, at=at, by=by, link=link)
+    return words["ask"].format(who=_WHO, title=_TITLE, at=at, by=by, link=link)
 
 
 def _taken(frame: str) -> int:
-    return septets(frame.replace(_TITLE, ""))
+    return septets(frame.replace(_TITLE, "").replace(_WHO, ""))
 
 
 def _day(day: date, lang: Lang) -> str:
@@ -176,3 +197,4 @@ def _day(day: date, lang: Lang) -> str:
 
 
 _TITLE: Final = "\x00"
+_WHO: Final = "\x01"

@@ -7,6 +7,7 @@ from email.message import EmailMessage
 from email.policy import default
 
 import pytest
+from markupsafe import escape
 
 from schemas.company import EXAMPLE as COMPANY
 from schemas.company import Company
@@ -171,6 +172,118 @@ def test_an_sms_reminder_is_one_part_and_says_that_tomorrow_is_the_last_day() ->
     text = COMPOSER.remind(draft, Round.model_validate(ROUND), [Invitation.model_validate(INVITATION)], {}).decode()
     link = f"https://dialog.example/i/{mint(8, b'k' * 32, Purpose.ANSWER)}"
     assert text == f"Danderyd: I morgon är sista dagen att svara om Stockholmsvägen byggs om. {link}"
+
+
+def at_one_address(count: int, street: str = "Storgatan {n}") -> tuple[list[Invitation], dict[str, Company]]:
+    """So many companies that are reached at the same address, each with one workplace."""
+    companies = {
+        f"W{n:02}": Company.model_validate(
+            {
+                **COMPANY,
+                "workplace_id": f"W{n:02}",
+                "recipient_id": f"{n:032}",
+                "name": f"Bolag {n:02}",
+                "street": street.format(n=n),
+            }
+        )
+        for n in range(1, count + 1)
+    }
+    near = {"kind": "distance", "role": "road", "distance_m": 12.0}
+    invitations = [
+        Invitation.model_validate(
+            {
+                **INVITATION,
+                "invitation_id": f"{n:032}",
+                "workplaces": [{"workplace_id": key, "distance_m": 12.0, "reasons": [near]}],
+            }
+        )
+        for n, key in enumerate(companies)
+    ]
+    return invitations, companies
+
+
+def test_one_address_of_three_workplaces_gets_one_message_that_lists_the_three() -> None:
+    """FC-049."""
+    invitations, companies = at_one_address(3)
+    draft = Draft("m1", 7, "email", "sv", "info@kontorshotell.example", AT)
+    for part in ("plain", "html"):
+        said = words_of(COMPOSER.compose(draft, Round.model_validate(ROUND), invitations, companies), part)
+        assert "Danderyd frågar Bolag 01, Bolag 02 och Bolag 03" in said
+        assert "Danderyd asks Bolag 01, Bolag 02 and Bolag 03" in said
+        for n in (1, 2, 3):
+            assert f"Ert arbetsställe Storgatan {n} ligger 12 meter från vägen." in said
+
+
+@pytest.mark.parametrize(("street", "left"), [("Storgatan {n}", "… och 31 till."), ("Storgatan 1", "")])
+def test_one_address_of_forty_companies_gets_one_short_message_that_counts_the_rest(street: str, left: str) -> None:
+    """FC-050: the link leads to the page that has them all."""
+    invitations, companies = at_one_address(40, street)
+    draft = Draft("m1", 7, "email", "sv", "info@kontorshotell.example", AT)
+    for part, point in (("plain", "- "), ("html", "<li>")):
+        said = words_of(COMPOSER.compose(draft, Round.model_validate(ROUND), invitations, companies), part)
+        assert "Danderyd frågar Bolag 01, Bolag 02, Bolag 03 och 37 till" in said
+        assert left in said
+        assert said.count(f"{point}Ert arbetsställe") == (9 if left else 1)
+        assert f"https://dialog.example/i/{mint(7, b'k' * 32, Purpose.ANSWER)}" in said
+
+
+MARKUP = ['<a href="https://ond.example">Betala</a>', "[Betala](https://ond.example)"]
+
+
+@pytest.mark.parametrize("markup", MARKUP)
+def test_markup_in_a_case_is_text_in_every_kind_of_message(markup: str) -> None:
+    """FC-041."""
+    texts = dict.fromkeys(("title", "title_en", "summary", "question", "stage", "unit"), markup)
+    outcome = dict.fromkeys(("said", "taken", "not_taken"), markup)
+    company = Company.model_validate({**COMPANY, "name": markup, "street": markup})
+    invitation = Invitation.model_validate(INVITATION)
+    draft = Draft("m1", 7, "email", "sv", "anna@exempel.test", AT)
+    for change in ({}, {"purpose": "feedback"}, {"purpose": "change", "change": "withdrawn"}):
+        round_ = Round.model_validate({**ROUND, **change, "texts": {**texts, "outcome": outcome}})
+        companies = {company.workplace_id: company}
+        mails = [
+            COMPOSER.compose(draft, round_, [invitation], companies),
+            COMPOSER.remind(draft, round_, [invitation], companies),
+            COMPOSER.digest(draft, [DigestItem(round_, [invitation])], 0, companies),
+        ]
+        for mail in mails:
+            assert markup in words_of(mail)
+            html = words_of(mail, "html")
+            assert 'href="https://ond.example"' not in html
+            assert "<a href=&#34;https://ond.example&#34;" not in html
+            assert str(escape(markup)) in html
+        sms = COMPOSER.compose(replace(draft, channel="sms"), round_, [invitation], companies).decode()
+        assert sms.endswith(f"https://dialog.example/i/{mint(7, b'k' * 32, Purpose.ANSWER)}")
+
+
+def test_no_line_break_in_a_case_or_a_name_reaches_a_header_of_any_kind_of_message() -> None:
+    """FC-039: what a schema lets through is put in one line; what it does not, is cleaned at the door."""
+    bad = "Mörby\r\nBcc: alla@exempel.example"
+    good = message_from_bytes(compose("email"), policy=default)
+    texts = {**ROUND["texts"], "title": bad, "title_en": bad}  # type: ignore[dict-item]
+    round_, invitation = Round.model_validate({**ROUND, "texts": texts}), Invitation.model_validate(INVITATION)
+    draft = Draft("m1", 7, "email", "sv", "anna@exempel.test", AT)
+    for mail in (
+        COMPOSER.compose(draft, round_, [invitation], {}),
+        COMPOSER.remind(draft, round_, [invitation], {}),
+        COMPOSER.digest(draft, [DigestItem(round_, [invitation])], 0, {}),
+    ):
+        parsed = message_from_bytes(mail, policy=default)
+        assert parsed["Bcc"] is None
+        assert set(parsed.keys()) == set(good.keys())
+        assert parsed["Subject"].startswith(("Mörby Bcc", "Svara senast 5 dec: Mörby", "Ett ärende"))
+
+
+def test_a_long_paragraph_and_a_long_link_leave_no_long_line_and_the_link_whole() -> None:
+    """FC-044."""
+    link = "https://dialog.example/" + "a" * 400
+    texts = {**ROUND["texts"], "summary": "ord " * 1000, "documents": [{"title": "Karta", "url": link}]}  # type: ignore[dict-item]
+    round_, invitation = Round.model_validate({**ROUND, "texts": texts}), Invitation.model_validate(INVITATION)
+    draft = Draft("m1", 7, "email", "sv", "anna@exempel.test", AT)
+    mail = COMPOSER.compose(draft, round_, [invitation], {})
+    assert max(len(line) for line in mail.split(b"\r\n")) <= 78
+    assert link in words_of(mail).split()
+    assert link in words_of(mail, "html")
 
 
 def digest(channel: str, *rounds: tuple[Round, Invitation], more: int = 0, **about: str) -> bytes:

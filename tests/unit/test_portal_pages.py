@@ -104,7 +104,7 @@ async def test_the_why_block_is_the_mails_word_for_word(portal: Offline, browser
         "https://p/i/1", "https://p/avsluta/1", "https://p/mina", "https://p/personuppgifter", "https://p/arenden"
     )
     brand = Brand("Danderyds kommun", "Danderyd")
-    mail = render(Letter(brand, BAKERY.name, round_of(case()), tuple(item.workplaces), facts, links, NOW))
+    mail = render(Letter(brand, (BAKERY.name,), round_of(case()), tuple(item.workplaces), facts, links, NOW))
     page = (await browser.get(answer_path(1), params={"lang": lang})).text
     why = re.search(r'<section class="why">.*?</section>', page, re.S)
     assert why

@@ -61,7 +61,7 @@ def readers(draw: st.DrawFn) -> dict[str, Any]:
     )
     told_at = draw(st.none() | st.just(AT) | st.just(AT + timedelta(days=40)))
     return {
-        "recipient": draw(WORDS),
+        "recipients": tuple(draw(st.lists(WORDS, max_size=5))),
         "workplaces": tuple(places),
         "facts": facts,
         "links": links,

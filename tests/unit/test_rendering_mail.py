@@ -38,7 +38,13 @@ AT = moment("2025-11-10T09:00:00+01:00")
 WORKPLACES = tuple(InvitedWorkplace.model_validate(item) for item in INVITATION["workplaces"])  # type: ignore[attr-defined]
 FACTS = {"EX-0001": Workplace("EX-0001", "Exempelbageriet", "Stockholmsvägen 40")}
 LETTER = Letter(
-    Brand("Danderyds kommun", "Danderyds kommun, Näringsliv"), "Exempelbageriet AB", ROUND, WORKPLACES, FACTS, LINKS, AT
+    Brand("Danderyds kommun", "Danderyds kommun, Näringsliv"),
+    ("Exempelbageriet AB",),
+    ROUND,
+    WORKPLACES,
+    FACTS,
+    LINKS,
+    AT,
 )
 HEADERS = MailHeaders(
     message_id="0123456789abcdef@dialog.example",
@@ -191,7 +197,7 @@ def test_swedish_comes_first_and_each_half_says_its_language() -> None:
 
 def test_markup_in_a_case_is_shown_as_text() -> None:
     texts = dict.fromkeys(("title", "summary", "question", "stage", "unit"), MARKUP)
-    mail = render(replace(letter(texts=texts), recipient=MARKUP))
+    mail = render(replace(letter(texts=texts), recipients=(MARKUP,)))
     reader = Reader(mail.html)
     assert all("ond.example" not in link for link in reader.links)
     assert MARKUP in reader.words

@@ -1,6 +1,6 @@
 """The SMS: one part, always; the title yields, never the date or the link."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 import smsutil
@@ -11,7 +11,7 @@ from smsutil.codecs import GSM_CHARSET, is_valid_gsm
 from schemas.case import Meeting
 from schemas.round import EXAMPLE, Plan, Purpose, Round
 from schemas.types import moment
-from services.rendering.sms import digest_sms, fold, remind_sms, render_sms, septets
+from services.rendering.sms import Terms, digest_sms, fold, remind_sms, render_sms, septets
 
 LINK = "https://dialog.example/i/7Kq2mX9vTfA4bWzR7Kq2mX"
 ASK = Round.model_validate({**EXAMPLE, "respond_by": date(2025, 12, 5)})
@@ -28,6 +28,14 @@ CHANGES = [
     for kind in ("withdrawn", "undone", "not_affected", "moved", "cancelled", "corrected", "of_tomorrow")
     for round_ in (ASK, meeting(ASK))
 ]
+
+
+def walk(round_: Round) -> Round:
+    assert round_.plan is not None
+    return round_.model_copy(update={"plan": round_.plan.model_copy(update={"primary": "platsvandring"})})
+
+
+FEEDBACK = ASK.model_copy(update={"purpose": Purpose.FEEDBACK})
 
 
 def titled(round_: Round, title: str) -> Round:
@@ -124,23 +132,101 @@ def test_braces_and_markup_in_a_title_are_text() -> None:
     assert "{link} <a> kan" in text
 
 
+TITLES = st.text(min_size=1, max_size=160).filter(lambda text: bool(text.strip()))
+
+
 @given(
-    title=st.text(min_size=1, max_size=160).filter(lambda text: bool(text.strip())),
+    title=TITLES,
     address=st.text(max_size=200),
     sender=st.text(max_size=60),
     length=st.integers(20, 70),
     lang=st.sampled_from(["sv", "en"]),
-    variant=st.sampled_from([ASK, INFORM, meeting(ASK), *CHANGES]),
+    variant=st.sampled_from([ASK, INFORM, meeting(ASK), walk(meeting(ASK)), FEEDBACK, *CHANGES]),
+    parts=st.integers(1, 3),
+    takes_answers=st.booleans(),
 )
-@example(title="€" * 160, address="€" * 22, sender="M" * 60, length=70, lang="en", variant=meeting(ASK))
-def test_every_sms_is_one_part_and_holds_date_and_link_whole(title, address, sender, length, lang, variant) -> None:  # type: ignore[no-untyped-def]
+@example("€" * 160, "€" * 22, "M" * 60, 70, "en", meeting(ASK), 1, False)
+@example("€" * 160, "€" * 22, "M" * 60, 70, "en", walk(meeting(ASK)), 1, True)
+def test_every_sms_has_the_parts_allowed_and_holds_date_and_link_whole(  # type: ignore[no-untyped-def]
+    title, address, sender, length, lang, variant, parts, takes_answers
+) -> None:
+    """FC-045, FC-047: counted by a library that is not ours."""
     link = "https://x.example/".ljust(length, "a")
-    text = render_sms(titled(variant, title), sender=sender, address=address, link=link, lang=lang)
-    assert septets(text) <= 160
-    assert len(smsutil.split(text).parts) == 1
-    assert text.endswith(link)
+    terms = Terms(parts, takes_answers)
+    text = render_sms(titled(variant, title), sender=sender, address=address, link=link, lang=lang, terms=terms)
+    assert_within(text, terms, link)
     if variant is ASK:
         assert ("5/12" if lang == "sv" else "5 Dec") in text
+
+
+@given(
+    title=TITLES,
+    sender=st.text(max_size=60),
+    length=st.integers(20, 70),
+    lang=st.sampled_from(["sv", "en"]),
+    day=st.integers(-3, 60),
+    count=st.integers(1, 9999),
+    takes_answers=st.booleans(),
+)
+@example("€" * 160, "M" * 60, 70, "en", 0, 9999, True)
+def test_every_reminder_and_digest_is_one_part(title, sender, length, lang, day, count, takes_answers) -> None:  # type: ignore[no-untyped-def]
+    """FC-045, FC-047."""
+    link, terms = "https://x.example/".ljust(length, "a"), Terms(takes_answers=takes_answers)
+    on = date(2025, 12, 5) - timedelta(days=day)
+    texts = [
+        remind_sms(titled(ASK, title), sender=sender, link=link, on=on, lang=lang, terms=terms),
+        remind_sms(
+            ASK.model_copy(update={"respond_by": None}), sender=sender, link=link, on=on, lang=lang, terms=terms
+        ),
+        digest_sms(count, sender=sender, link=link, lang=lang, terms=terms),
+    ]
+    for text in texts:
+        assert_within(text, terms, link)
+
+
+def assert_within(text: str, terms: Terms, link: str) -> None:
+    parts = smsutil.split(text)
+    assert parts.encoding.upper().startswith("GSM")
+    assert len(parts.parts) <= terms.parts
+    assert link in text.split()
+    assert terms.takes_answers or text.endswith(link)
+
+
+def test_a_number_that_takes_answers_says_how_to_stop_and_a_name_does_not() -> None:
+    link = "https://dialog.danderyd.example/i/7Kq2mX9vTfA4bWzR7Kq2mX"
+    ways = {
+        takes: render_sms(ASK, sender="Danderyds kommun", link=link, terms=Terms(takes_answers=takes))
+        for takes in (False, True)
+    }
+    assert ways[True] == (
+        f"Danderyds kommun: Stockholmsvägen byggs om kan påverka er. Svara senast 5/12: {link} Avsluta: svara STOPP"
+    )
+    assert "STOPP" not in ways[False]
+
+
+def test_a_text_of_two_parts_has_room_for_a_longer_title() -> None:
+    long = titled(
+        ASK, "Stockholmsvägen byggs om mellan Mörby centrum och Danderyds sjukhus under våren och sommaren 2026"
+    )
+    one, two = (render_sms(long, sender="Danderyds kommun", link=LINK, terms=Terms(parts)) for parts in (1, 2))
+    assert "..." in one
+    assert long.texts.title in two
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("å" * 40 + "ä" * 40 + "ö" * 40 + "ÉÜ" * 20, 1),  # FC-045
+        ("a" * 159 + "–", 1),  # a dash is replaced before it is counted
+        ("a" * 159 + "😀", 1),  # a sign without a likeness is left out, by rule
+        ("a" * 158 + "€", 1),  # FC-046
+        ("a" * 159 + "€", 2),
+    ],
+)
+def test_parts_are_counted_after_folding(text: str, parts: int) -> None:
+    folded = fold(text)
+    assert len(smsutil.split(folded).parts) == parts
+    assert (septets(folded) <= 160) == (parts == 1)
 
 
 def test_the_english_sms_has_the_english_title() -> None:
@@ -170,9 +256,9 @@ def test_with_a_two_way_number_every_sms_says_how_to_stop_and_is_one_part_still(
     named, link = titled(round_, title), "https://x.example/".ljust(length, "a")
     stop = "svara STOPP" if lang == "sv" else "reply STOPP"
     for text in (
-        render_sms(named, sender=sender, link=link, address=address, lang=lang, two_way=True),
-        remind_sms(named, sender=sender, link=link, on=on, lang=lang, two_way=True),
-        digest_sms(3, sender=sender, link=link, lang=lang, two_way=True),
+        render_sms(named, sender=sender, link=link, address=address, lang=lang, terms=Terms(takes_answers=True)),
+        remind_sms(named, sender=sender, link=link, on=on, lang=lang, terms=Terms(takes_answers=True)),
+        digest_sms(3, sender=sender, link=link, lang=lang, terms=Terms(takes_answers=True)),
     ):
         assert text.endswith(stop)
         assert link in text

@@ -34,7 +34,6 @@ _GIVEN: Final = frozenset({"subject", "preheader", "halves", "links", "url"})
 _FETCHES: Final = re.compile(
     r"<(?:img|link|script|iframe|object|embed|svg|form)\b|url\(|@import|\bsrc\s*=", re.IGNORECASE
 )
-_SHORTEST_TITLE: Final = 16
 _SMS_TABLES: Final = ("sms", "changes.sms", "notices.sms")
 
 
@@ -150,9 +149,22 @@ def _sms(file: str, line: int | None, key: str, text: str) -> None:
         taken = septets(bare)
     except ValueError as error:
         raise Unfit(file, line, f"{key!r}: {error}", "Write it with other signs, such as - for –") from None
-    room = PART - LONGEST_LINK - _SHORTEST_TITLE
+    room = PART - sum(_WIDTHS.get(name, 0) for name in _places(text))
     if "{link}" in text and taken > room:
         raise Unfit(file, line, f"{key!r} takes {taken} of an SMS's 160 septets", f"Shorten it to {room}")
+
+
+_WIDTHS: Final = {
+    "link": LONGEST_LINK,
+    "who": 11,
+    "title": 8,
+    "when": 15,
+    "by": 24,
+    "day": 6,
+    "reference": 20,
+    "count": 4,
+}
+"""How many septets what is filled in takes, or needs where it yields."""
 
 
 def _line(content: str, table: str, key: str | None) -> int | None:
@@ -264,6 +276,7 @@ def _of_digest(letter: DigestLetter) -> dict[str, Sequence[str]]:
         "half.lead": [half.lead for half in halves],
         "half.more": [half.more for half in halves],
         "item.title": [item.title for item in items],
+        "item.about": [line for item in items for line in item.about],
         "item.deadline": [item.deadline for item in items],
         "item.reasons": [reason for item in items for reason in item.reasons],
         "item.url": [item.url for item in items],
