@@ -209,6 +209,7 @@ class Subscribers:
             recipient_id=recipient,
             area=wish.area,
             industries=list(wish.codes),
+            frequency=wish.frequency,
             language=lang,
             confirmed_at=now,
         )

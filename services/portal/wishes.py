@@ -21,6 +21,8 @@ from services.runtime.errors import Rejected
 
 RADII: Final = (200, 800, 2000)
 """Metres: the street, the blocks, the district."""
+Frequency = Literal["at_once", "daily", "weekly"]
+FREQUENCIES: Final[tuple[Frequency, ...]] = ("at_once", "daily", "weekly")
 SMALLEST, LARGEST = 50, 20_000
 MOST_CODES: Final = 20
 VERSION: Final = "2025"
@@ -56,6 +58,7 @@ class Fields:
     industries: str = ""
     codes: tuple[str, ...] = ()
     email: str = ""
+    frequency: str = FREQUENCIES[0]
 
 
 Field = Literal["where", "workplace", "place", "latitude", "longitude", "radius", "industries", "email"]
@@ -87,6 +90,8 @@ class Wish:
     email: str
     indexed: str
     """The address in the form by which equal addresses meet."""
+    frequency: Frequency
+    """How soon to hear; what is urgent, or concerns the business otherwise too, is told at once all the same."""
 
     @property
     def industries(self) -> tuple[str, ...]:
@@ -112,7 +117,8 @@ def read(fields: Fields, town: Municipality, found: Sequence[Premises]) -> Read:
     address = _address(fields.email, problems)
     if problems or workplaces or choices or area is None or address is None:
         return Read(None, tuple(problems), workplaces, choices)
-    return Read(Wish(area, codes, *address))
+    frequency = next((name for name in FREQUENCIES if name == fields.frequency), FREQUENCIES[0])
+    return Read(Wish(area, codes, *address, frequency))
 
 
 def _area(

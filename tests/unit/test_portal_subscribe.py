@@ -97,6 +97,17 @@ async def test_the_link_shows_a_button_and_only_the_button_subscribes(house: Off
     assert "Klart. Ni bevakar" in shown.text
 
 
+async def test_one_chooses_how_often_and_the_list_says_it(house: Offline) -> None:
+    async with house.client() as client:
+        reviewed = await client.post("/prenumerera/granska", data=FORM | {"frequency": "weekly"})
+        await subscribed(house, client, frequency="weekly")
+        listed = await client.get(await own_list(house, client))
+    (event,) = house.events(SUBSCRIPTIONS)
+    assert Subscription.model_validate_json(event.value or b"").frequency == "weekly"
+    assert "Ett mejl i veckan" in reviewed.text
+    assert "Ett mejl i veckan" in listed.text
+
+
 async def test_no_address_is_kept_or_published_in_the_open(house: Offline, tmp_path: Path) -> None:
     async with house.client() as client:
         await subscribed(house, client, email="hemlig.adress@exempel.se")

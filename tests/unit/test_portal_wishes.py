@@ -28,6 +28,13 @@ def test_a_place_and_a_radius_are_a_circle_that_says_what_it_is() -> None:
     assert (wish.area.label, wish.area.circle.radius_m, wish.codes) == ("800 m runt Mörby centrum", 800, ())
 
 
+@pytest.mark.parametrize(("said", "meant"), [("daily", "daily"), ("weekly", "weekly"), ("hourly", "at_once")])
+def test_how_often_is_one_of_three_and_at_once_where_it_is_none(said: str, meant: str) -> None:
+    wish = asked(frequency=said).wish
+    assert wish is not None
+    assert wish.frequency == meant
+
+
 def test_one_hit_in_the_register_is_the_workplace() -> None:
     wish = asked((BAKERY,), where="workplace", workplace="bageri").wish
     assert wish is not None

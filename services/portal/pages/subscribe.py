@@ -53,6 +53,7 @@ def routes(portal: Portal) -> list[BaseRoute]:
             town=town,
             picture=places.picture(town),
             radii=wishes.RADII,
+            frequencies=wishes.FREQUENCIES,
             available=subscribers.available,
         )
 
@@ -145,7 +146,7 @@ def routes(portal: Portal) -> list[BaseRoute]:
 def _fields(given: Sequence[tuple[str, str]]) -> Fields:
     """The form as text, each field within a length that no honest one passes."""
     form = dict(given)
-    names = ("where", "workplace", "workplace_id", "place", "latitude", "longitude", "industries", "email")
+    names = ("where", "workplace", "workplace_id", "place", "latitude", "longitude", "industries", "email", "frequency")
     radius = _cut(form, "radius")
     return Fields(
         **{name: _cut(form, name) for name in names},
