@@ -112,7 +112,7 @@ async def sender(order: Order, keys: Keys) -> AsyncIterator[Sender]:
             _composer(order, keys),
             Vault(keys.vault),
             SystemClock(),
-            SenderOptions(parallel=order.parallel),
+            SenderOptions(parallel=order.parallel, windows="always"),
             index_key=keys.index,
         )
     finally:

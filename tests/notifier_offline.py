@@ -32,7 +32,7 @@ from tests.topics_offline import Log
 
 SECRETS: Final = ("vault_key", "index_key", "token_key")
 PRIVATE: Final = hashlib.sha256(b"a test's private key").digest()
-UNDER_WAY: Final = ("pending", "retry", "sending", "unknown")
+UNDER_WAY: Final = ("pending", "waiting", "retry", "sending", "unknown")
 """States of a message that owes something still."""
 
 

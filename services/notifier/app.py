@@ -231,6 +231,7 @@ def _sender_options(options: NotifierOptions) -> SenderOptions:
         batch=options.batch_size,
         parallel=options.parallel,
         poll=options.poll_seconds,
+        windows=options.windows,
     )
 
 

@@ -36,10 +36,11 @@ from services.notifier.policy import sms_cap
 from services.notifier.policy.digest import MOST_ITEMS, gathered
 from services.notifier.policy.retry import next_try
 from services.notifier.policy.unknown import ASK_AGAIN, UNKNOWN_OUTCOME, resolution
+from services.notifier.policy.windows import Mode
 from services.notifier.providers import Breaker, Providers
 from services.notifier.refusal_stop import NEVER, RefusalStop
 from services.notifier.reminding import Reminding
-from services.notifier.sifting import Facts, companies_of, look, verdict
+from services.notifier.sifting import Facts, Verdict, closed, companies_of, look, verdict
 from services.notifier.sms_budget import CHANNEL as SMS
 from services.notifier.sms_budget import SmsBudget
 from services.notifier.stride import Stride
@@ -68,18 +69,19 @@ class Tables(Protocol):
         ...
 
 
-_Waiting = Callable[[AsyncConnection, Message, str, datetime], Awaitable[None]]
+_Waiting = Callable[[AsyncConnection, Message, Verdict, datetime], Awaitable[None]]
 """Gives a message back to the ledger, and why, at a moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class SenderOptions:
-    """How much at once, how long a claim holds, how often to look."""
+    """How much at once, how long a claim holds, how often to look, when messages may leave."""
 
     lease: timedelta = timedelta(seconds=120)
     batch: int = 500
     parallel: int = 10
     poll: float = 0.5
+    windows: Mode = "working_hours"
 
 
 @dataclass(frozen=True)
@@ -342,11 +344,11 @@ class Sender:
         """Those that may leave; the others end, or are given to `waiting`, with their reason."""
         going = []
         for message in held:
-            why = verdict(message, facts, now, self._staff)
+            why = verdict(message, facts, now, self._staff) or closed(message, facts, now, self._options.windows)
             if why is None:
                 going.append(message)
             elif why.state is None:
-                await waiting(connection, message, why.code, now)
+                await waiting(connection, message, why, now)
             else:
                 await self._end(connection, message, why.state, why.code)
         return going
@@ -608,13 +610,13 @@ class Sender:
         return mint(message.number, self._receipt_key, Purpose.RECEIPT)
 
 
-async def _not_yet(connection: AsyncConnection, message: Message, code: str, now: datetime) -> None:
-    """Nothing was written for it: the round is not ready, and that is no step."""
-    await store.release(connection, [message], now + _AGAIN)
+async def _not_yet(connection: AsyncConnection, message: Message, why: Verdict, now: datetime) -> None:
+    """Nothing was written for it: the round is not ready, or nobody is at work, and that is no step."""
+    await store.release(connection, [message], why.until or now + _AGAIN)
 
 
-async def _taken_back(connection: AsyncConnection, message: Message, code: str, now: datetime) -> None:
-    await store.put_back(connection, [message], now + _AGAIN, code=code, now=now)
+async def _taken_back(connection: AsyncConnection, message: Message, why: Verdict, now: datetime) -> None:
+    await store.put_back(connection, [message], why.until or now + _AGAIN, code=why.code, now=now)
 
 
 def _invitations(message: Message, facts: Facts) -> list[Invitation]:

@@ -17,6 +17,8 @@ from services.notifier.ledger import store
 from services.notifier.ledger.store import Link, Message, NoticeRow
 from services.notifier.policy.reminder import last_moment
 from services.notifier.policy.suppression import UNUSABLE, About, Stop, stopped_by
+from services.notifier.policy.timing import opening
+from services.notifier.policy.windows import Mode
 
 _LIVE: Final = frozenset({"addressed", "admitted"})
 _REMINDED: Final = _LIVE | {"merged"}
@@ -72,10 +74,11 @@ class Facts:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Why a message must not leave now. Without a state it only waits."""
+    """Why a message must not leave now. Without a state it only waits, until a moment where that is known."""
 
     state: DeliveryState | None
     code: str
+    until: datetime | None = None
 
 
 async def look(connection: AsyncConnection, messages: Sequence[Message]) -> Facts:
@@ -113,6 +116,16 @@ def verdict(message: Message, facts: Facts, now: datetime, staff: frozenset[str]
     if why is None and staff is not None and message.address_index not in staff:
         return Verdict(DeliveryState.SUPPRESSED, "rehearsal")
     return why
+
+
+def closed(message: Message, facts: Facts, now: datetime, windows: Mode) -> Verdict | None:
+    """Whether the window that it was planned for has closed meanwhile: it was tried before, or its notifier or provider
+    was down. A notice is waited for by its reader, at any hour.
+    """
+    if message.is_notice:
+        return None
+    opens = opening(facts.rounds.get(message.round_id), message.channel, windows, now)
+    return Verdict(None, "window_closed", opens) if opens > now else None
 
 
 def _of_invitations(message: Message, facts: Facts, now: datetime) -> Verdict | None:

@@ -204,7 +204,7 @@ class Year:
         moments += list(self.process.rounds._open.values())
         now = self.clock.now()
         later = select(func.min(MESSAGES.c.due)).where(
-            MESSAGES.c.state.in_(("pending", "retry", "unknown")), MESSAGES.c.due > micros(now)
+            MESSAGES.c.state.in_(("pending", "retry", "unknown", "waiting")), MESSAGES.c.due > micros(now)
         )
         async with self.notifier.app.database.transaction() as connection:
             due: int | None = await connection.scalar(later)

@@ -6,15 +6,17 @@ every message or invitation that it concerns, and says how many; a rule that met
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
+from itertools import takewhile
 from typing import Final
 
-from schemas.delivery import FINAL
-from schemas.invitation import Invitation, InvitationState
+from schemas.delivery import FINAL, DeliveryState
+from schemas.invitation import Invitation, InvitationState, Reason
 from schemas.round import Purpose, Round
 from schemas.topics import INVITATIONS, ROUNDS
+from tests.matcher_offline import MODEL
 from tests.year.calendar import STOCKHOLM, in_window
 from tests.year.life import Year
 from tests.year.sinks import Copy
@@ -60,6 +62,7 @@ class Oracle:
             self.refused(), self.lost(), self.doubled(), self.one_first(), self.one_reminder(),
             self.reminded_after_answer(), self.followed(),
             self.in_windows(), self.before_deadlines(), self.after_stops(), self.while_undone(), self.digests(),
+            self.budget(), self.frequencies(),
             self.settled(),
         ]  # fmt: skip
 
@@ -168,14 +171,92 @@ class Oracle:
                 check.look(round_ is not None and round_.state.value in ("open", "matching"), _said(copy))
         return check
 
+    def budget(self) -> Check:
+        """Asks in thirty days and minutes in ninety, of everything that asked. A digest informs and asks nothing, but
+        for what only waited in it so that two messages did not come within a day.
+        """
+        check = Check("nobody, person or company, is asked more than the budget, but for what is exempt")
+        informed = self._informed()
+        asked: dict[str, list[_Asked]] = defaultdict(list)
+        for copy in self._firsts():
+            for round_id, ids in copy.rounds.items():
+                round_ = self._rounds[round_id][1][-1]
+                if not (round_.plan and round_.plan.asks) or (copy.kind == "digest" and informed >= set(ids)):
+                    continue
+                now = _Asked(copy.at, round_id, round_.plan.minutes)
+                exempt = self._is_exempt(round_, ids)
+                for whom in {copy.address, *(self._invitations[id_][-1].recipient_id for id_ in ids)}:
+                    if round_id not in {one.round_id for one in asked[whom]}:
+                        asked[whom].append(now)
+                    check.look(exempt or _within(asked[whom], copy.at), f"{_said(copy)} of {whom}")
+        return check
+
+    def _informed(self) -> set[str]:
+        """Invitations that the official was told to wait for a digest as information."""
+        return {
+            id_
+            for event in self._year.deliveries()
+            if event.state is DeliveryState.WAITING and event.code != "merge_window"
+            for id_ in event.invitation_ids
+        }
+
+    def _is_exempt(self, round_: Round, ids: Sequence[str]) -> bool:
+        plan = round_.plan
+        owed = round_.purpose in (Purpose.FEEDBACK, Purpose.CHANGE)
+        return owed or (plan is not None and (plan.exempt or plan.urgent)) or any(self._is_direct(id_) for id_ in ids)
+
+    def _is_direct(self, id_: str) -> bool:
+        return any(reason.ring == "direct" for reason in self._reasons(id_))
+
+    def _reasons(self, id_: str) -> Iterator[Reason]:
+        for place in self._invitations[id_][-1].workplaces:
+            yield from place.reasons
+
+    def frequencies(self) -> Check:
+        """Who wants a digest gets one, and not more often than they want: unless it is urgent, a right hangs on the
+        day, it follows what they had, or the next digest would be too late.
+        """
+        check = Check("who wants to hear daily or weekly hears in a digest, as often as that")
+        wanted = {wish.subscription_id: wish.frequency for one in self._year.people for wish in one.subscriptions}
+        weeks: dict[tuple[str, tuple[int, int]], str] = {}
+        for copy in self._firsts():
+            if copy.gathered == "weekly":
+                week = copy.at.astimezone(STOCKHOLM).isocalendar()[:2]
+                check.look(weeks.setdefault((copy.address, week), copy.message_id) == copy.message_id, _said(copy))
+            if copy.kind != "first":
+                continue
+            for round_id, ids in copy.rounds.items():
+                round_ = self._rounds[round_id][1][-1]
+                wishes = {self._wish(reason, wanted) for id_ in ids for reason in self._reasons(id_)}
+                if "at_once" not in wishes and not self._goes_alone(round_, copy.channel):
+                    check.look(_no_digest_in_time(wishes, round_, copy.at), f"{_said(copy)} {wishes}")
+        return check
+
+    def _wish(self, reason: Reason, wanted: Mapping[str, str]) -> str:
+        if reason.delivery == "digest":
+            return "weekly"
+        return wanted.get(reason.subscription_id or "", "at_once") if reason.kind == "subscription" else "at_once"
+
+    def _goes_alone(self, round_: Round, channel: str) -> bool:
+        plan = round_.plan
+        followed = round_.purpose is Purpose.CHANGE
+        return followed or channel != "email" or (plan is not None and (plan.urgent or plan.statutory))
+
+    def _firsts(self) -> Iterator[Copy]:
+        """Each first message and digest once, however many copies of it there are."""
+        seen = set[str]()
+        for copy in self._copies:
+            if copy.kind in ("first", "digest") and copy.message_id not in seen:
+                seen.add(copy.message_id)
+                yield copy
+
     def digests(self) -> Check:
         check = Check("a digest has one to ten matters, and none that its address has had")
-        had: dict[tuple[str, str], str] = {}
-        for copy in self._copies:
+        had: dict[tuple[str, str, str], str] = {}
+        for copy in self._firsts():
             for id_ in copy.rounds:
-                before = had.setdefault((copy.address, id_), copy.message_id)
-                if copy.kind == "digest":
-                    check.look(before == copy.message_id, f"{_said(copy)} again")
+                before = had.setdefault((copy.address, copy.channel, id_), copy.message_id)
+                check.look(before == copy.message_id, f"{_said(copy)} again")
             if copy.kind == "digest":
                 check.look(1 <= len(copy.rounds) <= MOST_ITEMS, f"{_said(copy)} {len(copy.rounds)} matters")
         return check
@@ -193,6 +274,44 @@ class Oracle:
         times, states = self._rounds[round_id]
         place = bisect_right(times, at)
         return states[place - 1] if place else None
+
+
+@dataclass(frozen=True)
+class _Asked:
+    at: datetime
+    round_id: str
+    minutes: int
+
+
+def _within(asked: Sequence[_Asked], now: datetime) -> bool:
+    policy = MODEL.burden_policy
+    asks = sum(one.at > now - timedelta(days=30) for one in asked)
+    minutes = sum(one.minutes for one in asked if one.at > now - timedelta(days=90))
+    within_asks = asks <= policy.max_asks_per_person_per_30_days
+    return within_asks and minutes <= policy.max_minutes_per_person_per_90_days
+
+
+def _no_digest_in_time(wishes: Collection[str], round_: Round, at: datetime) -> bool:
+    """Whether the next digest would leave no day to answer."""
+    day = at.astimezone(STOCKHOLM).date()
+    while not _is_digest_day(day, daily="daily" in wishes):
+        day += timedelta(days=1)
+    last = min(moment for moment in (round_.expires_at, _end_of(round_)) if moment is not None)
+    return day >= (last - timedelta(microseconds=1)).astimezone(STOCKHOLM).date()
+
+
+def _is_digest_day(day: date, *, daily: bool) -> bool:
+    noon = datetime.combine(day, time(12), STOCKHOLM)
+    if not in_window("email", noon):
+        return False
+    before = [day - timedelta(days=n) for n in range(1, 8)]
+    free = list(takewhile(lambda one: not in_window("email", datetime.combine(one, time(12), STOCKHOLM)), before))
+    return daily or any(one.weekday() == 1 for one in (day, *free))
+
+
+def _end_of(round_: Round) -> datetime | None:
+    last = round_.respond_by
+    return datetime.combine(last + timedelta(days=1), time(), STOCKHOLM) if last else None
 
 
 def _in_time(round_: Round, at: datetime) -> bool:

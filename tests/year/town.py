@@ -94,7 +94,7 @@ def people(known: list[Firm], draw: random.Random) -> list[Person]:
     return found
 
 
-FREQUENCIES: Final = ("at_once", "weekly", "weekly")
+FREQUENCIES: Final = ("at_once", "daily", "weekly")
 
 
 def _wish(number: int, which: int, firm: Firm, address: str, draw: random.Random) -> Subscription:

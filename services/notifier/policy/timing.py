@@ -70,7 +70,7 @@ def timing(
     """The timing of one message. `left` is when the last message to the address did; `over_budget` is False for what is
     exempt.
     """
-    soon = _soon(round_, channel, rules, now)
+    soon = opening(round_, channel, rules.windows, now)
     if goes_alone(round_):
         return Timing(soon)
     if over_budget or wish is not Wish.AT_ONCE:
@@ -81,9 +81,12 @@ def timing(
     return Timing(later, Waits.MERGE) if later > soon and _in_time(later, expires_at) else Timing(soon)
 
 
-def _soon(round_: Round, channel: str, rules: Rules, now: datetime) -> datetime:
-    plan = round_.plan
-    opens = next_open(channel, now, rules.windows, any_hour=plan is not None and plan.any_hour)
+def opening(round_: Round | None, channel: str, windows: Mode, now: datetime) -> datetime:
+    """The first moment at which a message of this round may leave: asked when it is planned, and again when it is sent,
+    for it may have waited. A digest has no round of its own.
+    """
+    plan = round_.plan if round_ is not None else None
+    opens = next_open(channel, now, windows, any_hour=plan is not None and plan.any_hour)
     too_late = plan is not None and plan.leave_by is not None and opens.astimezone(ZONE).date() > plan.leave_by
     return now if too_late and channel == "email" else opens
 
