@@ -9,7 +9,9 @@ from typing import Final
 
 from services.notifier.policy.unknown import UNKNOWN_OUTCOME
 
-PASSES: Final = frozenset({"mailbox_full", "greylisted", "try_later", "their_system", "unreachable", "undelivered"})
+PASSES: Final = frozenset(
+    {"mailbox_full", "greylisted", "try_later", "their_system", "unreachable", "queue_full", "undelivered"}
+)
 """Codes of what may pass by itself; a message that failed with one waited as long as it could."""
 OF_THE_ADDRESS: Final = frozenset({
     "no_such_address", "mailbox_disabled", "bad_address", "needs_smtputf8", "refused", "refused_otherwise",
@@ -21,7 +23,7 @@ TEMPORARY: Final = "temporary-failure"
 PERMANENT: Final = "permanent-failure"
 TECHNICAL: Final = "technical-failure"
 _WORDS: Final = {
-    "admitted": "waiting", "retry": TEMPORARY, "not_reachable": "not reachable", "put_back": "pending",
+    "admitted": "waiting", "waiting": "held", "retry": TEMPORARY, "not_reachable": "not reachable", "put_back": "pending",
     "not_sent": "waiting for the channel",
 }  # fmt: skip
 
@@ -36,8 +38,9 @@ def word(state: str, code: str) -> str:
 
 
 def states(asked: str) -> set[str]:
-    """The ledger's states that have this word whatever their code is; the ledger's own names do too."""
-    return {asked} | {state for state, said in _WORDS.items() if said == asked}
+    """The ledger's states that have this word whatever their code is. Where none has, it is the ledger's own name."""
+    found = {state for state, said in _WORDS.items() if said == asked}
+    return found | {asked} if asked not in _WORDS else found or {asked}
 
 
 def may_be_tried_again(state: str, code: str) -> bool:
