@@ -23,8 +23,8 @@ TEMPORARY: Final = "temporary-failure"
 PERMANENT: Final = "permanent-failure"
 TECHNICAL: Final = "technical-failure"
 _WORDS: Final = {
-    "admitted": "waiting", "waiting": "held", "retry": TEMPORARY, "not_reachable": "not reachable", "put_back": "pending",
-    "not_sent": "waiting for the channel",
+    "admitted": "waiting", "waiting": "held", "retry": TEMPORARY, "not_reachable": "not reachable",
+    "put_back": "pending", "not_sent": "waiting for the channel",
 }  # fmt: skip
 
 
