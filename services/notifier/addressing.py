@@ -31,6 +31,7 @@ from services.notifier.policy.readiness import Readiness, readiness
 from services.notifier.policy.suppression import DEAD, About, Stop, stopped_by
 from services.notifier.policy.timing import Rules, Timing, Waits
 from services.notifier.policy.told import Told, told
+from services.notifier.sms_budget import SmsBudget
 from services.runtime.store.database import Database, micros, moment_of, upsert
 
 _MOST: Final = 20_000
@@ -68,11 +69,14 @@ class _Chosen:
 class Addressing:
     """Turns what is admitted into messages. `hold` runs from a round's opening."""
 
-    def __init__(self, database: Database, outbox: Outbox, rules: Rules, *, hold: timedelta) -> None:
+    def __init__(
+        self, database: Database, outbox: Outbox, rules: Rules, *, hold: timedelta, sms_budget: SmsBudget | None = None
+    ) -> None:
         self._database = database
         self._outbox = outbox
         self._rules = rules
         self._hold = hold
+        self._sms_budget = sms_budget or SmsBudget(None)
 
     async def run(self, now: datetime, admitted_before: datetime) -> None:
         """`admitted_before` is a moment after which all tables were read to their ends: a contact that was published
@@ -135,6 +139,8 @@ class Addressing:
         known = await store.companies(connection, places)
         chosen: list[_Chosen] = []
         former = await _told(connection, round_, contacts) if round_.follows is not None else None
+        if former is None and not _is_urgent(round_) and await self._sms_budget.reached(connection, now):
+            contacts = {recipient: _by_mail(reaches) for recipient, reaches in contacts.items()}
         stops = await store.stops(connection, {reach.address_index for found in contacts.values() for reach in found})
         for row, event in invited:
             reaches = contacts.get(event.recipient_id, [])
@@ -295,6 +301,12 @@ def _choices(
         return []
     decided.states[row.invitation_id] = "addressed"
     return choices
+
+
+def _by_mail(contacts: Sequence[Reach]) -> list[Reach]:
+    """While no more may be spent on SMS: without phones, where there is a mailbox as well."""
+    mailboxes = [reach for reach in contacts if reach.channel != "sms"]
+    return mailboxes if any(reach.channel == "email" for reach in mailboxes) else list(contacts)
 
 
 def _same_addresses(

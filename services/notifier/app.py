@@ -59,6 +59,7 @@ from services.notifier.rehearsal import check_topics, claim_ledger, staff_indexe
 from services.notifier.reminding import Reminding
 from services.notifier.sender import Sender, SenderOptions
 from services.notifier.settings import NotifierOptions, NotifierSettings
+from services.notifier.sms_budget import SmsBudget
 from services.notifier.stops import SuppressionFeed
 from services.runtime.broker import Broker
 from services.runtime.clock import Clock
@@ -112,10 +113,17 @@ class NotifierApp:
         rules = Rules(settings.model.load().burden_policy, options.windows)
         self._tables = _Readers()
         self._feeds = tuple(feeds)
+        sms_budget = SmsBudget(options.sms_month_cap)
         self.sender = Sender(
             self.database,
             self.outbox,
-            Addressing(self.database, self.outbox, rules, hold=timedelta(seconds=options.hold_seconds)),
+            Addressing(
+                self.database,
+                self.outbox,
+                rules,
+                hold=timedelta(seconds=options.hold_seconds),
+                sms_budget=sms_budget,
+            ),
             Reminding(self.database, windows=options.windows),
             self._tables,
             channels,
@@ -126,7 +134,7 @@ class NotifierApp:
             index_key=index_key,
             return_paths=options.return_paths(),
             receipt_key=options.key("token_key") if options.receipts.public_url else None,
-            month_cap=options.sms_month_cap,
+            sms_budget=sms_budget,
             staff=self._staff,
             refusals=self._refusals,
         )

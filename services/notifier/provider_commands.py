@@ -30,7 +30,7 @@ async def status(*, json_: Json = False) -> int:
     from services.notifier.ledger import provider_states
     from services.notifier.ledger.opened import opened_ledger
     from services.notifier.ledger.spending import spent_since
-    from services.notifier.policy.sms_cap import month_of
+    from services.notifier.policy.month_cap import month_of
     from services.notifier.settings import NotifierSettings
     from services.runtime.clock import SystemClock
     from services.runtime.settings import load

@@ -14,7 +14,6 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -32,7 +31,7 @@ from services.notifier.ledger.store import Link, Message, NoticeRow
 from services.notifier.outcomes.dead_addresses import DeadAddresses
 from services.notifier.outcomes.return_path import ReturnPaths
 from services.notifier.pause_alarm import PauseAlarm
-from services.notifier.policy import sms_cap
+from services.notifier.policy import month_cap
 from services.notifier.policy.digest import MOST_ITEMS, gathered
 from services.notifier.policy.retry import next_try
 from services.notifier.policy.unknown import ASK_AGAIN, UNKNOWN_OUTCOME, resolution
@@ -119,7 +118,7 @@ class Sender:
         index_key: bytes,
         return_paths: ReturnPaths | None = None,
         receipt_key: bytes | None = None,
-        month_cap: Decimal | None = None,
+        sms_budget: SmsBudget | None = None,
         staff: frozenset[str] | None = None,
         refusals: RefusalStop | None = None,
     ) -> None:
@@ -136,7 +135,7 @@ class Sender:
         self._dead = DeadAddresses(outbox, index_key)
         self._return_paths = return_paths
         self._receipt_key = receipt_key
-        self._sms_budget = SmsBudget(month_cap)
+        self._sms_budget = sms_budget or SmsBudget(None)
         self._staff = staff
         self._refusals = refusals or RefusalStop(NEVER)
         self._owner = uuid.uuid4().hex
@@ -199,7 +198,7 @@ class Sender:
             for message in await store.abandoned(connection, now, self._held, _SWEEP):
                 await store.leave_unknown(connection, self._outbox, message, "sender_died", now)
             for message in await self._sms_budget.too_late(connection, now, _SWEEP):
-                await self._end(connection, message, DeliveryState.FAILED, sms_cap.CODE)
+                await self._end(connection, message, DeliveryState.FAILED, month_cap.CODE)
             for message in await store.overdue(connection, now, _SWEEP):
                 await self._end(connection, message, DeliveryState.EXPIRED, "expired")
             for message in await store.called_off(connection, now, _SWEEP):

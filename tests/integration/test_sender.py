@@ -47,6 +47,7 @@ from services.notifier.refusal_stop import RefusalStop
 from services.notifier.reminding import Reminding
 from services.notifier.sender import Sender, SenderOptions
 from services.notifier.settings import NotifierOptions, NotifierSettings
+from services.notifier.sms_budget import SmsBudget
 from services.notifier.stops import SuppressionFeed
 from services.runtime.clock import ManualClock, SystemClock
 from services.runtime.errors import Rejected, Transient
@@ -175,7 +176,8 @@ class House:
         ledger = database or self.database
         outbox = Outbox(ledger, self.published, Topics())
         hold = timedelta(seconds=600)
-        addressing = Addressing(ledger, outbox, self.rules, hold=hold)
+        sms_budget = SmsBudget(self.month_cap)
+        addressing = Addressing(ledger, outbox, self.rules, hold=hold, sms_budget=sms_budget)
         channels = (self.email, *self.providers)
         return Sender(
             ledger,
@@ -193,7 +195,7 @@ class House:
             staff=staff,
             receipt_key=self.receipt_key,
             refusals=refusals,
-            month_cap=self.month_cap,
+            sms_budget=sms_budget,
         )
 
     async def _dead_letter(self, record: Record, error: Rejected) -> None:

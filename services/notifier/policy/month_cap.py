@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
-CODE: Final = "sms_cap"
+CODE: Final = "sms_month_cap"
 """Why a text ended that could not wait for the next month."""
 _ZONE: Final = ZoneInfo("Europe/Stockholm")
 _NEAR: Final = 0.8

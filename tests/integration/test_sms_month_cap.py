@@ -20,7 +20,7 @@ from services.notifier.channels.sinks import SmsSink, TwilioSink
 from services.notifier.ledger import provider_states
 from services.notifier.ledger.provider_states import ProviderState
 from services.notifier.ledger.tables import INVITATIONS, MESSAGES, MIGRATIONS
-from services.notifier.policy.sms_cap import Standing, month_of, standing
+from services.notifier.policy.month_cap import Standing, month_of, standing
 from services.notifier.provider_commands import status, try_out
 from services.notifier.settings import NotifierOptions
 from services.runtime.metrics import ALARMS
@@ -91,12 +91,12 @@ async def test_what_cannot_wait_for_the_next_month_ends_at_once_with_its_reason(
         await connection.execute(soon.values(expires_at=micros(capped.clock.now() + timedelta(days=2))))
     await capped.sender.turn()
     assert len(capped.sms.accepted) == 2
-    assert [(event.state.value, event.code) for event in capped.told()][-1] == ("failed", "sms_cap")
+    assert [(event.state.value, event.code) for event in capped.told()][-1] == ("failed", "sms_month_cap")
 
 
 async def test_a_cap_that_is_near_and_one_that_is_reached_ring_once_each_while_they_last(capped: Capped) -> None:
     def rung() -> list[float]:
-        return [ALARMS.labels("sms", code)._value.get() for code in ("sms_cap_near", "sms_cap")]
+        return [ALARMS.labels("sms", code)._value.get() for code in ("sms_month_cap_near", "sms_month_cap")]
 
     near, reached = rung()
     capped.month_cap = Decimal("1.50")
@@ -109,6 +109,20 @@ async def test_a_cap_that_is_near_and_one_that_is_reached_ring_once_each_while_t
     await capped.sender.turn()
     await capped.sender.turn()
     assert rung() == [near + 1, reached + 1]
+
+
+async def test_at_the_cap_whoever_has_a_mailbox_too_is_written_to_by_mail_though_the_plan_says_sms(
+    capped: Capped,
+) -> None:
+    await spend_it_all(capped)
+    await capped.contact("r3", "anna@exempel.test")
+    await capped.reach("r3", 3, channel="sms")
+    await capped.sender.turn()
+    assert [mail.address for mail in capped.email.accepted] == ["anna@exempel.test"]
+    await capped.contact("r4", "bo@exempel.test")
+    await capped.reach("r4", 4, channel="sms", urgent=True)
+    await capped.sender.turn()
+    assert (len(capped.email.accepted), len(capped.sms.accepted)) == (1, 3)
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
