@@ -61,7 +61,15 @@ async def _providers(options: NotifierOptions) -> list[Check]:
         words = "no channel: set NARDIALOG_NOTIFIER__SMTP__HOST, or …__SMS__USERNAME and the rest"
         return [Check("relay", "failed", words)]
     sms = "set; an SMS provider is not asked" if sms_set else "not set: nobody is reached by SMS"
-    return [await _relay(options), Check("sms", "ok" if sms_set else "note", sms)]
+    receipts = [_receipts(options)] if sms_set else []
+    return [await _relay(options), Check("sms", "ok" if sms_set else "note", sms), *receipts]
+
+
+def _receipts(options: NotifierOptions) -> Check:
+    if options.receipts.public_url:
+        return Check("receipts", "ok", f"SMS providers call {options.receipts.public_url}")
+    words = "NARDIALOG_NOTIFIER__RECEIPTS__PUBLIC_URL is not set: of no SMS is it known whether a phone has it"
+    return Check("receipts", "note", words)
 
 
 async def _relay(options: NotifierOptions) -> Check:

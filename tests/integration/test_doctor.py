@@ -120,6 +120,16 @@ async def test_nothing_is_wrong_where_nothing_is_missing(doctor: Doctor) -> None
 
 
 @pytest.mark.usefixtures("well")
+async def test_sms_without_receipts_is_noted(doctor: Doctor, set_: Callable[[str, str], None]) -> None:
+    for name, value in (("USERNAME", "u"), ("PASSWORD", "p"), ("SENDER", "Exempel")):
+        set_(f"NOTIFIER__SMS__{name}", value)
+    assert (await doctor("notifier"))[1]["receipts"][0] == "note"
+    set_("NOTIFIER__RECEIPTS__PUBLIC_URL", "https://svar.kommun.example")
+    found = (await doctor("notifier"))[1]
+    assert (found["sms"][0], found["receipts"][0]) == ("ok", "ok")
+
+
+@pytest.mark.usefixtures("well")
 async def test_only_what_a_machine_runs_is_asked_about(doctor: Doctor, set_: Callable[[str, str], None]) -> None:
     set_("NOTIFIER__VAULT_KEY", "")
     code, found = await doctor("matcher")
