@@ -55,7 +55,7 @@ from services.notifier.outcomes.sorting import Sorter
 from services.notifier.policy.timing import Rules
 from services.notifier.provider_door import ProviderDoor
 from services.notifier.refusal_stop import RefusalStop
-from services.notifier.rehearsal import check_topics, claim_ledger, staff_indexes
+from services.notifier.rehearsal import StaffOnly, check_topics, claim_ledger, staff_indexes
 from services.notifier.reminding import Reminding
 from services.notifier.sender import Sender, SenderOptions
 from services.notifier.settings import NotifierOptions, NotifierSettings
@@ -87,12 +87,12 @@ class NotifierApp:
         options = settings.notifier
         kafka = settings.kafka
         self._kafka = kafka
-        self._channels = channels
         self.database = Database(options.database)
         self.broker = Broker(kafka, service="notifier")
         vault, index_key = options.vault(), options.key("index_key")
         opener = Opener(options.openers())
-        self._staff = staff_indexes(options.rehearsal, index_key)
+        self._staff = staff = staff_indexes(options.rehearsal, index_key)
+        self._channels = channels if staff is None else [StaffOnly(one, staff, index_key) for one in channels]
         self._clock = clock
         topics = Topics.of(kafka)
         self.outbox = Outbox(self.database, self.broker, topics)
@@ -126,7 +126,7 @@ class NotifierApp:
             ),
             Reminding(self.database, windows=options.windows),
             self._tables,
-            channels,
+            self._channels,
             composer,
             vault,
             clock,

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from services.notifier.rehearsal import check_topics, claim_ledger, staff_indexes
+from services.notifier.channels.memory import MemoryChannel
+from services.notifier.channels.port import Outgoing, State
+from services.notifier.rehearsal import StaffOnly, check_topics, claim_ledger, staff_indexes
 from services.runtime.errors import Fault
 from tests.integration.test_notices import ask
 from tests.integration.test_sender import INDEX, MONDAY, House, house
@@ -78,3 +80,15 @@ def test_what_is_no_address_is_refused_without_being_quoted() -> None:
         staff_indexes(["provare@kommun.test", "hemlig"], INDEX)
     assert "hemlig" not in str(refused.value)
     assert staff_indexes([], INDEX) is None
+
+
+async def test_a_channel_hands_nothing_to_others_whatever_asks_it_to() -> None:
+    kept = MemoryChannel()
+    staff = staff_indexes(STAFF, INDEX)
+    assert staff is not None
+    channel = StaffOnly(kept, staff, INDEX)
+    for address in ("anna@exempel.test", "no address", "PROVARE@kommun.test"):
+        await channel.send(Outgoing("m1", address, b"", "m1", MONDAY))
+    assert [sent.address for sent in kept.accepted] == ["PROVARE@kommun.test"]
+    refused = await channel.send(Outgoing("m1", "anna@exempel.test", b"", "m1", MONDAY))
+    assert (refused.state, refused.code) == (State.FAILED, "rehearsal")
