@@ -121,8 +121,9 @@ async def run(kafka: KafkaSettings, name: str, count: int, tell: Callable[[str],
 
 def _sender(database: Database, keys: Keys, channel: TakesAll) -> Sender:
     outbox = Outbox(database, Acknowledged(), Topics())
-    addressing = Addressing(database, outbox, Rules(default().burden_policy, "always"), hold=timedelta(0))
-    reminding = Reminding(database, windows="always")
+    rules = Rules(default().burden_policy, "always")
+    addressing = Addressing(database, outbox, rules, hold=timedelta(0))
+    reminding = Reminding(database, rules)
     parts = (database, outbox, addressing, reminding, CaughtUp(), [channel], ReadyBytes(5400))
     return Sender(*parts, Vault(keys.vault), SystemClock(), SenderOptions(poll=0.05), index_key=keys.index)
 

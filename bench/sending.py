@@ -101,12 +101,13 @@ async def sender(order: Order, keys: Keys) -> AsyncIterator[Sender]:
     given = {"host": "127.0.0.1", "port": order.port, "tls": "none", "helo_name": "bench.example"}
     limits = {"pool_size": CONNECTIONS, "messages_per_connection": 1_000_000}
     channel = SmtpChannel(SmtpOptions.model_validate({**given, **limits, "envelope_from": SENDER}))
+    rules = Rules(default().burden_policy, "always")
     try:
         yield Sender(
             database,
             outbox,
-            Addressing(database, outbox, Rules(default().burden_policy, "always"), hold=timedelta(0)),
-            Reminding(database, windows="always"),
+            Addressing(database, outbox, rules, hold=timedelta(0)),
+            Reminding(database, rules),
             CaughtUp(),
             [channel],
             _composer(order, keys),

@@ -124,7 +124,7 @@ class NotifierApp:
                 hold=timedelta(seconds=options.hold_seconds),
                 sms_budget=sms_budget,
             ),
-            Reminding(self.database, windows=options.windows),
+            Reminding(self.database, rules),
             self._tables,
             self._channels,
             composer,

@@ -3,11 +3,11 @@
 Planned from the ledger, in transactions that hold the round: an address has one reminder however many notifiers
 plan, and it names those alone of its companies that have not answered. Whether it may leave is looked at again when it
 is sent (`sifting`). A notifier that starts late plans it still, unless the last day's window is over. Whose question
-came in a digest, or on paper, is not reminded.
+waited for a digest, or came on paper, is not reminded.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.invitation import Invitation
 from schemas.round import Round
-from services.notifier.ledger import steps, store
+from services.notifier.ledger import burden, steps, store
 from services.notifier.ledger.steps import Step
 from services.notifier.ledger.store import FIRST, REMINDER, Message, chunks
 from services.notifier.ledger.tables import ANSWERS, INVITATIONS, MESSAGE_INVITATIONS, MESSAGES, ROUNDS
@@ -25,8 +25,8 @@ from services.notifier.numbers import message_id, new_number
 from services.notifier.policy.channel_choice import Reach, choose
 from services.notifier.policy.reminder import REACHED, REST, Address, addresses, is_due, last_moment, may_follow
 from services.notifier.policy.suppression import About, stopped_by
-from services.notifier.policy.timing import IN_CASE
-from services.notifier.policy.windows import Mode, next_open
+from services.notifier.policy.timing import IN_CASE, Rules
+from services.notifier.policy.windows import next_open
 from services.runtime.store.database import Database, micros, moment_of, upsert
 
 EVERY: Final = timedelta(minutes=1)
@@ -46,9 +46,9 @@ class _Asked:
 class Reminding:
     """Plans the reminders that are due."""
 
-    def __init__(self, database: Database, *, windows: Mode, at_once: int = AT_ONCE) -> None:
+    def __init__(self, database: Database, rules: Rules, *, at_once: int = AT_ONCE) -> None:
         self._database = database
-        self._windows = windows
+        self._rules = rules
         self._at_once = at_once
         self._looked: datetime | None = None
 
@@ -78,7 +78,7 @@ class Reminding:
         round_ = Round.model_validate_json(body, extra="ignore")
         if is_due(round_, now) and round_id not in await store.undone_rounds(connection, [round_id]):
             asked = await _rested(connection, silent, now)
-            await self._plan(connection, round_, await _places(connection, round_, asked), now)
+            await self._plan(connection, round_, await self._places(connection, round_, asked), now)
 
     async def _plan(
         self, connection: AsyncConnection, round_: Round, places: Mapping[Address, Sequence[str]], now: datetime
@@ -107,7 +107,7 @@ class Reminding:
         """The reminder, or None where no window opens before the last moment. One that was called off before it left
         is taken up again.
         """
-        due, last = next_open(place.channel, now, self._windows), last_moment(round_)
+        due, last = next_open(place.channel, now, self._rules.windows), last_moment(round_)
         if last is None or due >= last:
             return None
         return {
@@ -131,6 +131,33 @@ class Reminding:
             "created_at": micros(now),
             "expires_at": micros(last),
         }
+
+    async def _places(
+        self, connection: AsyncConnection, round_: Round, asked: Sequence[_Asked]
+    ) -> Mapping[Address, Sequence[str]]:
+        """Where reminders go, each with its invitations. One address is one place, whoever leads to it."""
+        wanted = round_.plan.reminder.channel if round_.plan and round_.plan.reminder else ""
+        contacts: Mapping[str, Sequence[Reach]] = {}
+        if wanted == "sms":
+            contacts = await store.contacts(connection, {one.row.recipient_id for one in asked})
+        choices = [(one, _phones(one, contacts.get(one.row.recipient_id, ()))) for one in asked]
+        numbers = {a.address_index for one, phones in choices for a in (*one.had, *phones) if a.channel == "sms"}
+        full = await self._texted_enough(connection, round_, numbers)
+        by_index: dict[str, Address] = {}
+        found: defaultdict[Address, list[str]] = defaultdict(list)
+        for one, phones in choices:
+            for place in addresses(wanted, _without(one.had, full), _without(phones, full)):
+                found[by_index.setdefault(place.address_index, place)].append(one.row.invitation_id)
+        return found
+
+    async def _texted_enough(self, connection: AsyncConnection, round_: Round, numbers: Collection[str]) -> set[str]:
+        """Phones that have had as many SMS in this stage as the model allows. Of what is urgent there is no limit."""
+        if not numbers or (round_.plan is not None and round_.plan.urgent):
+            return set()
+        had = await burden.texted(connection, round_, numbers)
+        first = await store.messages_there(connection, round_.round_id, FIRST, numbers)
+        had.update(number for number, message in first.items() if message.state in REACHED)
+        return {number for number in numbers if had[number] >= self._rules.burden.max_sms_per_person_per_case_stage}
 
 
 async def _not_answered(connection: AsyncConnection, round_id: str, now: datetime) -> list[str]:
@@ -178,23 +205,6 @@ async def _rested(connection: AsyncConnection, invitations: Sequence[str], now: 
     return list(found.values())
 
 
-async def _places(
-    connection: AsyncConnection, round_: Round, asked: Sequence[_Asked]
-) -> Mapping[Address, Sequence[str]]:
-    """Where reminders go, each with its invitations. One address is one place, whoever leads to it."""
-    wanted = round_.plan.reminder.channel if round_.plan and round_.plan.reminder else ""
-    contacts: Mapping[str, Sequence[Reach]] = {}
-    if wanted == "sms":
-        contacts = await store.contacts(connection, {one.row.recipient_id for one in asked})
-    by_index: dict[str, Address] = {}
-    found: defaultdict[Address, list[str]] = defaultdict(list)
-    for one in asked:
-        phones = _phones(one, contacts.get(one.row.recipient_id, ()))
-        for place in addresses(wanted, one.had, phones):
-            found[by_index.setdefault(place.address_index, place)].append(one.row.invitation_id)
-    return found
-
-
 def _phones(asked: _Asked, contacts: Sequence[Reach]) -> list[Address]:
     if not contacts:
         return []
@@ -202,3 +212,7 @@ def _phones(asked: _Asked, contacts: Sequence[Reach]) -> list[Address]:
     chosen = choose("sms", False, {place.workplace_id for place in invitation.workplaces}, contacts)
     reaches = [choice.reach for choice in chosen if choice.channel == "sms"]
     return [Address("sms", reach.language, reach.address_index, reach.address_encrypted) for reach in reaches]
+
+
+def _without(places: Sequence[Address], full: Collection[str]) -> list[Address]:
+    return [place for place in places if place.address_index not in full]

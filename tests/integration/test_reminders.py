@@ -8,10 +8,12 @@ import pytest
 from sqlalchemy import update
 
 from schemas.identity import invitation_id
+from schemas.model import BurdenPolicy
 from schemas.round import EXAMPLE as ROUND
 from services.notifier.channels.port import Outcome, State
 from services.notifier.ledger import store
 from services.notifier.ledger.tables import MESSAGES
+from services.notifier.policy.timing import Rules
 from services.notifier.reminding import Reminding
 from tests.integration.test_sender import MONDAY, ROUND_ID, House, house
 
@@ -255,11 +257,27 @@ async def test_one_phone_of_two_companies_has_one_reminder(house: House) -> None
     assert set(json.loads(sms.body)["ids"]) == {invitation_id(ROUND_ID, name) for name in ("r1", "r2")}
 
 
+async def test_a_phone_that_has_had_as_many_texts_in_the_stage_as_the_model_allows_gets_none_more(house: House) -> None:
+    house.rules = Rules(BurdenPolicy(merge_window_hours=0), "working_hours")
+    house.sender = house.new_sender()
+    await asking(house, 2, plan={**BY_SMS, "channel": "email+sms"})
+    await house.company("w-r1", "r1")
+    await house.contact("r1", "+46701740605", "sms")
+    await house.invite("r1", "w-r1")
+    by_mail = await house.reachable("r2")
+    await house.contact("r2", "+46701740606", "sms")
+    await turn_at(house, MONDAY)
+    assert len(house.sms.accepted) == 2
+    await turn_at(house, REMIND_AT)
+    assert len(house.sms.accepted) == 2
+    assert [body["ids"] for body in bodies(house)] == [[by_mail]]
+
+
 async def test_companies_of_one_address_that_are_planned_one_by_one_have_one_reminder(house: House) -> None:
     await asking(house, 3)
     invited = {await house.reachable(name) for name in ("r1", "r2", "r3")}
     await turn_at(house, MONDAY)
-    await Reminding(house.database, windows="working_hours", at_once=1).run(REMIND_AT)
+    await Reminding(house.database, house.rules, at_once=1).run(REMIND_AT)
     await turn_at(house, REMIND_AT)
     assert [set(body["ids"]) for body in bodies(house)] == [invited]
 
@@ -321,11 +339,14 @@ async def test_a_paused_notifier_reminds_nobody_until_it_goes_on(house: House) -
     assert len(bodies(house)) == 1
 
 
-async def test_what_came_in_a_digest_is_not_reminded_of(house: House) -> None:
+@pytest.mark.parametrize(("waits", "reminded"), [("over_budget", 0), ("weekly", 0), ("merge_window", 1)])
+async def test_what_waited_for_a_digest_is_not_reminded_of_and_what_only_went_along_is(
+    house: House, waits: str, reminded: int
+) -> None:
     await asking(house)
     await house.reachable()
     await turn_at(house, MONDAY)
     async with house.database.transaction() as connection:
-        await connection.execute(update(MESSAGES).values(kind="digest", round_id="digest-1"))
+        await connection.execute(update(MESSAGES).values(waits=waits))
     await turn_at(house, REMIND_AT)
-    assert len(await house.messages()) == 1
+    assert len(bodies(house)) == reminded

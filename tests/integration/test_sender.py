@@ -183,7 +183,7 @@ class House:
             ledger,
             outbox,
             addressing,
-            Reminding(ledger, windows="working_hours"),
+            Reminding(ledger, self.rules),
             self.tables,
             channels,
             Plain(),
