@@ -62,7 +62,7 @@ class Oracle:
             self.refused(), self.lost(), self.doubled(), self.one_first(), self.one_reminder(),
             self.reminded_after_answer(), self.followed(),
             self.in_windows(), self.before_deadlines(), self.after_stops(), self.while_undone(), self.digests(),
-            self.budget(), self.frequencies(),
+            self.budget(), self.texts(), self.frequencies(),
             self.settled(),
         ]  # fmt: skip
 
@@ -211,6 +211,17 @@ class Oracle:
     def _reasons(self, id_: str) -> Iterator[Reason]:
         for place in self._invitations[id_][-1].workplaces:
             yield from place.reasons
+
+    def texts(self) -> Check:
+        """Reminders, what follows a round, and what is urgent come besides."""
+        check, had = Check("a person is asked or told by one SMS at most in a stage"), dict[tuple[str, ...], str]()
+        for copy in self._firsts():
+            for id_ in copy.rounds if copy.channel == "sms" else ():
+                round_ = self._rounds[id_][1][-1]
+                if round_.purpose in (Purpose.ASK, Purpose.INFORM) and not (round_.plan and round_.plan.urgent):
+                    stage = (copy.address, round_.case_key, round_.stage, str(round_.occurrence))
+                    check.look(had.setdefault(stage, copy.message_id) == copy.message_id, _said(copy))
+        return check
 
     def frequencies(self) -> Check:
         """Who wants a digest gets one, and not more often than they want: unless it is urgent, a right hangs on the

@@ -71,6 +71,33 @@ def _before_it_opened(year: Year, copies: list[Copy]) -> None:
     copies[0] = replace(copies[0], at=year.start)
 
 
+def _again_in_a_digest(year: Year, copies: list[Copy]) -> None:
+    copies.append(replace(_first(copies, "digest"), message_id="another"))
+
+
+def _three_at_once(year: Year, copies: list[Copy]) -> None:
+    """Three questions in one week, of rounds that have no exemption, to people whom they do not touch directly."""
+    asked = {}
+    for copy in copies:
+        for id_, invitations in copy.rounds.items():
+            plan = year.rounds[id_].plan
+            reasons = [r for i in invitations for p in year.invitations[i].workplaces for r in p.reasons]
+            if plan and plan.asks and not plan.exempt and all(reason.ring != "direct" for reason in reasons):
+                asked[id_] = invitations
+    assert len(asked) >= 3
+    for number, (id_, invitations) in enumerate(asked.items()):
+        copies.append(replace(copies[0], kind="first", message_id=f"m{number}", rounds={id_: invitations}, address="x"))
+
+
+def _digests_by_themselves(year: Year, copies: list[Copy]) -> None:
+    copies[:] = [replace(copy, kind="first") if copy.kind == "digest" else copy for copy in copies]
+
+
+def _two_texts(year: Year, copies: list[Copy]) -> None:
+    text = _first(copies, "first")
+    copies += [replace(text, channel="sms", message_id=name) for name in ("m1", "m2")]
+
+
 def _stopped_before(year: Year, copies: list[Copy]) -> None:
     year.notes.stops.append(Stop(copies[0].at - timedelta(hours=1), copies[0].address, "all", "", ""))
 
@@ -96,6 +123,10 @@ BREACHES: dict[str, Callable[[Year, list[Copy]], None]] = {
     "nothing of a round leaves while": _before_it_opened,
     "nobody hears of what they said stop to": _stopped_before,
     "an invitation has a message": _lost,
+    "a digest has one to ten": _again_in_a_digest,
+    "nobody, person or company, is asked more": _three_at_once,
+    "who wants to hear daily or weekly": _digests_by_themselves,
+    "a person is asked or told by one SMS": _two_texts,
     "nothing is under way in the ledger": _owes,
 }
 
