@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, func, select, true, update
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.company import Company
@@ -31,9 +31,11 @@ from services.notifier.policy.readiness import Readiness, readiness
 from services.notifier.policy.suppression import DEAD, About, Stop, stopped_by
 from services.notifier.policy.timing import Rules, Timing, Waits
 from services.notifier.policy.told import Told, told
+from services.notifier.policy.unknown import UNKNOWN_OUTCOME
 from services.notifier.sms_budget import SmsBudget
 from services.runtime.store.database import Database, micros, moment_of, upsert
 
+_DEAD_CONTACT: Final = "dead_contact"
 _MOST: Final = 20_000
 """Invitations addressed in one transaction; a larger round goes in several."""
 
@@ -287,17 +289,18 @@ def _choices(
     stops: Mapping[str, Sequence[Stop]],
     now: datetime,
 ) -> list[Choice]:
-    """The addresses of one invitation; where there are none, its end is decided. A dead address gives way to another:
-    nobody reads it. One whose reader said stop does not, for that is a person's word.
+    """The addresses of one invitation; where there are none, its end is decided. A dead address gives way to another,
+    or to a letter: nobody reads it. One whose reader said stop does not, for that is a person's word.
     """
     if not places:
         decided.end(row, DeliveryState.GONE, "left_register", now)
         return []
     channel, urgent = (round_.plan.channel, round_.plan.urgent) if round_.plan else ("email", False)
     usable = [reach for reach in contacts if not any(stop.kind == DEAD for stop in stops.get(reach.address_index, ()))]
-    choices = choose(channel, urgent, places, usable) or choose(channel, urgent, places, contacts)
+    choices = choose(channel, urgent, places, usable)
     if not choices:
-        decided.end(row, DeliveryState.NOT_REACHABLE, "no_contact", now)
+        dead = choose(channel, urgent, places, contacts)
+        decided.end(row, DeliveryState.NOT_REACHABLE, _DEAD_CONTACT if dead else "no_contact", now)
         return []
     decided.states[row.invitation_id] = "addressed"
     return choices
@@ -402,8 +405,12 @@ def _ended(row: Row[Any], state: DeliveryState, code: str, now: datetime) -> Del
 
 
 async def _keep_left(connection: AsyncConnection, decided: _Decided) -> None:
-    """An invitation that was revised after it left stays what it was, whatever its addresses came to since."""
+    """An invitation that was revised after it left stays what it was, whatever its addresses came to since; but one
+    that left for a dead address alone has reached nobody.
+    """
     left = await _left(connection, [event.invitation_ids[0] for event in decided.events])
+    dead = [event.invitation_ids[0] for event in decided.events if event.code == _DEAD_CONTACT]
+    left -= set(dead) - await _left(connection, dead, reached=True)
     decided.states |= dict.fromkeys(left, "addressed")
     decided.events = [event for event in decided.events if event.invitation_ids[0] not in left]
 
@@ -431,12 +438,16 @@ async def _not_on_paper(
     return [(row, event) for row, event in others if before.get(row.invitation_id) not in told_on_paper]
 
 
-async def _left(connection: AsyncConnection, invitations: Sequence[str], channel: str | None = None) -> set[str]:
+async def _left(
+    connection: AsyncConnection, invitations: Sequence[str], channel: str | None = None, *, reached: bool = False
+) -> set[str]:
     """Those of these invitations that are on a message with an intent: they left, or may have. By that channel, if one
-    is given.
+    is given; with `reached`, only if that did not fail for certain.
     """
     found: set[str] = set()
-    left = MESSAGES.c.intent_at.is_not(None)
+    left: ColumnElement[bool] = MESSAGES.c.intent_at.is_not(None)
+    if reached:
+        left = and_(left, or_(MESSAGES.c.state != "failed", MESSAGES.c.code == UNKNOWN_OUTCOME))
     for chunk in chunks(sorted(invitations)):
         rows = await connection.execute(
             select(MESSAGE_INVITATIONS.c.invitation_id)

@@ -203,13 +203,30 @@ async def test_whoever_s_address_is_dead_hears_of_it_by_another_channel(house: H
     assert {event.invitation_ids[0] for event in house.told()} == {"i1"}
 
 
-async def test_whoever_has_no_other_address_is_told_once_as_failed_and_nothing_goes_round(house: House) -> None:
+async def test_whoever_has_no_other_address_is_for_a_letter_and_hears_by_a_new_address_when_there_is_one(
+    house: House,
+) -> None:
     await known(house)
     await sent(house)
     await says(house, late(house).failed, GONE)
-    before = len(house.told())
     for _ in range(3):
         house.clock.moment += timedelta(minutes=1)
         await house.sender.turn()
-    assert (len(house.told()), await house.invitation_states()) == (before, {"addressed": 1})
-    assert len(house.email.accepted) == 1
+    assert house.states() == ["composed", "sent", "failed", "not_reachable"]
+    assert house.told()[-1].code == "dead_contact"
+    assert await house.invitation_states() == {"not_reachable": 1}
+    await house.contact("r1", "ny@exempel.test")
+    await house.sender.turn()
+    assert [message.address for message in house.email.accepted] == ["anna@exempel.test", "ny@exempel.test"]
+
+
+async def test_what_reached_somebody_before_its_address_died_stays_told(house: House) -> None:
+    await known(house)
+    await sent(house, 1)
+    await sent(house, 2)
+    await says(house, late(house).failed, GONE)
+    await house.invite("r1", "w-r1", round_id="round1", invitation_id="i1", revision=2)
+    house.clock.moment += timedelta(minutes=1)
+    await house.sender.turn()
+    last = {event.invitation_ids[0]: event.state.value for event in house.told()}
+    assert last == {"i1": "sent", "i2": "not_reachable"}

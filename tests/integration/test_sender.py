@@ -478,8 +478,11 @@ async def test_undoing_a_stop_does_not_wake_a_dead_address(house: House) -> None
     [message] = await house.messages()
     await house.stop_all(message_number=message.number)
     await house.stop_all(message_number=message.number, lifted=True, at=MONDAY + timedelta(minutes=1))
-    assert await is_stopped(house)
-    assert house.told()[-1].code == "bounce"
+    await house.round(round_id="again")
+    await house.invite("r1", "w-r1", round_id="again", invitation_id="again")
+    await house.sender.turn()
+    assert not house.email.accepted
+    assert (house.told()[-1].state, house.told()[-1].code) == (DeliveryState.NOT_REACHABLE, "dead_contact")
 
 
 async def test_a_stop_between_composing_and_calling_is_obeyed(house: House) -> None:
