@@ -218,7 +218,8 @@ class RenderingComposer:
             raise ValueError("a notice has neither a link nor a message that it is about")
         if asked.kind == STOPPED:
             return f"/avsluta/{mint(asked.about_number, self._key, Purpose.STOP)}"
-        return f"/i/{mint(asked.about_number, self._key, Purpose.ANSWER)}"
+        page = f"/i/{mint(asked.about_number, self._key, Purpose.ANSWER)}"
+        return chosen(page, asked.round_) if asked.round_ is not None and "round" in asked.parameters else page
 
     def _headers(self, draft: Draft, round_: Round | None, links: Links) -> MailHeaders:
         domain = self._email.partition("@")[2]

@@ -34,8 +34,8 @@ class Draft:
     """Whether this address is still owed what GDPR article 14 says. Telling twice harms nobody."""
     rehearsal: bool = False
     """Goes to own staff, and says so."""
-    gathered: Literal["daily", "weekly", "budget"] = "weekly"
-    """Of a digest: the reader's wish, or so as not to ask it too often."""
+    gathered: Literal["daily", "weekly", "ring", "budget"] = "weekly"
+    """Of a digest: the reader's wish, a matter that all get once a week, or so as not to ask too often."""
 
 
 @dataclass(frozen=True, slots=True)

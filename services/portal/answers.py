@@ -181,6 +181,7 @@ def _receipt(
             "title": chop(block.group.round.texts.title, 200, "…"),
             "answer": filled.answer,
             "answers": str(len(given)),
+            **({"round": block.group.round.round_id} if carried.chosen else {}),
         },
         at=now,
         expires_at=now + RECEIPT_TIME,

@@ -71,6 +71,8 @@ class Carried:
     channel: str
     groups: tuple[Group, ...]
     facts: Mapping[str, Workplace]
+    chosen: bool = False
+    """Whether one of its several rounds was chosen."""
 
     @property
     def invited(self) -> tuple[Invited, ...]:
@@ -80,7 +82,7 @@ class Carried:
     def about(self, choice: str) -> "Carried":
         """The same with the one round whose id begins so; with all of them where none does, or more than one."""
         found = tuple(group for group in self.groups if group.round.round_id.startswith(choice))
-        return replace(self, groups=found) if choice and len(found) == 1 else self
+        return replace(self, groups=found, chosen=len(self.groups) > 1) if choice and len(found) == 1 else self
 
 
 async def carried(connection: AsyncConnection, number: int, now: datetime) -> Carried | None:

@@ -24,8 +24,8 @@ from services.rendering.wording import LANGUAGES, STANDARD, Wording, Words
 MOST_ITEMS: Final = 10
 _MOST_REASONS: Final = 2
 _PREHEADER: Final = 130
-Gathered = Literal["daily", "weekly", "budget"]
-"""Why matters come gathered: the reader's wish, or so as not to ask it too often."""
+Gathered = Literal["daily", "weekly", "ring", "budget"]
+"""Why matters come gathered: the reader's wish, matters that all get once a week, or so as not to ask too often."""
 
 
 @dataclass(frozen=True, slots=True)

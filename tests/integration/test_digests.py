@@ -232,6 +232,7 @@ async def test_a_ring_that_only_the_digest_carries_never_sends_on_its_own(house:
     assert await waiting(house) == ["digest_ring"]
     await turn_at(house, TUESDAY)
     assert titles(house) == [["one"]]
+    assert json.loads(house.email.accepted[0].body)["gathered"] == "ring"
 
 
 async def test_fc_054_a_digest_whose_cases_were_all_withdrawn_is_no_message(house: House) -> None:

@@ -132,6 +132,17 @@ async def test_a_receipt_goes_to_the_address_of_the_message_that_it_names(house:
     assert (said["about"], said["title"]) == (message.number, "Stockholmsvägen byggs om")
 
 
+async def test_a_receipt_may_name_its_round_since_a_digest_has_several(house: House) -> None:
+    await house.round()
+    await house.reachable()
+    await house.sender.turn()
+    [message] = await house.messages()
+    await house.round(round_id="e" * 32, texts={"title": "Ny taxa"})
+    await receipt(house, message.number, parameters={"title": "T", "round": "e" * 32})
+    await house.sender.turn()
+    assert json.loads(house.email.accepted[-1].body)["title"] == "Ny taxa"
+
+
 async def test_a_receipt_of_an_answer_to_an_sms_is_an_sms(house: House) -> None:
     await house.round()
     await house.company("w-r1", "r1")

@@ -114,6 +114,19 @@ def test_a_notice_leads_to_its_own_link_or_to_the_page_of_the_message_that_it_is
     assert f'href="https://dialog.example{link}"' in html.get_content()
 
 
+def test_the_receipt_of_an_answer_to_one_of_several_matters_leads_to_that_one_and_says_who_answers_for_it() -> None:
+    round_ = Round.model_validate(ROUND)
+    asked = Asked("receipt", {"title": "T", "round": round_.round_id}, None, 7, round_, AT)
+    mail = message_from_bytes(
+        COMPOSER.notice(Draft("m1", 9, "email", "sv", "anna@exempel.test", AT), asked), policy=default
+    )
+    plain = mail.get_body(("plain",))
+    assert plain is not None
+    page = f"https://dialog.example/i/{mint(7, b'k' * 32, Purpose.ANSWER)}/arende/{round_.round_id[:12]}"
+    assert page in plain.get_content().split()
+    assert "Anna Exempel" in plain.get_content()
+
+
 @pytest.mark.parametrize("title", ["Kort", "Mycket lång rubrik om gatuarbeten " * 4])
 def test_an_sms_is_one_part_with_its_link_whole(title: str) -> None:
     text = compose("sms", title=title.strip()).decode()
@@ -316,6 +329,7 @@ def test_a_digest_is_never_empty() -> None:
 def test_a_digest_that_spares_its_reader_says_so_and_one_of_the_day_is_of_the_day() -> None:
     one, two = of_round("a", "Ny taxa", "2025-12-20"), of_round("b", "Gatan byggs om", "2025-12-05")
     assert "för att inte fråga er för ofta" in words_of(digest("email", one, two, gathered="budget"))
+    assert "Ärenden som rör många företag samlar vi" in words_of(digest("email", one, two, gathered="ring"))
     assert subject_of(digest("email", one, two, gathered="daily")) == "2 ärenden som rör er i dag"
     assert subject_of(digest("email", one, gathered="daily")) == "Ett ärende som rör er: Ny taxa"
 

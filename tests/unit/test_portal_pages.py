@@ -224,8 +224,9 @@ async def test_an_answer_on_one_matters_page_is_recorded_for_that_matter_and_no_
     sent = await browser.post(page_of(fee) + "/svar", data=fields | {f"svar-{street.invitation_id}": "nej"})
     assert (sent.status_code, sent.headers["location"]) == (303, page_of(fee) + "/tack")
     await portal.outbox.flush()
-    (answer,) = said(portal, Response, RESPONSES)
+    (answer,), (notice,) = said(portal, Response, RESPONSES), said(portal, Notice, NOTICES)
     assert (answer.round_id, answer.invitation_id, answer.text) == (fee.round_id, fee.invitation_id, "Taxan")
+    assert (notice.parameters["round"], notice.parameters["title"]) == (fee.round_id, "Ny taxa")
     receipt = (await browser.get(page_of(fee) + "/tack")).text
     assert "Ny taxa" in receipt
     assert "Stockholmsvägen" not in receipt

@@ -51,6 +51,8 @@ ADDRESSING: Final = "addressing"
 """A row that whoever addresses holds locked; it says nothing."""
 FIRST: Final = "first"
 DIGEST: Final = "digest"
+ROUND_OF_NOTICE: Final = "round"
+"""The parameter of a notice that names its round: a digest has several."""
 NOTICE: Final = "notice"
 REMINDER: Final = "reminder"
 _CHUNK: Final = 500
@@ -411,22 +413,24 @@ async def notices(connection: AsyncConnection, messages: Sequence[Message]) -> d
     ids = [message.message_id for message in messages if message.is_notice]
     if not ids:
         return {}
-    rows = await connection.execute(
-        select(NOTICES, ROUNDS.c.body)
+    found = await connection.execute(
+        select(NOTICES, MESSAGES.c.round_id)
         .outerjoin(MESSAGES, MESSAGES.c.number == NOTICES.c.about_number)
-        .outerjoin(ROUNDS, ROUNDS.c.round_id == MESSAGES.c.round_id)
         .where(NOTICES.c.message_id.in_(ids))
     )
+    rows = [(row, json.loads(row.parameters)) for row in found]
+    about = {row.message_id: said.get(ROUND_OF_NOTICE) or row.round_id for row, said in rows}
+    known = await rounds(connection, [round_id for round_id in about.values() if round_id])
     return {
         row.message_id: NoticeRow(
             recipient_id=row.recipient_id,
             kind=row.kind,
-            parameters=json.loads(row.parameters),
+            parameters=said,
             path_encrypted=row.path_encrypted,
             about_number=row.about_number,
-            round_=Round.model_validate_json(row.body, extra="ignore") if row.body else None,
+            round_=known.get(about[row.message_id] or ""),
         )
-        for row in rows
+        for row, said in rows
     }
 
 

@@ -30,12 +30,16 @@ def next_run(rule: Digest, after: datetime, *, daily: bool = False) -> datetime:
     return next(moment for moment in _moments(nominal, at) if moment > after)
 
 
-def gathered(waits: Iterable[str]) -> Literal["daily", "weekly", "budget"]:
-    """Why matters come together, as their reader is told: by its own wish, or so as not to ask too often."""
+def gathered(waits: Iterable[str]) -> Literal["daily", "weekly", "ring", "budget"]:
+    """Why matters come together, as their reader is told: by its own wish, because such matters come once a week, or so
+    as not to ask too often.
+    """
     why = set(waits)
     if why == {"daily"}:
         return "daily"
-    return "weekly" if why <= {"daily", "weekly", "digest_ring"} else "budget"
+    if why <= {"daily", "weekly"}:
+        return "weekly"
+    return "ring" if why <= {"daily", "weekly", "digest_ring"} else "budget"
 
 
 def _moments(days: Iterator[date], at: time) -> Iterator[datetime]:

@@ -109,7 +109,7 @@ class InvitationPages:
         told = [(group, item) for group, item in given if item.answer and item.answer.at == last]
         return page(
             self._portal, request, "thanks.html", carried=carried, told=told, asking=asking, shown=shown,
-            root=self._root(request), list_path=self._list_path(request),
+            root=self._root(request), list_path=self._list_path(request, carried),
         )  # fmt: skip
 
     async def meeting(self, request: Request) -> Response:
@@ -157,9 +157,9 @@ class InvitationPages:
         choice = self._choice(request)
         return f"/i/{request.path_params['token']}" + (f"/arende/{quote(choice, safe='')}" if choice else "")
 
-    def _list_path(self, request: Request) -> str:
+    def _list_path(self, request: Request, carried: Carried) -> str:
         """Where all rounds of the message are, for a page of one of several."""
-        return f"/i/{request.path_params['token']}" if self._choice(request) else ""
+        return f"/i/{request.path_params['token']}" if carried.chosen else ""
 
     def _is_one(self, request: Request, carried: Carried) -> bool:
         """Whether the page is of one round, and of the one that its address names."""
@@ -199,7 +199,7 @@ class InvitationPages:
             faults={fault.field: fault.code for fault in filled.faults},
             ask=ask,
             stop_path=self._stop_path(carried),
-            list_path=self._list_path(request),
+            list_path=self._list_path(request, carried),
             root=self._root(request),
             asking=asking,
             outcome=outcome,
