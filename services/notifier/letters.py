@@ -26,6 +26,7 @@ from services.notifier.ledger.events import Outbox
 from services.notifier.ledger.store import FIRST, Message
 from services.notifier.ledger.tables import INVITATIONS, MESSAGE_INVITATIONS, MESSAGES
 from services.notifier.numbers import message_id, new_letter_number
+from services.notifier.planning import cost
 from services.notifier.policy.suppression import About, stopped_by
 from services.rendering.paper import Paper, Postal, again, kept
 from services.runtime.clock import Clock
@@ -180,6 +181,7 @@ class Letters:
         number = await _free_number(connection)
         draft = Draft(id_, number, CHANNEL, "sv", "", now, rehearsal=self._rehearsal)
         stands = self._writer.paper(draft, round_, event, known, to)
+        asks, minutes = cost(round_)
         values = {
             "message_id": id_,
             "number": number,
@@ -201,6 +203,8 @@ class Letters:
             "body_encrypted": self._vault.encrypt(kept(stands)),
             "provider_ref": "",
             "code": "exported",
+            "asks": asks,
+            "minutes": minutes,
             "template_version": self._writer.version,
             "created_at": micros(now),
             "expires_at": row.expires_at,

@@ -59,6 +59,7 @@ async def test_who_is_not_reachable_gets_a_letter_that_opens_the_answer_page(hou
     assert opened(letter.paper.way.code, [TOKEN]) == (row.number, TOKEN)
     assert (row.channel, row.state, row.code) == ("letter", "sent", "exported")
     assert (row.address_encrypted, row.template_version) == (b"", WRITER.version)
+    assert (row.asks, row.minutes) == (1, 3)
 
 
 async def test_an_exported_letter_is_told_as_a_message_of_its_own_by_letter(house: House) -> None:

@@ -6,15 +6,32 @@ from pathlib import Path
 import httpx
 import pytest
 
+from schemas.topics import NOTICES, RESPONSES
 from services.runtime.letter_codes import code
-from tests.portal_world import TOKEN_KEY, answer_path, offline
+from tests.portal_world import (
+    TOKEN_KEY,
+    Offline,
+    answer_path,
+    case,
+    company,
+    delivery,
+    invitation,
+    offline,
+    round_of,
+)
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def browser(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with offline(tmp_path) as made, made.client() as client:
+async def portal(tmp_path: Path) -> AsyncIterator[Offline]:
+    async with offline(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def browser(portal: Offline) -> AsyncIterator[httpx.AsyncClient]:
+    async with portal.client() as client:
         yield client
 
 
@@ -37,3 +54,18 @@ async def test_a_wrong_code_keeps_what_was_typed_and_says_so(browser: httpx.Asyn
 
 async def test_the_page_of_codes_is_not_for_search_engines(browser: httpx.AsyncClient) -> None:
     assert "noindex" in (await browser.get("/kod")).headers["x-robots-tag"]
+
+
+async def test_what_is_answered_by_a_letters_code_is_an_answer_and_its_receipt_is_the_page_alone(
+    portal: Offline, browser: httpx.AsyncClient
+) -> None:
+    bakery, of = company("Exempelbageriet AB"), round_of(case())
+    item = invitation(bakery, of)
+    await portal.say(case(), of, bakery, item, delivery(7, item, channel="letter"))
+    led = await browser.post("/kod", data={"kod": code(7, TOKEN_KEY)}, follow_redirects=True)
+    assert "Till Exempelbageriet AB" in led.text
+    given = {f"svar-{item.invitation_id}": "ja", f"text-{item.invitation_id}": "", "nyckel": "a" * 22}
+    thanks = await browser.post(answer_path(7) + "/svar", data=given, follow_redirects=True)
+    assert "Referens" in thanks.text
+    await portal.outbox.flush()
+    assert (len(portal.events(RESPONSES)), len(portal.events(NOTICES))) == (1, 0)
