@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import math
 import uuid
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -248,17 +249,28 @@ class Sender:
             return
         to_send = await self._resolve(claimed)
         few, slots = math.ceil(len(claimed) / _PARTS), asyncio.Semaphore(self._options.parallel)
+        parts = await self._parted(provider, to_send)
+        groups = deque((by, part[start : start + few]) for by, part in parts for start in range(0, len(part), few))
         sending: list[asyncio.Task[None]] = []
         try:
-            for going_by, part in await self._parted(provider, to_send):
-                for start in range(0, len(part), few):
-                    written = await self._intend(going_by, part[start : start + few])
-                    if written.messages:
-                        going = await self._announced(written)
-                        sending.append(asyncio.create_task(self._send(going_by, going, slots)))
+            while groups:
+                going_by, group = groups.popleft()
+                written = await self._intend(going_by, group)
+                if written.messages:
+                    going = await self._announced(written)
+                    sending.append(asyncio.create_task(self._send(going_by, going, slots)))
+        except Transient:
+            await self._let_go([message for _, group in groups for message in group])
+            raise
         finally:
             await asyncio.gather(*sending)  # what is being called is finished, whatever became of those behind it
         await self._outbox.flush()
+
+    async def _let_go(self, untouched: Sequence[Message]) -> None:
+        """What was claimed and not begun need not wait for its lease to run out."""
+        with contextlib.suppress(Transient):
+            async with self._database.transaction() as connection:
+                await store.release(connection, await store.still_held(connection, untouched, self._owner))
 
     async def _parted(self, provider: Channel, to_send: Sequence[Message]) -> list[tuple[Channel, list[Message]]]:
         """What goes by which provider: what is sent again, by the one that may have it; that one is waited for."""

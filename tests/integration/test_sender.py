@@ -1095,6 +1095,19 @@ async def test_a_broker_that_is_down_after_the_intent_makes_no_outcome_unknown(h
     assert "unknown" not in house.states()
 
 
+async def test_what_was_claimed_behind_a_broker_that_is_down_does_not_wait_for_its_lease(house: House) -> None:
+    await house.round(counts={"invitations": 6})
+    for number in range(6):
+        await house.reachable(f"r{number}", f"nr{number}@exempel.test")
+    await house.sender.plan()
+    house.published.down = True
+    with pytest.raises(Transient):
+        await house.sender.deliver("email")
+    house.published.down = False
+    await house.sender.turn()
+    assert len(house.email.accepted) == 6
+
+
 async def test_a_message_not_accepted_is_tried_again_later(house: House) -> None:
     await house.round()
     await house.reachable()
