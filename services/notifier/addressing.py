@@ -13,7 +13,6 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from schemas.company import Company
 from schemas.delivery import Delivery, DeliveryState
 from schemas.identity import invitation_id
 from schemas.invitation import Invitation
@@ -27,6 +26,7 @@ from services.notifier.ledger.tables import INVITATIONS, MESSAGE_INVITATIONS, ME
 from services.notifier.numbers import message_id, new_number
 from services.notifier.planning import Group, cost, may_be_merged, tell_waiting, timings
 from services.notifier.policy.channel_choice import Choice, Reach, choose
+from services.notifier.policy.living import living
 from services.notifier.policy.readiness import Readiness, readiness
 from services.notifier.policy.suppression import DEAD, About, Stop, stopped_by
 from services.notifier.policy.timing import Rules, Timing, Waits
@@ -147,7 +147,7 @@ class Addressing:
         for row, event in invited:
             reaches = contacts.get(event.recipient_id, [])
             if former is None:
-                choices = _choices(decided, round_, row, _living(event, known), reaches, stops, now)
+                choices = _choices(decided, round_, row, living(event, known), reaches, stops, now)
             else:
                 choices = _same_addresses(decided, row, reaches, former, now)
             chosen += [_Chosen(row, event, choice) for choice in choices]
@@ -345,14 +345,6 @@ def _groups(
         group.invitations.append(item.event)
         group.expires_at = max(group.expires_at, moment_of(item.row.expires_at))
     return found
-
-
-def _living(event: Invitation, known: Mapping[str, Company]) -> set[str]:
-    """The invited workplaces that are in the register still. A subscriber is reached wherever the companies went."""
-    everywhere = {place.workplace_id for place in event.workplaces}
-    if all(reason.kind == "subscription" for place in event.workplaces for reason in place.reasons):
-        return everywhere
-    return {place for place in everywhere if place in known and known[place].status == "active"}
 
 
 def _is_urgent(round_: Round) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.invitation import Invitation
@@ -23,6 +23,7 @@ from services.notifier.ledger.store import FIRST, REMINDER, Message, chunks
 from services.notifier.ledger.tables import ANSWERS, INVITATIONS, MESSAGE_INVITATIONS, MESSAGES, ROUNDS
 from services.notifier.numbers import message_id, new_number
 from services.notifier.policy.channel_choice import Reach, choose
+from services.notifier.policy.living import living
 from services.notifier.policy.reminder import REACHED, REST, Address, addresses, is_due, last_moment, may_follow
 from services.notifier.policy.suppression import About, stopped_by
 from services.notifier.policy.timing import IN_CASE, Rules
@@ -37,9 +38,13 @@ AT_ONCE: Final = 1000
 
 @dataclass
 class _Asked:
-    """One invitation that was not answered, and the addresses that had its question."""
+    """One invitation that was not answered, its workplaces that are still there, and the addresses that had the
+    question.
+    """
 
-    row: Row[Any]
+    invitation_id: str
+    recipient_id: str
+    workplaces: set[str]
     had: list[Address] = field(default_factory=list)
 
 
@@ -139,15 +144,15 @@ class Reminding:
         wanted = round_.plan.reminder.channel if round_.plan and round_.plan.reminder else ""
         contacts: Mapping[str, Sequence[Reach]] = {}
         if wanted == "sms":
-            contacts = await store.contacts(connection, {one.row.recipient_id for one in asked})
-        choices = [(one, _phones(one, contacts.get(one.row.recipient_id, ()))) for one in asked]
+            contacts = await store.contacts(connection, {one.recipient_id for one in asked})
+        choices = [(one, _phones(one, contacts.get(one.recipient_id, ()))) for one in asked]
         numbers = {a.address_index for one, phones in choices for a in (*one.had, *phones) if a.channel == "sms"}
         full = await self._texted_enough(connection, round_, numbers)
         by_index: dict[str, Address] = {}
         found: defaultdict[Address, list[str]] = defaultdict(list)
         for one, phones in choices:
             for place in addresses(wanted, _without(one.had, full), _without(phones, full)):
-                found[by_index.setdefault(place.address_index, place)].append(one.row.invitation_id)
+                found[by_index.setdefault(place.address_index, place)].append(one.invitation_id)
         return found
 
     async def _texted_enough(self, connection: AsyncConnection, round_: Round, numbers: Collection[str]) -> set[str]:
@@ -184,13 +189,14 @@ async def _not_answered(connection: AsyncConnection, round_id: str, now: datetim
 
 
 async def _rested(connection: AsyncConnection, invitations: Sequence[str], now: datetime) -> list[_Asked]:
-    """Those of these invitations whose question reached an address, and long enough ago."""
-    found: dict[str, _Asked] = {}
+    """Those of these invitations whose question reached an address, and long enough ago; but for who has left the
+    register since.
+    """
+    events: dict[str, Invitation] = {}
+    had: defaultdict[str, list[Address]] = defaultdict(list)
     for chunk in chunks(invitations):
         rows = await connection.execute(
-            select(
-                MESSAGES, INVITATIONS.c.invitation_id, INVITATIONS.c.recipient_id, INVITATIONS.c.body.label("invited")
-            )
+            select(MESSAGES, INVITATIONS.c.invitation_id, INVITATIONS.c.body.label("invited"))
             .join(MESSAGE_INVITATIONS, MESSAGE_INVITATIONS.c.message_id == MESSAGES.c.message_id)
             .join(INVITATIONS, INVITATIONS.c.invitation_id == MESSAGE_INVITATIONS.c.invitation_id)
             .where(MESSAGE_INVITATIONS.c.invitation_id.in_(chunk), MESSAGES.c.kind == FIRST)
@@ -200,17 +206,16 @@ async def _rested(connection: AsyncConnection, invitations: Sequence[str], now: 
         for row in rows:
             left_at = moment_of(row.intent_at) if row.intent_at is not None else None
             if may_follow(row.state, row.code, left_at, now):
-                had = Address(row.channel, row.language, row.address_index, row.address_encrypted)
-                found.setdefault(row.invitation_id, _Asked(row)).had.append(had)
-    return list(found.values())
+                place = Address(row.channel, row.language, row.address_index, row.address_encrypted)
+                had[row.invitation_id].append(place)
+                events[row.invitation_id] = Invitation.model_validate_json(row.invited, extra="ignore")
+    known = await store.companies(connection, {place.workplace_id for e in events.values() for place in e.workplaces})
+    asked = [_Asked(id_, event.recipient_id, living(event, known), had[id_]) for id_, event in events.items()]
+    return [one for one in asked if one.workplaces]
 
 
 def _phones(asked: _Asked, contacts: Sequence[Reach]) -> list[Address]:
-    if not contacts:
-        return []
-    invitation = Invitation.model_validate_json(asked.row.invited, extra="ignore")
-    chosen = choose("sms", False, {place.workplace_id for place in invitation.workplaces}, contacts)
-    reaches = [choice.reach for choice in chosen if choice.channel == "sms"]
+    reaches = [choice.reach for choice in choose("sms", False, asked.workplaces, contacts) if choice.channel == "sms"]
     return [Address("sms", reach.language, reach.address_index, reach.address_encrypted) for reach in reaches]
 
 

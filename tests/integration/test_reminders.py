@@ -168,6 +168,15 @@ async def test_whom_the_first_message_did_not_reach_is_not_reminded(house: House
     assert [row.state for row in await house.messages()] == ["failed"]
 
 
+async def test_who_has_left_the_register_since_is_not_reminded(house: House) -> None:
+    await asking(house)
+    await house.reachable()
+    await turn_at(house, MONDAY)
+    await house.company("w-r1", "r1", status="closed")
+    await turn_at(house, REMIND_AT)
+    assert len(await house.messages()) == 1
+
+
 async def test_whose_first_message_may_have_come_is_reminded(house: House) -> None:
     await asking(house)
     await house.reachable()
