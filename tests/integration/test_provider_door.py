@@ -218,6 +218,19 @@ async def test_an_unknown_outcome_with_a_receipt_within_ten_minutes_is_neither_a
     assert len(answered.elks.accepted) == 1
 
 
+async def test_a_provider_that_failed_and_had_taken_the_message_all_the_same_is_not_given_it_again(
+    answered: Answered,
+) -> None:
+    await answered.reach()
+    answered.elks.will(Outcome(State.RETRY, "try_later", "500"), accept=True)
+    await answered.sender.turn()
+    assert await answered.elks_says(answered.elks.accepted[0].reference, "delivered") == 204
+    answered.clock.moment += timedelta(hours=1)
+    await answered.sender.turn()
+    assert len(answered.elks.accepted) == 1
+    assert answered.states() == ["composed", "retry", "delivered"]
+
+
 async def test_a_text_whose_price_was_lost_is_counted_as_its_providers_latest(answered: Answered) -> None:
     await answered.reach()
     answered.elks.will(Outcome(State.SENT, "accepted", segments=1, cost=3500, currency="SEK"))

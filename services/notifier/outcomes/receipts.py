@@ -34,7 +34,7 @@ class Receipts:
             if message is None or message.provider != provider:
                 return "unknown"
             moved = await self._say(connection, message, receipt)
-            if moved and message.state == "unknown":
+            if moved and message.state in ("unknown", "retry"):
                 await assume(connection, message, self._clock.now())
         return "applied" if moved else "nothing_new"
 
