@@ -1,12 +1,16 @@
 """Real servers for tests, each started once and only when a test asks for it. If one cannot run, the test errors."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from structlog.testing import capture_logs
 
+from services.runtime import logs
 from services.runtime.local_kafka import LocalKafka
+from services.runtime.settings import LogSettings
 from tests.postgres_server import PostgresServer
 
 settings.register_profile("untimed", deadline=None)  # how fast a machine is, is no property of ours
@@ -17,6 +21,14 @@ settings.load_profile("untimed")
 def anyio_backend() -> str:
     """Asynchronous tests run on asyncio."""
     return "asyncio"
+
+
+@pytest.fixture
+def logged() -> Iterator[list[MutableMapping[str, Any]]]:
+    """What is logged from here on, whatever level an earlier test of this process set."""
+    logs.configure(LogSettings(level="info"), "test")
+    with capture_logs() as lines:
+        yield lines
 
 
 @pytest.fixture(scope="session")

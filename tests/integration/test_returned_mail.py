@@ -1,7 +1,7 @@
 """Mail that came back, from a Maildir to its effect; replies leave through a real SMTP dialogue."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from dataclasses import dataclass
 from datetime import timedelta
 from email import message_from_bytes
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from schemas.delivery import DeliveryState
 from schemas.round import EXAMPLE as ROUND
@@ -151,11 +150,12 @@ async def test_delivered_is_told_and_a_later_bounce_does_not_undo_it(desk: Desk)
     assert not desk.house.suppressions()
 
 
-async def test_fc032_a_refusal_by_policy_raises_an_alarm_and_suppresses_nobody(desk: Desk) -> None:
+async def test_fc032_a_refusal_by_policy_raises_an_alarm_and_suppresses_nobody(
+    desk: Desk, logged: list[MutableMapping[str, Any]]
+) -> None:
     """FC-032."""
     message = await desk.sent()
-    with capture_logs() as logged:
-        await desk.read(report(status="5.7.1", diagnostic="smtp; 550 5.7.1 blocked", to=PATHS.of(message.number)))
+    await desk.read(report(status="5.7.1", diagnostic="smtp; 550 5.7.1 blocked", to=PATHS.of(message.number)))
     assert [(line["event"], line["code"]) for line in logged if line["log_level"] == "error"] == [("alarm", "policy")]
     assert (await desk.state(), desk.house.suppressions()) == ("failed", [])
 
@@ -325,16 +325,15 @@ async def test_what_followed_from_a_mail_is_told_when_the_broker_is_back(desk: D
     assert desk.house.states()[-1] == "failed"
 
 
-async def test_no_address_and_no_word_of_a_mail_is_logged(desk: Desk) -> None:
+async def test_no_address_and_no_word_of_a_mail_is_logged(desk: Desk, logged: list[MutableMapping[str, Any]]) -> None:
     message = await desk.sent(texts=OFFICIAL)
     answered = f"In-Reply-To: <{message.message_id}@kommun.example>"
-    with capture_logs() as logged:
-        for raw in (
-            report(to=PATHS.of(message.number)),
-            mail("Re: Hej", "Hemligt", answered),
-            mail("Fråga", "Hemligt"),
-        ):
-            await desk.read(raw)
+    for raw in (
+        report(to=PATHS.of(message.number)),
+        mail("Re: Hej", "Hemligt", answered),
+        mail("Fråga", "Hemligt"),
+    ):
+        await desk.read(raw)
     assert logged
     assert not re.search(r"@|Hemligt|anna", str(logged))
 

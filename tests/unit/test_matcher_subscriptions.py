@@ -1,5 +1,6 @@
 """Subscribers: near by their own radius, concerned by their own industries, silent where the stage is silent."""
 
+from collections.abc import MutableMapping
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +9,6 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from structlog.testing import capture_logs
 
 from schemas import model as dialogue_model
 from schemas.case import Case
@@ -18,11 +18,9 @@ from services.matcher.audience import audience
 from services.matcher.subscriptions import columns
 from services.matcher.tables import SubscriptionTable
 from services.matcher.workplaces import snapshot
-from services.runtime import logs
 from services.runtime.clock import SystemClock
 from services.runtime.parsing import outgoing
 from services.runtime.records import Record
-from services.runtime.settings import LogSettings
 from tests.matcher_cases import content
 
 MODEL = dialogue_model.default()
@@ -138,17 +136,15 @@ def test_a_subscriber_of_an_industry_hears_of_a_stage_that_asks_subscribers_and_
 
 
 @pytest.mark.anyio
-async def test_an_area_that_crosses_itself_is_skipped_and_said() -> None:
+async def test_an_area_that_crosses_itself_is_skipped_and_said(logged: list[MutableMapping[str, Any]]) -> None:
     crossing = {
         "type": "Polygon",
         "coordinates": [[[18.0, 59.4], [18.1, 59.5], [18.1, 59.4], [18.0, 59.5], [18.0, 59.4]]],
     }
     table = SubscriptionTable()
-    logs.configure(LogSettings(level="info"), "matcher")  # whatever an earlier test of this process said
-    with capture_logs() as said:
-        await table.apply([recorded(drawn(crossing))])
+    await table.apply([recorded(drawn(crossing))])
     assert table.snapshot().all == ()
-    assert [line["reason"] for line in said] == ["invalid_polygon"]
+    assert [line["reason"] for line in logged] == ["invalid_polygon"]
 
 
 @settings(max_examples=60)

@@ -1,10 +1,11 @@
 """A pause is said at once, again every five minutes, and no more when it is over."""
 
+from collections.abc import MutableMapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
-from structlog.testing import capture_logs
 
 from services.notifier.ledger.store import Pause
 from services.notifier.pause_alarm import PauseAlarm
@@ -17,15 +18,14 @@ def paused(channel: str) -> float | None:
     return REGISTRY.get_sample_value("nardialog_sending_paused", {"channel": channel})
 
 
-def test_a_pause_is_said_again_until_it_is_over() -> None:
+def test_a_pause_is_said_again_until_it_is_over(logged: list[MutableMapping[str, Any]]) -> None:
     alarm = PauseAlarm(["email", "sms"])
-    with capture_logs() as said:
-        for minutes in range(0, 12):
-            alarm.see([ALL], START + timedelta(minutes=minutes))
-        alarm.see([], START + timedelta(minutes=12))
-        alarm.see([ALL], START + timedelta(minutes=13))
-    assert [line["seconds"] for line in said] == [0, 300, 600, 780]
-    assert {line["reason"] for line in said} == {"the relay moves"}
+    for minutes in range(0, 12):
+        alarm.see([ALL], START + timedelta(minutes=minutes))
+    alarm.see([], START + timedelta(minutes=12))
+    alarm.see([ALL], START + timedelta(minutes=13))
+    assert [line["seconds"] for line in logged] == [0, 300, 600, 780]
+    assert {line["reason"] for line in logged} == {"the relay moves"}
 
 
 @pytest.mark.parametrize(("pauses", "email", "sms"), [([ALL], 1, 1), ([SMS], 0, 1), ([], 0, 0)])

@@ -1,19 +1,17 @@
 """What ops tells of: open dead letters, and verdicts as metrics and as lines when they change."""
 
+from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
-from structlog.testing import capture_logs
 
 from services.ops.dead_letters import Address
 from services.ops.lag import History
 from services.ops.outcomes import Done, Outcome
 from services.ops.watch import LagWatch, OpenLetters
-from services.runtime import logs
 from services.runtime.clock import SystemClock
 from services.runtime.records import Record
-from services.runtime.settings import LogSettings
 from services.runtime.topic_admin import LagRow
 
 pytestmark = pytest.mark.anyio
@@ -47,16 +45,16 @@ def row(committed: int, end: int) -> LagRow:
     return LagRow("matcher", "cases", 0, committed, log_start=0, end=end, members=1)
 
 
-def test_a_reader_that_stands_still_is_told_of_once_and_a_group_that_is_gone_no_more() -> None:
+def test_a_reader_that_stands_still_is_told_of_once_and_a_group_that_is_gone_no_more(
+    logged: list[MutableMapping[str, Any]],
+) -> None:
     watch, history = LagWatch(lambda: ([], {}), 1), History()
-    logs.configure(LogSettings(level="info"), "ops")  # whatever an earlier test of this process said
-    with capture_logs() as said:
-        for _ in range(12):
-            watch.tell(history.readers([row(5, 9)], {("cases", 0, 5): 30.0}))
+    for _ in range(12):
+        watch.tell(history.readers([row(5, 9)], {("cases", 0, 5): 30.0}))
     labels: dict[str, Any] = {"topic": "cases", "group": "matcher"}
     assert metric("nardialog_lag_records", **labels) == 4
     assert metric("nardialog_lag_seconds", **labels) == 30
     assert metric("nardialog_lag_verdict", **labels) == 5
-    assert [line["verdict"] for line in said] == ["stands still"]
+    assert [line["verdict"] for line in logged] == ["stands still"]
     watch.tell(history.readers([], {}))
     assert metric("nardialog_lag_records", **labels) is None
