@@ -1,18 +1,18 @@
 """Who is affected by a case, and why: every reason of every ring, per recipient.
 
 A workplace matches a ring when the ring's geometry fits *and* its industries fit. The innermost ring comes first and
-all reasons are kept (DIALOGUE §3.3 rule 5). Rings with delivery `digest` never send on their own. Subscribers are
-recipients of their own; where their address is also a company's, the notifier makes one message of both. Who answered
-before is told where the stage asks for participants. What an official added or removed meets what the rings say, and
-neither overwrites the other: each is a reason, or a counted exclusion. The order of everything is fixed, so that the
-same input gives the same bytes.
+all reasons are kept (DIALOGUE §3.3 rule 5). Rings with delivery `digest` never send on their own: their reasons say so,
+and whom no other reason names hears in the weekly digest. Subscribers are recipients of their own; where their address
+is also a company's, the notifier makes one message of both. Who answered before is told where the stage asks for
+participants. What an official added or removed meets what the rings say, and neither overwrites the other: each is a
+reason, or a counted exclusion. The order of everything is fixed, so that the same input gives the same bytes.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -48,6 +48,13 @@ class Reach:
     buffer_m: float | None
     codes: tuple[industry.CodeSet, ...] | None
     why: str = ""
+    digest: bool = False
+    """Whether those whom it alone reaches hear in the weekly digest only."""
+
+    @property
+    def delivery(self) -> Literal["digest"] | None:
+        """As a reason carries it."""
+        return "digest" if self.digest else None
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ def audience(
     last word of an official on single workplaces. With `standing` only these recipients stay and nobody comes new:
     too little of the answering time is left; whom an official added comes all the same.
     """
-    rings = reaches(case, model)
+    rings = (*reaches(case, model), *digests(case, model))
     parts = geometry.parts_of(case.geometries)
     found = _reasons(case, register, rings, parts)
     answered = participants.answered(case, model, register, subscribers)
@@ -187,13 +194,14 @@ def _of_case(number: int, ring: ReachRing, case: Case) -> Reach:
 
 
 def _of_model(ring: Ring, case: Case, model: DialogueModel) -> Reach:
-    return Reach(ring.id, ring.geometry, ring.buffer_m, industry.of_ring(ring, case, model), ring.why[:200])
+    codes, digest = industry.of_ring(ring, case, model), ring.delivery == "digest"
+    return Reach(ring.id, ring.geometry, ring.buffer_m, codes, ring.why[:200], digest)
 
 
 def _everywhere(ring: Reach) -> Reach:
     """A case that says that it concerns the whole municipality is near everything in it."""
     return (
-        Reach(ring.id, "municipality", None, ring.codes, ring.why)
+        Reach(ring.id, "municipality", None, ring.codes, ring.why, ring.digest)
         if ring.geometry in ROLES and ring.geometry != "detour"
         else ring
     )
@@ -224,10 +232,11 @@ def _in_ring(
 ) -> Iterator[tuple[int, list[Reason]]]:
     """Everybody with a wanted industry whom the ring's geometry reaches, and the reason that this is."""
     if ring.geometry == "municipality":
-        local = [Reason(kind="municipality", ring=ring.id, why=ring.why)]
+        local = [Reason(kind="municipality", ring=ring.id, why=ring.why, delivery=ring.delivery)]
         yield from ((row, local) for row in register.in_municipality(case.municipality, ring.codes).tolist())
     elif ring.geometry == "any":
-        everybody = [Reason(kind="municipality", ring=ring.id, why=ring.why)] if ring.codes is None else []
+        reason = Reason(kind="municipality", ring=ring.id, why=ring.why, delivery=ring.delivery)
+        everybody = [reason] if ring.codes is None else []
         yield from ((row, everybody) for row in register.everywhere(ring.codes).tolist())
     else:
         for row, (metres, role) in near(register, parts, ring).items():
@@ -241,6 +250,7 @@ def _in_ring(
                         distance_m=metres,
                         buffer_m=ring.buffer_m,
                         why=ring.why,
+                        delivery=ring.delivery,
                     )
                 ],
             )
@@ -267,6 +277,7 @@ def _industry(ring: Reach, match: industry.Match) -> Reason:
         heading=match.heading,
         version=match.version,
         translated=match.translated,
+        delivery=ring.delivery,
     )
 
 

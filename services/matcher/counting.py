@@ -1,6 +1,7 @@
 """Whom a case's rings reach, as rows of the register: enough to count them, and nothing made for each.
 
-The rings and the index are those of `audience`, which says the reasons besides; a test holds the two equal. A reason
+The rings and the index are those of `audience`, which says the reasons besides; a test holds the two equal. Whom only
+a ring of the digest reaches is not counted: no message goes out for it. A reason
 for each of a hundred thousand costs seconds, their number costs milliseconds.
 """
 

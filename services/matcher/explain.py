@@ -28,7 +28,7 @@ from services.matcher.workplaces import snapshot
 
 Answer = Literal[
     "invited", "not_in_register", "no_round", "silent", "round_ended", "held", "closed", "vacant", "applicant",
-    "removed", "late", "not_yet", "revoked", "digest_only", "outside", "industry", "elsewhere", "no_place", "no_ring",
+    "removed", "late", "not_yet", "revoked", "outside", "industry", "elsewhere", "no_place", "no_ring",
 ]  # fmt: skip
 Place = Literal["inside", "outside", "no_place", "no_such_geometry", "elsewhere", "everywhere"]
 LEFT_OUT: Final[Mapping[str, Answer]] = {
@@ -186,7 +186,9 @@ def _answer(
     listed: Mapping[str, Decision],
 ) -> tuple[Answer, str]:
     if published:
-        return "invited", f"invited, for {len(published)} reason(s)"
+        only = all(reason.delivery == "digest" for reason in published)
+        how = ", which come in the weekly digest and never by themselves" if only else ""
+        return "invited", f"invited, for {len(published)} reason(s){how}"
     if round_ is None:
         return "no_round", f"version {case.version} of {case.key} has led to no round yet"
     if round_.state is RoundState.SILENT:
@@ -218,8 +220,6 @@ def _left_out(answer: Answer, company: Company, listed: Mapping[str, Decision]) 
 def _missed(company: Company, rules: tuple[Rule, ...]) -> tuple[Answer, str]:
     """The rule that was missed by least."""
     direct = [rule for rule in rules if not rule.digest]
-    if digest := next((rule for rule in rules if rule.digest and rule.fits), None):
-        return "digest_only", f"only in ring {digest.ring}, whose round comes in the weekly digest and never by itself"
     if not direct:
         return "no_ring", "the stage has no ring that workplaces are found by"
     if far := min((r for r in direct if r.concerned and r.beyond_m is not None), key=_beyond, default=None):

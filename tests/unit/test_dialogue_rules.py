@@ -2,8 +2,8 @@
 
 Tested where they live: that an answer opens a subscription to its case, and who is found by it (`test_matcher_who.py`,
 `test_portal_subscribe.py`); that what comes after a message to the same address is merged (`test_sender.py`); that a
-message says that it is information, or that one click is no formal comment (`test_rendering_mail.py`). That who is over
-budget hears in the digest only is not built yet: a backtest counts it.
+message says that it is information, or that one click is no formal comment (`test_rendering_mail.py`); that who is over
+budget hears in the digest only (`test_digests.py`, `test_notifier_burden.py`).
 """
 
 from datetime import date
@@ -140,7 +140,9 @@ def test_what_a_right_hangs_on_and_what_cuts_somebody_off_stand_outside_the_budg
 
 def test_a_ring_that_is_only_for_the_digest_sends_nothing_by_itself() -> None:
     derived = run(everywhere("policy_strategi", "beslut"), company("W1", "56110"))
-    assert derived.invitations == ()
+    [invitation] = derived.invitations
+    [place] = invitation.workplaces
+    assert {reason.delivery for reason in place.reasons} == {"digest"}
 
 
 def test_a_stage_that_a_right_hangs_on_is_marked_so_that_every_message_says_what_it_does_not_replace() -> None:

@@ -135,7 +135,8 @@ def test_the_applicant_the_silent_stage_and_what_the_register_does_not_know_are_
 
 def test_a_ring_of_the_digest_alone_is_said_to_send_nothing_by_itself() -> None:
     found = asked(company("W", 0, "56110"), geometries=[], area="municipality", stage="flerarsplan")
-    assert (found.answer, found.reasons) == ("digest_only", ())
+    assert (found.answer, {reason.delivery for reason in found.reasons}) == ("invited", {"digest"})
+    assert found.said == "invited, for 1 reason(s), which come in the weekly digest and never by themselves"
 
 
 def test_whom_an_official_removed_is_told_who_did_and_why() -> None:
@@ -208,7 +209,7 @@ def test_explain_says_invited_of_exactly_those_whom_the_matcher_invites(rows: li
         others = [item for item in known if item is not one]
         said = asked(one, *others, stage=stage)
         assert said.invited == (one.workplace_id in there), said.said
-        assert any(rule.fits and not rule.digest for rule in said.rules) == said.invited or one.status != "active"
+        assert any(rule.fits for rule in said.rules) == said.invited or one.status != "active"
 
 
 HEADER = "workplace_id,organisation,name,lon,lat,sni,sni_version,municipality\n"
