@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -24,24 +24,17 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import bounds, figures
-from bench.admitted import Acknowledged, Filling, Keys, invitations_of, ledger, round_of
-from bench.sending import CaughtUp, ReadyBytes
+from bench.admitted import Filling, Keys, invitations_of, ledger, round_of
+from bench.sending import ReadyBytes, wired
 from schemas.invitation import INVITATION_CHANGED
-from schemas.model import default
 from schemas.topics import INVITATIONS
-from services.notifier.addressing import Addressing
 from services.notifier.channels.port import Outcome, Outgoing, State
-from services.notifier.ledger.events import Outbox, Topics
-from services.notifier.policy.timing import Rules
-from services.notifier.reminding import Reminding
 from services.notifier.sender import Sender, SenderOptions
 from services.runtime import logs
 from services.runtime.broker import Broker
-from services.runtime.clock import SystemClock
 from services.runtime.errors import Fault
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.parsing import outgoing
-from services.runtime.sealing import Vault
 from services.runtime.settings import KafkaSettings, LogSettings
 from services.runtime.store.database import Database
 from services.runtime.topic_admin import TopicAdmin
@@ -108,7 +101,7 @@ async def run(kafka: KafkaSettings, name: str, count: int, tell: Callable[[str],
         await filling.round(wide, 0)
         urgent_known = asyncio.Event()
         channel = TakesAll(count // 10, urgent_known.set)
-        sender = _sender(database, keys, channel)
+        sender = wired(database, channel, ReadyBytes(5400), keys, SenderOptions(poll=0.05, windows="always"))
         tell(f"{name}: addressing")
         began = time.monotonic()
         await sender.plan()
@@ -117,15 +110,6 @@ async def run(kafka: KafkaSettings, name: str, count: int, tell: Callable[[str],
         urgent_s, before = await _overtaken(sender, filling, channel, urgent_known, count)
         await database.close()
     return Figures(admitted, bare, addressed, urgent_s, before)
-
-
-def _sender(database: Database, keys: Keys, channel: TakesAll) -> Sender:
-    outbox = Outbox(database, Acknowledged(), Topics())
-    rules = Rules(default().burden_policy, "always")
-    addressing = Addressing(database, outbox, rules, hold=timedelta(0))
-    reminding = Reminding(database, rules)
-    parts = (database, outbox, addressing, reminding, CaughtUp(), [channel], ReadyBytes(5400))
-    return Sender(*parts, Vault(keys.vault), SystemClock(), SenderOptions(poll=0.05), index_key=keys.index)
 
 
 async def _overtaken(

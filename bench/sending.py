@@ -22,6 +22,7 @@ from schemas.invitation import Invitation
 from schemas.model import default
 from schemas.round import Round
 from services.notifier.addressing import Addressing
+from services.notifier.channels.port import Channel
 from services.notifier.channels.smtp import SmtpChannel, SmtpOptions
 from services.notifier.composer import RenderingComposer
 from services.notifier.composing import Asked, Composer, DigestItem, Draft
@@ -93,29 +94,26 @@ class CaughtUp:
         return
 
 
+def wired(database: Database, channel: Channel, composer: Composer, keys: Keys, options: SenderOptions) -> Sender:
+    """The notifier's sender on a ledger, with one channel, no hold and a broker that acknowledges at once."""
+    outbox = Outbox(database, Acknowledged(), Topics())
+    rules = Rules(default().burden_policy, "always")
+    addressing = Addressing(database, outbox, rules, hold=timedelta(0))
+    tables, vault, clock = CaughtUp(), Vault(keys.vault), SystemClock()
+    parts = (database, outbox, addressing, Reminding(database, rules), tables, [channel], composer, vault, clock)
+    return Sender(*parts, options, index_key=keys.index)
+
+
 @contextlib.asynccontextmanager
 async def sender(order: Order, keys: Keys) -> AsyncIterator[Sender]:
-    """The notifier's sender, wired to the ledger and the relay."""
+    """The sender of an order, with the mail channel as the notifier has it."""
     database = Database(order.database)
-    outbox = Outbox(database, Acknowledged(), Topics())
     given = {"host": "127.0.0.1", "port": order.port, "tls": "none", "helo_name": "bench.example"}
     limits = {"pool_size": CONNECTIONS, "messages_per_connection": 1_000_000}
     channel = SmtpChannel(SmtpOptions.model_validate({**given, **limits, "envelope_from": SENDER}))
-    rules = Rules(default().burden_policy, "always")
+    options = SenderOptions(parallel=order.parallel, windows="always")
     try:
-        yield Sender(
-            database,
-            outbox,
-            Addressing(database, outbox, rules, hold=timedelta(0)),
-            Reminding(database, rules),
-            CaughtUp(),
-            [channel],
-            _composer(order, keys),
-            Vault(keys.vault),
-            SystemClock(),
-            SenderOptions(parallel=order.parallel, windows="always"),
-            index_key=keys.index,
-        )
+        yield wired(database, channel, _composer(order, keys), keys, options)
     finally:
         await channel.close()
         await database.close()
