@@ -7,7 +7,7 @@ from services.notifier.ledger.store import pauses
 from services.notifier.ledger.tables import MIGRATIONS, POSITIONS
 from services.notifier.settings import NotifierOptions, NotifierSettings
 from services.runtime.checks import Check, tried
-from services.runtime.errors import Fault
+from services.runtime.errors import Fault, Transient
 from services.runtime.store.checks import Ends, Store, check_store
 from services.runtime.store.database import Database
 
@@ -62,7 +62,8 @@ async def _providers(options: NotifierOptions) -> list[Check]:
         return [Check("relay", "failed", words)]
     sms = "set; an SMS provider is not asked" if sms_set else "not set: nobody is reached by SMS"
     receipts = [_receipts(options)] if sms_set else []
-    return [await _relay(options), Check("sms", "ok" if sms_set else "note", sms), *receipts]
+    mail = [await _relay(options), await _returned(options)] if options.smtp.host else [await _relay(options)]
+    return [*mail, Check("sms", "ok" if sms_set else "note", sms), *receipts]
 
 
 def _receipts(options: NotifierOptions) -> Check:
@@ -86,3 +87,18 @@ async def _relay(options: NotifierOptions) -> Check:
         return Check("relay", "ok", f"{where} takes us in ({smtp.tls})")
     words = f"{where} does not take us in: {refusal.code} {refusal.detail}".rstrip()
     return Check("relay", "failed", f"{words}. See NARDIALOG_NOTIFIER__SMTP__…")
+
+
+async def _returned(options: NotifierOptions) -> Check:
+    try:
+        mailbox = options.returned.mailbox()
+        if mailbox is None:
+            words = (
+                "NARDIALOG_NOTIFIER__RETURNED__MAILDIR or …__HOST is not set: bounces and stops by mail are not seen"
+            )
+            return Check("returned mail", "note", words)
+        await mailbox.arrived(0, ())
+        await mailbox.close()
+    except (Fault, Transient) as error:
+        return Check("returned mail", "failed", f"{error}. See NARDIALOG_NOTIFIER__RETURNED__…")
+    return Check("returned mail", "ok", "the mailbox can be read")

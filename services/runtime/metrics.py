@@ -12,8 +12,11 @@ RESENT_UNKNOWN = Counter("nardialog_resent_unknown_total", "Messages sent again 
 CHANNEL_PAUSED = Gauge("nardialog_channel_paused", "1 while a channel in trouble is left alone.", ["channel"])
 SENDING_PAUSED = Gauge("nardialog_sending_paused", "1 while an operator has paused a channel, or all.", ["channel"])
 RETURNED_MAIL = Counter(
-    "nardialog_returned_mail_total", "Mails that came back, by what they are and what followed.", ["sort", "code"]
+    "nardialog_returned_mail_total",
+    "Mails that came back: what they are, what followed, and where they are then: handled, aside or waits.",
+    ["sort", "code", "then"],
 )
+MAILBOX_UNREAD = Gauge("nardialog_mailbox_unread", "1 while the mailbox that mail comes back to cannot be read.")
 ALARMS = Counter("nardialog_alarms_total", "Things that operations must look at.", ["channel", "code"])
 PROVIDER_CALLS = Counter(
     "nardialog_provider_calls_total", "Calls by SMS providers, by what came of them.", ["provider", "kind", "outcome"]

@@ -112,7 +112,10 @@ def doctor() -> Doctor:
 @pytest.mark.usefixtures("well")
 async def test_nothing_is_wrong_where_nothing_is_missing(doctor: Doctor) -> None:
     code, found = await doctor()
-    assert {name: state for name, (state, _) in found.items() if state != "ok"} == {"sms": "note"}
+    assert {name: state for name, (state, _) in found.items() if state != "ok"} == {
+        "returned mail": "note",
+        "sms": "note",
+    }
     assert code == 0
     assert {"kafka", "topics", "notifier database", "notifier positions", "portal database", "relay", "links"} <= set(
         found
@@ -153,6 +156,7 @@ async def test_only_what_a_machine_runs_is_asked_about(doctor: Doctor, set_: Cal
         ("NOTIFIER__SMTP__HOST", "", "relay", "no channel"),
         ("NOTIFIER__SMTP__TLS", "starttls", "relay", "tls_not_offered"),
         ("NOTIFIER__SMTP__USERNAME", "me", "relay", "needs tls"),
+        ("NOTIFIER__RETURNED__MAILDIR", "/nowhere/at/all", "returned mail", "the maildir cannot be read"),
         ("NOTIFIER__DATABASE", "nonsense", "notifier database", "NARDIALOG_NOTIFIER__DATABASE"),
         ("PORTAL__TOKEN_KEYS", "", "portal token keys", "PORTAL__TOKEN_KEYS"),
         ("PORTAL__POTR", "1", "settings", "NARDIALOG_PORTAL__POTR is unknown"),

@@ -91,8 +91,6 @@ class ImapMailbox:
         self._connection = server
         server.login(options.username, options.password)
         server.capabilities = _words(server.capability()[1])  # what it offers may change with the login
-        for folder in (self._handled, self._aside):
-            server.create(_quoted(folder))  # answers NO where it is there already
         _ok(server.select(_quoted(options.folder)))
         self._validity = server.response("UIDVALIDITY")[1][0] or b""
         return server
@@ -131,10 +129,11 @@ class ImapMailbox:
         validity, _, uid = key.partition(":")
         if validity.encode() != self._validity:
             return
-        if "MOVE" in server.capabilities:
-            _ok(server.uid("MOVE", uid, _quoted(folder)))
-        else:
-            _ok(server.uid("COPY", uid, _quoted(folder)))
+        word = "MOVE" if "MOVE" in server.capabilities else "COPY"
+        if server.uid(word, uid, _quoted(folder))[0] != "OK":
+            server.create(_quoted(folder))  # the first mail that goes there
+            _ok(server.uid(word, uid, _quoted(folder)))
+        if word == "COPY":
             _ok(server.uid("STORE", uid, "+FLAGS.SILENT", r"(\Deleted)"))
 
     def _key(self, uid: bytes) -> str:

@@ -41,7 +41,8 @@ class MaildirMailbox:
             waiting = [file for folder in ("new", "cur") for file in (self._path / folder).iterdir()]
             mails = sorted((file for file in waiting if _is_mail(file)), key=lambda file: file.name)
             keys = [(file, str(file.relative_to(self._path))) for file in mails]
-            return [self._read(file, key) for file, key in keys if key not in passing_over][:most]
+            wanted = [(file, key) for file, key in keys if key not in passing_over][:most]
+            return [self._read(file, key) for file, key in wanted]
         except OSError as error:
             raise Transient(f"the maildir cannot be read ({type(error).__name__}): is it there, and ours?") from error
 

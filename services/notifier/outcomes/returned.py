@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -39,7 +39,7 @@ from services.notifier.stops import stop_by_message
 from services.runtime.clock import Clock
 from services.runtime.errors import Transient
 from services.runtime.logs import logger
-from services.runtime.metrics import ALARMS, RETURNED_MAIL
+from services.runtime.metrics import ALARMS, MAILBOX_UNREAD, RETURNED_MAIL
 from services.runtime.store.database import Database
 
 _AT_ONCE: Final = 20
@@ -54,6 +54,7 @@ class _Done:
     """What followed from a mail, in a word of ours."""
 
     code: str
+    then: ClassVar = "handled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class _Aside:
     """Somebody has to look at it, and why."""
 
     code: str
+    then: ClassVar = "aside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class _Later:
     """It stays where it is and is taken again."""
 
     code: str
+    then: ClassVar = "waits"
 
 
 @dataclass
@@ -111,13 +114,14 @@ class ReturnedMail:
     async def run(self, stop: asyncio.Event) -> None:
         """Reads until `stop` is set; the mail at hand is finished."""
         while not stop.is_set():
-            busy = 0
+            busy, well = 0, False
             try:
-                busy = await self.turn()
+                busy, well = await self.turn(), True
             except Transient as error:
                 logger().warning("returned mail waits", error=str(error)[:120])
             except Exception as error:  # nothing else depends on this loop, and nothing else would start it again
                 logger().error("returned mail waits", error=type(error).__name__)
+            MAILBOX_UNREAD.set(not well)
             if not busy:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), self._poll)
@@ -140,7 +144,7 @@ class ReturnedMail:
         except Exception as error:  # a fault of ours must not hide the mails behind this one
             logger().error("returned mail not handled", error=type(error).__name__)
             ended = _Aside("fault")
-        RETURNED_MAIL.labels(type(sorted_).__name__.lower(), ended.code).inc()
+        RETURNED_MAIL.labels(type(sorted_).__name__.lower(), ended.code, ended.then).inc()
         if isinstance(ended, _Later):
             self._rest(mail.key)
             return False
