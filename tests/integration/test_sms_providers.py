@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from services.notifier.channels.elks46 import Elks46Channel
 from services.notifier.channels.memory import MemoryChannel
 from services.notifier.channels.pacing import paced
 from services.notifier.channels.port import Outcome, State
+from services.notifier.channels.sinks import Act, SmsSink, TwilioSink
+from services.notifier.channels.twilio import TwilioChannel
 from services.notifier.ledger.tables import MIGRATIONS
 from services.runtime.store.database import migrate
-from tests.integration.test_channels import sms
+from tests.integration.test_channels import elks_options, sms, twilio_options
 from tests.integration.test_sender import House
+from tests.mail_sinks import once
 
 pytestmark = pytest.mark.anyio
 
@@ -138,6 +142,32 @@ async def test_what_a_message_costs_stands_in_the_ledger(two: TwoProviders) -> N
     await two.sender.turn()
     [message] = await two.messages()
     assert (message.segments, message.cost, message.currency) == (2, 7000, "SEK")
+
+
+@pytest.mark.parametrize("taken", [True, False], ids=["taken", "not taken"])
+@pytest.mark.parametrize("kind", ["46elks", "twilio"])
+async def test_the_window_in_which_nobody_knows_is_closed_over_http(two: TwoProviders, kind: str, taken: bool) -> None:
+    """The answer is lost. After ten minutes, not before, the provider is asked; what it does not know goes again."""
+    sink = SmsSink(clock=two.clock) if kind == "46elks" else TwilioSink(clock=two.clock)
+    await sink.start()
+    made = Elks46Channel(elks_options(sink.url)) if kind == "46elks" else TwilioChannel(twilio_options(sink.url))
+    two.providers = (made, two.second)
+    two.sender = two.new_sender()
+    sink.behaviour = once("sms", Act(drop=True, accept=taken))
+    await two.reach("r1")
+    await two.sender.turn()
+    two.clock.moment += timedelta(minutes=9)
+    await two.sender.turn()
+    assert two.states() == ["composed", "unknown"]
+    two.clock.moment += timedelta(minutes=1)
+    await two.sender.turn()
+    await made.close()
+    await sink.stop()
+    [message] = await two.messages()
+    assert [kept.reference for kept in sink.accepted] == [message.message_id]
+    assert (message.state, message.provider, message.resent_unknown) == ("sent", kind, int(not taken))
+    assert two.states() == ["composed", "unknown", *([] if taken else ["composed"]), "sent"]
+    assert not two.second.accepted
 
 
 async def test_a_paced_provider_is_never_given_two_at_once() -> None:
