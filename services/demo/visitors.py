@@ -23,7 +23,8 @@ SAID: Final = (
     "Kunderna parkerar på gatan mellan 11 och 13.",
     "",
 )
-_LINK: Final = re.compile(r"https?://\S+/i/[\w-]{22}(?![\w-])")
+_LINK: Final = re.compile(r"https?://\S+/i/[\w-]{22}(?:/arende/[\w.~-]+)?(?![\w-])")
+"""A message's page, or that of the first matter of a digest."""
 _STOP: Final = re.compile(r"https?://\S+/avsluta/[\w-]{22}(?![\w-])")
 
 
