@@ -103,9 +103,10 @@ async def run(path: Path, step: str, nth: int) -> None:
     death = Death(step, nth)
     original = store.record_intents
 
-    async def record_intents(*given: Any) -> None:
-        await original(*given)
+    async def record_intents(*given: Any) -> list[store.Message]:
+        written = await original(*given)
         death.at(BEFORE_INTENT)
+        return written
 
     setattr(store, "record_intents", record_intents)  # noqa: B010 - of this process alone
     options = load(NotifierSettings).notifier
