@@ -1,5 +1,6 @@
 """One contract for both mailboxes: a folder of files, and a real IMAP server over TLS."""
 
+import asyncio
 import imaplib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from services.notifier.outcomes.mailbox import Mailbox
 from services.notifier.outcomes.maildir import MaildirMailbox
 from services.runtime.errors import Fault, Transient
 from tests.imap_server import PASSWORD, USER, ImapServer, imap_server
+from tests.mail_sinks import Certified
 
 pytestmark = pytest.mark.anyio
 
@@ -156,6 +158,36 @@ async def test_a_server_whose_certificate_nobody_vouches_for_learns_no_password(
     unknown = ImapMailbox(replace(options(server), ca_file=None), handled="H", aside="A", most_bytes=9)
     with pytest.raises(Transient, match="SSLCertVerificationError"):
         await unknown.arrived(1, ())
+
+
+async def an_empty_box(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """As much of an IMAP server as an empty mailbox needs."""
+    said = {
+        b"CAPABILITY": b"* CAPABILITY IMAP4rev1\r\n",
+        b"SELECT": b"* 0 EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n",
+        b"UID": b"* SEARCH\r\n",
+        b"LOGOUT": b"* BYE\r\n",
+    }
+    writer.write(b"* OK ready\r\n")
+    while line := await reader.readline():
+        tag, word, *_ = line.split()
+        writer.write(said.get(word.upper(), b"") + tag + b" OK done\r\n")
+    writer.close()
+
+
+async def test_tls_from_the_first_byte_is_verified_as_well(tmp_path: Path) -> None:
+    certified = Certified(tmp_path)
+    server = await asyncio.start_server(an_empty_box, "127.0.0.1", 0, ssl=certified.server_context())
+    port = server.sockets[0].getsockname()[1]
+    trusting = ImapOptions("127.0.0.1", port, "implicit", USER, PASSWORD, certified.ca_file, "INBOX")
+    asyncio.get_running_loop().set_debug(False)  # in debug mode asyncio calls the client's refusal a server error
+    async with server:
+        mailbox = ImapMailbox(trusting, handled="H", aside="A", most_bytes=9)
+        assert await mailbox.arrived(1, ()) == []
+        await mailbox.close()
+        unknown = ImapMailbox(replace(trusting, ca_file=None), handled="H", aside="A", most_bytes=9)
+        with pytest.raises(Transient, match="SSLCertVerificationError"):
+            await unknown.arrived(1, ())
 
 
 async def test_a_wrong_password_is_waited_out(server: ImapServer) -> None:
