@@ -1,5 +1,6 @@
 """What SMS cost, and what still goes when the month's cap is reached."""
 
+import base64
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -21,9 +22,11 @@ from services.notifier.ledger import provider_states
 from services.notifier.ledger.provider_states import ProviderState
 from services.notifier.ledger.tables import INVITATIONS, MESSAGES, MIGRATIONS
 from services.notifier.policy.month_cap import Standing, month_of, standing
-from services.notifier.provider_commands import status, try_out
+from services.notifier.provider_commands import addresses, status, try_out
 from services.notifier.settings import NotifierOptions
+from services.runtime.link_tokens import Purpose, verify
 from services.runtime.metrics import ALARMS
+from services.runtime.sealing import new_key
 from services.runtime.store.database import micros, migrate
 from tests.integration.test_sender import House
 
@@ -218,3 +221,18 @@ async def test_a_test_goes_to_ones_own_number_by_each_provider_and_only_when_it_
         await elks.stop()
         await twilio.stop()
     assert "701740605" not in capsys.readouterr().err
+
+
+def test_the_addresses_for_answers_hold_a_proof_and_are_shown_where_somebody_listens(
+    set_up: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert addresses() == 2
+    key = new_key()
+    monkeypatch.setenv("NARDIALOG_NOTIFIER__TOKEN_KEY", base64.b64encode(key).decode())
+    monkeypatch.setenv("NARDIALOG_NOTIFIER__RECEIPTS__PUBLIC_URL", "https://svar.kommun.example")
+    assert addresses() == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [name for name, _ in lines] == ["46elks", "twilio"]
+    for name, url in lines:
+        assert url.startswith(f"https://svar.kommun.example/answers/{name}/")
+        assert verify(url.rpartition("/")[2], [key], Purpose.ANSWERS) == 0
