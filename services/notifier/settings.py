@@ -164,7 +164,7 @@ class NotifierOptions(Section):
     """How long a notifier that died keeps what it had claimed."""
     batch_size: int = Field(500, ge=1, le=1000)
     """Messages claimed at once at most, per channel: no more than these are unknown after a crash. A slow channel
-    claims what it sends in about a second."""
+    claims what it sends in a few seconds."""
     parallel: int = Field(10, ge=1, le=100)
     """Calls to a provider at once."""
     poll_seconds: float = Field(0.5, gt=0, le=60)

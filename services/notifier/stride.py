@@ -1,4 +1,4 @@
-"""How many messages are claimed for a channel at once: what it takes in about a second.
+"""How many messages are claimed for a channel at once: what it takes in a few seconds.
 
 What is claimed goes before whatever comes after it, however urgent that is, and what of it was begun is unknown after a
 crash. So a slow channel gets little at a time, and a fast one enough that the ledger's cost per claim does not count.
@@ -7,7 +7,7 @@ crash. So a slow channel gets little at a time, and a fast one enough that the l
 from dataclasses import dataclass
 from typing import Final
 
-_SECONDS: Final = 1.0
+_SECONDS: Final = 3.0
 _BEGIN: Final = 100
 """Messages, before anything is known of the channel."""
 

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from services.notifier.stride import Stride
 
 
-def test_a_channel_is_given_what_it_takes_in_a_second() -> None:
+def test_a_channel_is_given_what_it_takes_in_three_seconds() -> None:
     stride = Stride(least=20, most=500)
-    stride.took(100, 0.5)
+    stride.took(100, 1.5)
     assert stride.claim == 200
 
 
