@@ -22,6 +22,7 @@ from services.notifier.ledger.tables import MESSAGES, MIGRATIONS
 from services.notifier.policy.timing import Rules
 from services.runtime.store.database import Database, migrate
 from tests.integration.test_sender import MONDAY, House
+from tests.transitions import seen, unstated, watch
 
 pytestmark = pytest.mark.anyio
 
@@ -53,9 +54,12 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path, empty_ledger: Pa
         url = request.getfixturevalue("postgres_url")
     made = House(url, RULES)
     await migrate(made.database, MIGRATIONS)
+    if request.param == "sqlite":
+        await watch(made.database)
     await made.company("w-r1", "r1")
     await made.contact("r1", "anna@exempel.test")
     yield made
+    assert request.param != "sqlite" or await unstated(made.database) == set()
     await made.database.close()
 
 
@@ -120,6 +124,28 @@ async def asked_enough(house: House) -> None:
         await house.sender.turn()
     house.clock.moment = MONDAY
     house.email.accepted.clear()
+
+
+async def test_every_change_of_a_state_is_watched_where_the_tests_hold_it_against_the_page(house: House) -> None:
+    if "sqlite" not in house.url:
+        pytest.skip("watched on SQLite")
+    await ask(house, "one")
+    await house.sender.turn()
+    assert await seen(house.database) == {("waiting", "pending"), ("pending", "sending"), ("sending", "sent")}
+
+
+@pytest.mark.parametrize("companies", [3, 40])
+async def test_fc_049_fc_050_one_address_of_many_companies_has_one_message_and_one_intent(
+    house: House, companies: int
+) -> None:
+    await house.round(counts={"invitations": companies})
+    for number in range(companies):
+        await house.reachable(f"c{number}", "info@kontorshotell.example")
+    await house.sender.turn()
+    [mail] = house.email.accepted
+    assert len(json.loads(mail.body)["ids"]) == companies
+    assert [row.state for row in await house.messages()] == ["sent"]
+    assert house.states() == ["composed", "sent"]
 
 
 async def test_who_was_asked_enough_hears_of_the_next_in_the_weekly_digest_as_information(house: House) -> None:

@@ -60,6 +60,7 @@ from services.runtime.store.database import Database, migrate
 from services.runtime.store.feeding import Feed, Feeder
 from services.runtime.topic_admin import TopicAdmin
 from tests.returned_mails import report
+from tests.transitions import unstated, watch
 from tests.unbounded import BURDEN
 
 pytestmark = pytest.mark.anyio
@@ -294,7 +295,10 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         url = request.getfixturevalue("postgres_url")
     made = House(url)
     await migrate(made.database, MIGRATIONS)
+    if request.param == "sqlite":
+        await watch(made.database)
     yield made
+    assert request.param != "sqlite" or await unstated(made.database) == set()
     await made.database.close()
 
 
