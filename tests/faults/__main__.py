@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Any, Final
 
 import structlog
@@ -173,13 +174,13 @@ def main() -> int:
     logging.getLogger("mail.log").setLevel(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     size = Size(given.recipients, given.cases, given.messages)
-    rows = [
-        {"database": database, **asyncio.run(scenario(kind, database, seed=given.seed + n, size=size))}
-        for n in range(given.rounds)
-        for kind in given.kind or ALL
-        for database in databases(kind)
-        if database in (given.database or DATABASES)
-    ]
+    rows = []
+    for n, kind in product(range(given.rounds), given.kind or ALL):
+        for database in databases(kind):
+            if database in (given.database or DATABASES):
+                found = asyncio.run(scenario(kind, database, seed=given.seed + n, size=size))
+                rows.append({"database": database, **found})
+                print(f"{kind} on {database}: {found['resolved']}", file=sys.stderr)
     if given.json:
         print(json.dumps({"seed": given.seed, "faults": rows}))
     else:

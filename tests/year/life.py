@@ -55,7 +55,7 @@ START: Final = datetime(2027, 1, 4, tzinfo=town.ZONE)
 HOLD: Final = timedelta(minutes=10)
 SETTLING: Final = timedelta(days=500)
 """After the year nothing new happens; what is under way comes to its end."""
-BREATH: Final = timedelta(minutes=5)
+BREATH: Final = timedelta(minutes=15)
 """The shortest step of the clock on its own: what waits for others is not looked at by the second."""
 Deed = Callable[[], Awaitable[None]]
 

@@ -213,9 +213,9 @@ class Oracle:
             yield from place.reasons
 
     def texts(self) -> Check:
-        """Reminders, what follows a round, and what is urgent come besides."""
-        check, had = Check("a person is asked or told by one SMS at most in a stage"), dict[tuple[str, ...], str]()
-        for copy in self._firsts():
+        """What follows a round, and what is urgent, come besides."""
+        check, had = Check("a person is asked and reminded by one SMS at most in a stage"), dict[tuple[str, ...], str]()
+        for copy in self._copies:
             for id_ in copy.rounds if copy.channel == "sms" else ():
                 round_ = self._rounds[id_][1][-1]
                 if round_.purpose in (Purpose.ASK, Purpose.INFORM) and not (round_.plan and round_.plan.urgent):
