@@ -5,6 +5,8 @@ import html
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from schemas.round import Round, RoundState
 from schemas.suppression import Suppression
 from schemas.topics import NOTICES, RESPONSES, SUPPRESSIONS
 from schemas.types import Event
+from services.notifier.composer import RenderingComposer
+from services.notifier.composing import DigestItem, Draft
 from services.portal.store.tables import METADATA
 from services.rendering import changes
 from services.rendering.letter import Brand, Letter, Links
@@ -231,6 +235,38 @@ async def test_an_answer_on_one_matters_page_is_recorded_for_that_matter_and_no_
     assert "Ny taxa" in receipt
     assert "Stockholmsvägen" not in receipt
     assert "Ni har svarat" in (await browser.get(answer_path(1))).text
+
+
+async def test_every_matter_of_a_digest_can_be_answered_by_the_link_that_its_mail_has(
+    portal: Offline, browser: httpx.AsyncClient
+) -> None:
+    items = await two_rounds(portal)
+    composer = RenderingComposer(
+        portal_url="http://portal.example",
+        sender_name="Danderyds kommun",
+        sender_email="dialog@kommun.example",
+        token_key=TOKEN_KEY,
+    )
+    draft = Draft("m-1", 1, "email", "sv", "info@exempelbageriet.example", NOW)
+    rounds = {item.round_id: item for item in items}
+    of = {"EX-2": "Stockholmsvägen byggs om", "EX-4": "Ny taxa"}
+    gathered = [
+        DigestItem(round_of(case(case_id=item.case_id, title=of[item.case_id]), round_id=item.round_id), [item])
+        for item in items
+    ]
+    mail = message_from_bytes(composer.digest(draft, gathered, 0, {BAKERY.workplace_id: BAKERY}), policy=default)
+    plain = mail.get_body(("plain",))
+    assert plain is not None
+    links = list(dict.fromkeys(re.findall(r"http://portal.example/i/\S+/arende/\S+", plain.get_content())))
+    assert len(links) == 2
+    for number, link in enumerate(links):
+        page = (await browser.get(link)).text
+        (name,) = set(re.findall(r'name="svar-([^"]+)"', page))
+        given = {f"svar-{name}": "ja", "nyckel": f"{number}" * 22}
+        assert (await browser.post(link + "/svar", data=given)).status_code == 303
+    await portal.outbox.flush()
+    answers = said(portal, Response, RESPONSES)
+    assert {(a.round_id, a.invitation_id) for a in answers} == {(r, i.invitation_id) for r, i in rounds.items()}
 
 
 @pytest.mark.parametrize("choice", ["ffffffffffff", "%3Cscript%3E", "0" * 300])

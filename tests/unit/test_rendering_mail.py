@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 from schemas.case import Document, Meeting
 from schemas.invitation import EXAMPLE as INVITATION
 from schemas.invitation import InvitedWorkplace
-from schemas.round import EXAMPLE, Purpose, Round
+from schemas.round import EXAMPLE, Outcome, Purpose, Round
 from schemas.types import moment
 from services.rendering.letter import Brand, Letter, Links
-from services.rendering.mail import render
+from services.rendering.mail import half, personal, render
 from services.rendering.message import MailHeaders, RenderedMail, compose
 from services.rendering.plaintext import wrap
 from services.rendering.why import Workplace, why_block
+from services.rendering.wording import LANGUAGES
 
 ROUND = Round.model_validate(EXAMPLE)
 LINKS = Links(
@@ -415,3 +416,36 @@ def test_a_mail_to_a_meeting_carries_it_as_a_calendar_file_and_its_words_are_the
     assert message.defects == file.defects == []
     assert composed == compose(mail, HEADERS)
     assert "text/calendar" not in compose(render(LETTER), HEADERS).decode()
+
+
+KINDS = [
+    {},
+    {"purpose": Purpose.FEEDBACK},
+    {"purpose": Purpose.INFORM},
+    {"purpose": Purpose.CHANGE, "change": "moved"},
+]
+
+
+@given(st.text(min_size=1, max_size=150), st.text(max_size=600), st.sampled_from(KINDS), st.booleans(), st.booleans())
+@example("Två  blanka", "<b>&amp;</b>\n\n . \n" + "å" * 200, KINDS[1], True, True)
+def test_text_and_html_say_the_same_whatever_the_case_says(
+    title: str, words: str, changes: dict[str, Any], meets: bool, reminds: bool
+) -> None:
+    outcome = Outcome(said=words, taken=title, not_taken=words)
+    texts = {"title": title, "summary": words, "question": words[:300], "open_questions": [words], "outcome": outcome}
+    made = letter(texts={**texts, "meeting": MEETING if meets else None}, **changes)
+    made = replace(made, kind="reminder" if reminds else "first", told_at=AT)
+    mail = render(made)
+    shown = bare(" ".join(Reader(mail.html).words))
+    for lang in LANGUAGES:
+        one = half(made, personal(made), lang)
+        lines = [one.intro, one.heading, one.deadline, *one.lead, one.invitation, *one.why.lines, one.stop, one.manage]
+        lines += [line for section in one.sections for line in (section.title, *section.lines)]
+        for line in lines:
+            assert bare(line) in shown
+            assert bare(line).upper() in bare(mail.text).upper()
+
+
+def bare(text: str) -> str:
+    """Without blanks: wrapping moves them, and breaks long words."""
+    return re.sub(r"\s+", "", text)
