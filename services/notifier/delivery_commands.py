@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 deliveries = App(name="deliveries", help="What became of messages, from the notifier's ledger.")
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
-LISTED: Final = (
+LISTED: Final = ("id", "kind", "channel", "state", "reason", "attempts", "since")
+IN_JSON: Final = (
     "message_id", "number", "invitation_id", "round_id", "kind", "channel", "state", "reason", "attempts", "since",
 )  # fmt: skip
 STEPS: Final = ("at", "state", "reason", "detail", "attempt", "about")
@@ -61,8 +62,20 @@ async def list_deliveries(
             of_case = [found.round_id for found in await lookup.rounds_of(connection, case)]
             rounds = [one for one in of_case if round_ in (None, one)]
         found = await lookup.listed(connection, lookup.Filters(rounds, state, channel, limit))
-    rows = [{**asdict(item), "since": _time(item.since)} for item in found]
-    show(LISTED, [[row[name] for name in LISTED] for row in rows], as_json=json_)
+    rows = [
+        {
+            **asdict(item),
+            "id": item.message_id or item.invitation_id,
+            "kind": item.kind or "invitation",
+            "reason": item.reason or None,
+            "since": _time(item.since),
+        }
+        for item in found
+    ]
+    if not found:
+        say("none: nothing was admitted yet, or nothing is so")
+    columns = IN_JSON if json_ else LISTED
+    show(columns, [[row[name] for name in columns] for row in rows], as_json=json_)
     return OK
 
 

@@ -24,7 +24,7 @@ PERMANENT: Final = "permanent-failure"
 TECHNICAL: Final = "technical-failure"
 _WORDS: Final = {
     "admitted": "waiting", "waiting": "held", "retry": TEMPORARY, "not_reachable": "not reachable",
-    "put_back": "pending", "not_sent": "waiting for the channel",
+    "addressed": "has a message", "put_back": "pending", "not_sent": "waiting for the channel",
 }  # fmt: skip
 
 
