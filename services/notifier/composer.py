@@ -190,10 +190,11 @@ class RenderingComposer:
             url=self._portal + (self._page(asked) if asked.path is None else asked.path),
             expires_at=asked.expires_at,
             round=asked.round_,
+            rehearsal=draft.rehearsal,
             wording=self._wording,
         )
         if draft.channel == "sms":
-            return notice_sms(letter, _lang(draft)).encode()
+            return self._sms(draft, notice_sms(letter, _lang(draft)))
         return compose(render_notice(letter), self._of_notice(draft, asked))
 
     def _of_notice(self, draft: Draft, asked: Asked) -> MailHeaders:

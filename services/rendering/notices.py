@@ -14,6 +14,7 @@ from schemas.round import Round
 from services.rendering import dates
 from services.rendering.dates import Lang
 from services.rendering.letter import Brand
+from services.rendering.mail import rehearsal_mark
 from services.rendering.message import LONGEST_SUBJECT, RenderedMail
 from services.rendering.shorten import chop
 from services.rendering.sms import LONGEST_LINK, PART, fold, septets
@@ -32,6 +33,8 @@ class NoticeLetter:
     url: str = field(repr=False)
     expires_at: datetime
     round: Round | None = None
+    rehearsal: bool = False
+    """Goes to the municipality's own staff, and says so."""
     wording: Wording = STANDARD
 
     def words(self, lang: Lang, table: str = "") -> Words:
@@ -88,6 +91,7 @@ def _kind(letter: NoticeLetter) -> str:
 
 def _subject(letter: NoticeLetter) -> str:
     start, title, end = letter.words("sv", "subject")[_kind(letter)].partition("{title}")
+    start = rehearsal_mark(letter.wording, rehearsal=letter.rehearsal) + start
     return start + chop(_title(letter, "sv"), LONGEST_SUBJECT - len(start) - len(end), "…") + end if title else start
 
 
@@ -110,7 +114,8 @@ def half(letter: NoticeLetter, lang: Lang) -> Half:
 def _lines(letter: NoticeLetter, lang: Lang) -> tuple[str, ...]:
     words = letter.words(lang)
     given = {**letter.parameters, "title": _title(letter, lang), "municipality": letter.brand.municipality}
-    lines = [words["line"].format_map(_Blank(given))]
+    lines = [letter.wording.words("mail", lang)["rehearsal"]] if letter.rehearsal else []
+    lines.append(words["line"].format_map(_Blank(given)))
     if letter.kind == CONFIRM:
         lines.append(words["industries"].format_map(_Blank(given)) if given.get("industries") else words["every"])
     if letter.kind == RECEIPT:

@@ -1,6 +1,7 @@
 """The mails that somebody asked for: short, in both languages, one link, one part as an SMS."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -143,3 +144,14 @@ def test_a_notice_as_sms_is_one_part_with_its_link_whole(kind, title, reference,
 def test_a_notices_subject_is_one_short_line(title: str) -> None:
     for kind in (CONFIRM, RECEIPT):
         assert len(render_notice(letter(kind, None, title=title)).subject) <= 65
+
+
+@pytest.mark.parametrize("kind", ["confirm", "magic_link", "receipt", "stopped"])
+def test_a_rehearsals_notice_says_so_in_subject_and_text(kind: str) -> None:
+    made = render_notice(replace(letter(kind, title="Mörby"), rehearsal=True))
+    assert made.subject.startswith("ÖVNING: ")
+    assert len(made.subject) <= 65
+    for text in (made.text, made.html):
+        assert "ÖVNING." in text
+        assert "REHEARSAL." in text
+    assert "ÖVNING" not in render_notice(letter(kind, title="Mörby")).text
