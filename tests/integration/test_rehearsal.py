@@ -1,15 +1,21 @@
 """A rehearsal writes to own staff alone, says so, and leaves nothing that passes for told."""
 
+import base64
 import json
+from collections.abc import Sequence
 
 import pytest
+from pydantic import SecretStr
 
+from services.notifier.app import NotifierApp, build
 from services.notifier.channels.memory import MemoryChannel
 from services.notifier.channels.port import Outgoing, State
 from services.notifier.rehearsal import StaffOnly, check_topics, claim_ledger, staff_indexes
+from services.notifier.settings import NotifierOptions, NotifierSettings
 from services.runtime.errors import Fault
+from services.runtime.settings import KafkaSettings
 from tests.integration.test_notices import ask
-from tests.integration.test_sender import INDEX, MONDAY, House, house
+from tests.integration.test_sender import INDEX, MONDAY, House, Plain, house
 
 pytestmark = pytest.mark.anyio
 __all__ = ["house"]
@@ -92,3 +98,22 @@ async def test_a_channel_hands_nothing_to_others_whatever_asks_it_to() -> None:
     assert [sent.address for sent in kept.accepted] == ["PROVARE@kommun.test"]
     refused = await channel.send(Outgoing("m1", "anna@exempel.test", b"", "m1", MONDAY))
     assert (refused.state, refused.code) == (State.FAILED, "rehearsal")
+
+
+def app_of(house: House, rehearsal: Sequence[str], prefix: str) -> NotifierApp:
+    """A wired notifier on this ledger; there is no broker."""
+    keys = {f"{name}_key": SecretStr(base64.b64encode(INDEX).decode()) for name in ("vault", "index", "token")}
+    options = NotifierOptions(database=house.url, rehearsal=tuple(rehearsal), **keys)
+    kafka = KafkaSettings(bootstrap=("127.0.0.1:1",), topic_prefix=prefix)
+    settings = NotifierSettings(notifier=options, kafka=kafka)
+    return build(settings, house.clock, channels=[MemoryChannel()], composer=Plain())
+
+
+async def test_a_notifier_refuses_to_rehearse_on_the_real_topics_and_a_rehearsed_ledger_to_be_real(
+    house: House,
+) -> None:
+    with pytest.raises(Fault, match="TOPIC_PREFIX"):
+        await app_of(house, STAFF, "").start()
+    await claim_ledger(house.database, MONDAY, rehearsal=True)
+    with pytest.raises(Fault, match="has rehearsed"):
+        await app_of(house, [], "").start()
