@@ -14,7 +14,7 @@ from typing import Final
 
 from schemas.delivery import FINAL, DeliveryState
 from schemas.invitation import Invitation, InvitationState, Reason
-from schemas.round import Purpose, Round
+from schemas.round import Plan, Purpose, Round
 from schemas.topics import INVITATIONS, ROUNDS
 from tests.matcher_offline import MODEL
 from tests.year.calendar import STOCKHOLM, in_window
@@ -126,19 +126,21 @@ class Oracle:
 
     def followed(self) -> Check:
         check, had = Check("what follows a round is told to those whom its message reached"), set[tuple[str, str]]()
+        carried = {event.message_id: event.round_ids for event in self._year.deliveries()}
         for copy in self._copies:
             for id_ in copy.rounds:
                 round_ = self._rounds[id_][1][-1]
                 if round_.follows is not None:
                     check.look((copy.address, round_.follows) in had, _said(copy))
-            had |= {(copy.address, id_) for id_ in copy.rounds}
+            had |= {(copy.address, id_) for id_ in (*copy.rounds, *carried.get(copy.message_id, ()))}
         return check
 
     def in_windows(self) -> Check:
         check = Check("messages leave in the hours of their channel")
         for copy in self._copies:
-            urgent = any((r := self._round(id_, copy.at)) and r.plan and r.plan.urgent for id_ in copy.rounds)
-            check.look(in_window(copy.channel, copy.at) or (urgent and copy.channel == "sms"), _said(copy))
+            known = [self._round(id_, copy.at) for id_ in copy.rounds]
+            free = any(round_ and round_.plan and _leaves_at_any_hour(round_.plan, copy) for round_ in known)
+            check.look(free or in_window(copy.channel, copy.at), _said(copy))
         return check
 
     def before_deadlines(self) -> Check:
@@ -176,12 +178,12 @@ class Oracle:
         for what only waited in it so that two messages did not come within a day.
         """
         check = Check("nobody, person or company, is asked more than the budget, but for what is exempt")
-        informed = self._informed()
+        merged = self._merged()
         asked: dict[str, list[_Asked]] = defaultdict(list)
         for copy in self._firsts():
             for round_id, ids in copy.rounds.items():
                 round_ = self._rounds[round_id][1][-1]
-                if not (round_.plan and round_.plan.asks) or (copy.kind == "digest" and informed >= set(ids)):
+                if not (round_.plan and round_.plan.asks) or (copy.kind == "digest" and not merged & set(ids)):
                     continue
                 now = _Asked(copy.at, round_id, round_.plan.minutes)
                 exempt = self._is_exempt(round_, ids)
@@ -191,14 +193,13 @@ class Oracle:
                     check.look(exempt or _within(asked[whom], copy.at), f"{_said(copy)} of {whom}")
         return check
 
-    def _informed(self) -> set[str]:
-        """Invitations that the official was told to wait for a digest as information."""
-        return {
-            id_
-            for event in self._year.deliveries()
-            if event.state is DeliveryState.WAITING and event.code != "merge_window"
-            for id_ in event.invitation_ids
-        }
+    def _merged(self) -> set[str]:
+        """Invitations of which the official was last told that they wait so that two messages do not come in a day."""
+        waits: dict[str, str] = {}
+        for event in self._year.deliveries():
+            if event.state is DeliveryState.WAITING:
+                waits |= dict.fromkeys(event.invitation_ids, event.code)
+        return {id_ for id_, code in waits.items() if code == "merge_window"}
 
     def _is_exempt(self, round_: Round, ids: Sequence[str]) -> bool:
         plan = round_.plan
@@ -229,11 +230,9 @@ class Oracle:
         """
         check = Check("who wants to hear daily or weekly hears in a digest, as often as that")
         wanted = {wish.subscription_id: wish.frequency for one in self._year.people for wish in one.subscriptions}
-        weeks: dict[tuple[str, tuple[int, int]], str] = {}
         for copy in self._firsts():
             if copy.gathered == "weekly":
-                week = copy.at.astimezone(STOCKHOLM).isocalendar()[:2]
-                check.look(weeks.setdefault((copy.address, week), copy.message_id) == copy.message_id, _said(copy))
+                check.look(self._may_be_weekly(copy), _said(copy))
             if copy.kind != "first":
                 continue
             for round_id, ids in copy.rounds.items():
@@ -242,6 +241,14 @@ class Oracle:
                 if "at_once" not in wishes and not self._goes_alone(round_, copy.channel):
                     check.look(_no_digest_in_time(wishes, round_, copy.at), f"{_said(copy)} {wishes}")
         return check
+
+    def _may_be_weekly(self, copy: Copy) -> bool:
+        """On its day, or later where nobody could send it then, or where its next day would be too late."""
+        day = copy.at.astimezone(STOCKHOLM).date()
+        late = any(back <= copy.at < back + timedelta(days=1) for _, back in self._year.notes.down)
+        known = [self._rounds[id_][1][-1] for id_ in copy.rounds]
+        hurry = any(_no_digest_in_time({"weekly"}, round_, copy.at + timedelta(days=1)) for round_ in known)
+        return _is_digest_day(day, daily=False) or late or hurry
 
     def _wish(self, reason: Reason, wanted: Mapping[str, str]) -> str:
         if reason.delivery == "digest":
@@ -285,6 +292,16 @@ class Oracle:
         times, states = self._rounds[round_id]
         place = bisect_right(times, at)
         return states[place - 1] if place else None
+
+
+def _leaves_at_any_hour(plan: Plan, copy: Copy) -> bool:
+    """Access, water or collection is cut; or a mail would miss the day on which the law's time to answer hangs."""
+    if plan.any_hour:
+        return True
+    opens = copy.at.astimezone(STOCKHOLM)
+    while not in_window("email", opens):
+        opens += timedelta(hours=1)
+    return copy.channel == "email" and plan.leave_by is not None and opens.date() > plan.leave_by
 
 
 @dataclass(frozen=True)
