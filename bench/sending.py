@@ -1,8 +1,8 @@
 """One notifier's sending as a process of its own, so that a bench can run several side by side on one ledger.
 
-It stands ready, says so, waits for a line, sends until nothing is due, and says what it took: `python -m bench.sending`
-with an `Order` as JSON on the command line. The sender, the ledger and the mail channel are the notifier's own; the
-broker is left out: what is published is acknowledged at once.
+It sends one claim to be warm, says of how many messages, waits for a line, sends until nothing is due, and says what
+that took: `python -m bench.sending` with an `Order` as JSON on the command line. The sender, the ledger and the mail
+channel are the notifier's own; the broker is left out: what is published is acknowledged at once.
 """
 
 import asyncio
@@ -133,7 +133,7 @@ def _composer(order: Order, keys: Keys) -> Composer:
 async def _work(order: Order) -> dict[str, Any]:
     keys = Keys(**{name: decode_key(text, name) for name, text in order.keys.items()})
     async with sender(order, keys) as sending:
-        print("ready", flush=True)
+        print(await sending.deliver("email"), flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         used, sent = time.process_time(), 0
         while taken := await sending.deliver("email"):
