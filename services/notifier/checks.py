@@ -5,6 +5,7 @@ from typing import Final, Literal
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.ledger.store import pauses
 from services.notifier.ledger.tables import MIGRATIONS, POSITIONS
+from services.notifier.own_words import wording_of
 from services.notifier.settings import NotifierOptions, NotifierSettings
 from services.runtime.checks import Check, tried
 from services.runtime.errors import Fault, Transient
@@ -21,7 +22,7 @@ async def checks(settings: NotifierSettings, ends: Ends | None) -> list[Check]:
     keys = [tried(f"notifier {name}", lambda name=name: options.key(name), "set") for name in KEYS]  # type: ignore[misc]
     opens = tried("notifier private keys", lambda: _opens(options), f"versions {', '.join(options.private_keys)}")
     ledger = await check_store(Store("notifier", options.database, MIGRATIONS, POSITIONS), ends)
-    said = [*await _sending(options, ledger), *_sender(options), *_rehearsal(options)]
+    said = [*await _sending(options, ledger), *_sender(options), *_rehearsal(options), *_words(settings)]
     return [*keys, opens, *ledger, *said, *await _providers(options)]
 
 
@@ -47,6 +48,13 @@ def _rehearsal(options: NotifierOptions) -> list[Check]:
     if not options.rehearsal:
         return []
     return [Check("rehearsal", "note", f"only {len(options.rehearsal)} addresses of own staff are written to")]
+
+
+def _words(settings: NotifierSettings) -> list[Check]:
+    folder = settings.notifier.templates_folder
+    if folder is None:
+        return []
+    return [tried("words", lambda: wording_of(folder, settings.model.load().forms), f"those in {folder} are fit")]
 
 
 def _sender(options: NotifierOptions) -> list[Check]:

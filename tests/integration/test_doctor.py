@@ -157,6 +157,7 @@ async def test_only_what_a_machine_runs_is_asked_about(doctor: Doctor, set_: Cal
         ("NOTIFIER__SMTP__TLS", "starttls", "relay", "tls_not_offered"),
         ("NOTIFIER__SMTP__USERNAME", "me", "relay", "needs tls"),
         ("NOTIFIER__RETURNED__MAILDIR", "/nowhere/at/all", "returned mail", "the maildir cannot be read"),
+        ("NOTIFIER__TEMPLATES_FOLDER", "/nowhere/words", "words", "make it a folder"),
         ("NOTIFIER__DATABASE", "nonsense", "notifier database", "NARDIALOG_NOTIFIER__DATABASE"),
         ("PORTAL__TOKEN_KEYS", "", "portal token keys", "PORTAL__TOKEN_KEYS"),
         ("PORTAL__POTR", "1", "settings", "NARDIALOG_PORTAL__POTR is unknown"),

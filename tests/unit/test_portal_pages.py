@@ -643,6 +643,7 @@ async def test_an_open_round_leaves_the_start_page_after_its_last_day(
 
 
 async def test_what_a_case_says_is_text_and_never_markup(portal: Offline, browser: httpx.AsyncClient) -> None:
+    """FC-041."""
     await invited(portal, title="<script>alert(1)</script>", summary="<img src=x onerror=alert(1)>")
     for path in (answer_path(1), stop_path(1), "/arenden/EX-2", "/"):
         page = (await browser.get(path)).text
