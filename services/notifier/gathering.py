@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, and_, select, update
+from sqlalchemy import ColumnElement, Row, and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.delivery import DeliveryState
@@ -49,13 +49,13 @@ async def gather(database: Database, outbox: Outbox, rules: Rules, now: datetime
 async def _let_go(connection: AsyncConnection, rules: Rules, now: datetime) -> None:
     """Whatever waited only in case others came, and is still by itself, leaves as it is."""
     other = MESSAGES.alias()
-    company = select(other.c.message_id).where(
-        *(other.c[name] == MESSAGES.c[name] for name in ("address_index", "channel", "municipality")),
-        other.c.message_id != MESSAGES.c.message_id,
-        other.c.state == DeliveryState.WAITING.value,
-        other.c.due <= _until(rules, now),
+    lonely = (
+        select(other.c.address_index)
+        .where(other.c.state == DeliveryState.WAITING.value, other.c.due <= _until(rules, now))
+        .group_by(other.c.address_index)
+        .having(func.count() == 1)
     )
-    by_itself = update(MESSAGES).where(_ready(now), MESSAGES.c.waits.in_(IN_CASE), ~company.exists())
+    by_itself = update(MESSAGES).where(_ready(now), MESSAGES.c.waits.in_(IN_CASE), MESSAGES.c.address_index.in_(lonely))
     await connection.execute(by_itself.values(state="pending"))
 
 
