@@ -224,6 +224,9 @@ class Oracle:
                     check.look(had.setdefault(stage, copy.message_id) == copy.message_id, _said(copy))
         return check
 
+    def _all(self, ids: Sequence[str]) -> Iterator[Reason]:
+        return (reason for id_ in ids for reason in self._reasons(id_))
+
     def frequencies(self) -> Check:
         """Who wants a digest gets one, and not more often than they want: unless it is urgent, a right hangs on the
         day, it follows what they had, or the next digest would be too late.
@@ -232,18 +235,22 @@ class Oracle:
         wanted = {wish.subscription_id: wish.frequency for one in self._year.people for wish in one.subscriptions}
         for copy in self._firsts():
             if copy.gathered == "weekly":
-                check.look(self._may_be_weekly(copy), _said(copy))
+                check.look(self._may_be_weekly(copy, wanted), _said(copy))
             if copy.kind != "first":
                 continue
             for round_id, ids in copy.rounds.items():
                 round_ = self._rounds[round_id][1][-1]
-                wishes = {self._wish(reason, wanted) for id_ in ids for reason in self._reasons(id_)}
+                wishes = {self._wish(reason, wanted) for reason in self._all(ids)}
                 if "at_once" not in wishes and not self._goes_alone(round_, copy.channel):
                     check.look(_no_digest_in_time(wishes, round_, copy.at), f"{_said(copy)} {wishes}")
         return check
 
-    def _may_be_weekly(self, copy: Copy) -> bool:
-        """On its day, or later where nobody could send it then, or where its next day would be too late."""
+    def _may_be_weekly(self, copy: Copy, wanted: Mapping[str, str]) -> bool:
+        """On its day, or later where nobody could send it then, or where its next day would be too late, or with the
+        daily digest of the day before: two messages would come within a day.
+        """
+        if any(self._wish(reason, wanted) == "daily" for ids in copy.rounds.values() for reason in self._all(ids)):
+            return True
         day = copy.at.astimezone(STOCKHOLM).date()
         late = any(back <= copy.at < back + timedelta(days=1) for _, back in self._year.notes.down)
         known = [self._rounds[id_][1][-1] for id_ in copy.rounds]
