@@ -443,7 +443,8 @@ class Sender:
             ]
             await store.put_back(connection, stale, now, code="words_changed", now=now)
             going = [message for message in going if message not in stale]
-            await store.renew(connection, self._owner, self._held, now + self._options.lease)
+            called = {message.message_id for message in going}
+            await store.renew(connection, self._owner, called, now + self._options.lease)
         return _Group(going, facts)
 
     async def _send(self, channel: Channel, group: _Group, slots: asyncio.Semaphore) -> None:
