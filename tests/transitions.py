@@ -8,6 +8,8 @@ from sqlalchemy import text
 from services.runtime.store.database import Database
 
 PAGE = Path(__file__).parents[1] / "docs/message-states.md"
+WATCHED = "seen_transitions"
+"""The table of what was seen, which is no part of a ledger."""
 _TABLE = "CREATE TABLE seen_transitions (old TEXT, new TEXT)"
 _SEES = (
     "CREATE TRIGGER sees_transitions AFTER UPDATE OF state ON messages WHEN NEW.state <> OLD.state "
