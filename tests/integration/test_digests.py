@@ -18,6 +18,7 @@ from schemas.round import EXAMPLE as ROUND
 from schemas.subscription import EXAMPLE as SUBSCRIPTION
 from schemas.subscription import SUBSCRIPTION_CHANGED, Subscription
 from services.notifier.channels.port import Outcome, State
+from services.notifier.ledger import store
 from services.notifier.ledger.tables import MESSAGES, MIGRATIONS
 from services.notifier.policy.timing import Rules
 from services.runtime.store.database import Database, migrate
@@ -486,3 +487,14 @@ async def test_what_a_digest_carries_shares_its_fate(house: House) -> None:
     assert {row.kind: row.state for row in await house.messages()} == {"first": "merged", "digest": "unknown"}
     await house.sender.turn()
     assert {row.kind: row.state for row in await house.messages()} == {"first": "sent", "digest": "sent"}
+
+
+async def test_of_several_notifiers_one_addresses_at_a_time(house: House) -> None:
+    if "sqlite" in house.url:
+        pytest.skip("SQLite is for one notifier")
+    async with house.database.transaction() as one:
+        assert await store.alone(one)
+        async with house.database.transaction() as other:
+            assert not await store.alone(other)
+    async with house.database.transaction() as other:
+        assert await store.alone(other)
