@@ -52,7 +52,7 @@ class Disk:
 
     def free(self) -> None:
         """Room again."""
-        self._filler.unlink()
+        self._filler.unlink(missing_ok=True)
 
 
 @dataclass
@@ -83,7 +83,7 @@ def disk(megabytes: int) -> Iterator[Disk]:
 @contextmanager
 def _ledger(kind: str) -> Iterator[tuple[Disk, str]]:
     if kind == "sqlite":
-        with disk(8) as small:
+        with disk(64) as small:
             yield small, f"sqlite+aiosqlite:///{small.folder}/ledger.db"
         return
     with disk(128) as small:
@@ -133,6 +133,7 @@ async def _live(notifier: OfflineNotifier, small: Disk, failed: Failures) -> Non
             small.free()
             await notifier.settled()
     finally:
+        small.free()  # an outcome that is not written yet is not given up
         stop.set()
         await working
 
