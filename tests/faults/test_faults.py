@@ -65,7 +65,7 @@ async def test_a_notifier_killed_at_any_step_loses_nothing_and_resends_only_what
     print(result)
     assert result["injected"] == 1
     assert result["resolved"] == f"{MESSAGES} sent"
-    assert (result["resent_unknown"] > 0) == (step != "before_intent"), result
+    assert step == "before_intent" or result["resent_unknown"] > 0, "nothing was on its way when it died"
     assert not wrong(result), result
 
 
