@@ -197,6 +197,12 @@ def test_nothing_waits_past_the_day_before_its_last() -> None:
     assert timed(a_round(), left=NOW, expires=last + timedelta(days=1)).waits is Waits.MERGE
 
 
+def test_without_a_merge_window_nothing_waits_for_a_message_that_leaves_at_this_moment() -> None:
+    rules, just_now = Rules(BurdenPolicy(merge_window_hours=0), "working_hours"), NOW + timedelta(seconds=1)
+    given: tuple[Any, ...] = (a_round(), "email", Wish.AT_ONCE, just_now, rules, NOW, MONTH_LATER)
+    assert timing(*given, over_budget=False) == Timing(NOW)
+
+
 anything: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict,
     wish=st.sampled_from(Wish),

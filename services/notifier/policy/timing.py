@@ -92,10 +92,11 @@ def opening(round_: Round | None, channel: str, windows: Mode, now: datetime) ->
 
 
 def _after(left: datetime | None, rules: Rules, soon: datetime) -> datetime:
-    """When the merge window of the last message is over."""
-    if left is None:
+    """When the merge window of the last message is over. Without a window nothing waits, whoever sends meanwhile."""
+    hours = rules.burden.merge_window_hours
+    if left is None or hours == 0:
         return soon
-    return next_open("email", max(soon, left + timedelta(hours=rules.burden.merge_window_hours)), rules.windows)
+    return next_open("email", max(soon, left + timedelta(hours=hours)), rules.windows)
 
 
 def _in_time(moment: datetime, expires_at: datetime) -> bool:
