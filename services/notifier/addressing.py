@@ -222,7 +222,7 @@ class Addressing:
         stop = stopped_by(stops.get(index, ()), about)
         released = there is not None and there.state in store.WAITING
         waits = None if released else timing.waits
-        alone = released or (waits is None and not may_be_merged(round_, choice.channel))
+        alone = released or (waits is None and not may_be_merged(round_, choice.channel, self._rules))
         asks, minutes = cost(round_) if waits in (None, Waits.MERGE) else (0, 0)  # a digest informs
         return {
             "message_id": message_id(round_.round_id, index, FIRST),

@@ -51,6 +51,7 @@ from services.notifier.sms_budget import SmsBudget
 from services.notifier.stops import SuppressionFeed
 from services.runtime.clock import ManualClock, SystemClock
 from services.runtime.errors import Rejected, Transient
+from services.runtime.installation import ModelSettings
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.parsing import outgoing
 from services.runtime.records import Outgoing, Record
@@ -61,7 +62,7 @@ from services.runtime.store.feeding import Feed, Feeder
 from services.runtime.topic_admin import TopicAdmin
 from tests.returned_mails import report
 from tests.transitions import unstated, watch
-from tests.unbounded import BURDEN
+from tests.unbounded import BURDEN, model_file
 
 pytestmark = pytest.mark.anyio
 
@@ -1349,6 +1350,7 @@ def _settings(kafka: LocalKafka, topic_prefix: str, folder: Path) -> NotifierSet
     return NotifierSettings(
         kafka=KafkaSettings(bootstrap=(kafka.bootstrap,), topic_prefix=topic_prefix),
         health=HealthSettings(port=None),
+        model=ModelSettings(file=model_file(folder)),
         notifier=NotifierOptions.model_validate(options),
     )
 

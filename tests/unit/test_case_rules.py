@@ -137,7 +137,7 @@ def test_a_whole_number_may_be_written_with_a_point() -> None:
 
 def test_a_complaint_says_what_to_do_with_the_limits_of_the_schema() -> None:
     said = {item.pointer: item.detail for item in judged(title="x" * 161, state="paused", occurrence=0).complaints}
-    assert said["/title"] == "too_long: too long; use at most 160"
+    assert said["/title"] == "string_too_long: too long; shorten it to 160 characters"
     assert "'withdrawn'" in said["/state"]
     assert said["/occurrence"].endswith("use 1 or more")
 

@@ -45,7 +45,7 @@ def test_each_fault_has_file_line_pointer_and_what_to_do_and_the_exit_code_is_3(
     code, out = validate(capsys, written(content(), content(title="", stage="granskning"), "{"))
     assert code == 3
     said = out.splitlines()
-    assert said[0] == "cases.jsonl:2: /title: wrong_shape: too_short: too short; use at least 1"
+    assert said[0] == "cases.jsonl:2: /title: wrong_shape: string_too_short: too short; write at least 1 characters"
     assert said[1].startswith("cases.jsonl:2: /stage: unknown_stage: ")
     assert said[2] == "cases.jsonl:3: /: broken_json: is not whole JSON; send one JSON object in UTF-8"
 
