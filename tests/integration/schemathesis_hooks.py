@@ -36,4 +36,4 @@ def _is_positive(case: Any) -> bool:
 
 
 def _of_a_rule(fault: dict[str, str]) -> bool:
-    return fault["detail"].startswith(("value_error", "too_short"))  # of a text that is blank, once it is stripped
+    return fault["detail"].startswith(("value_error", "string_too_short"))  # a text that is blank once it is stripped
