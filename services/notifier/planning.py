@@ -57,8 +57,8 @@ async def timings(
 
 
 def may_be_merged(round_: Round, channel: str, rules: Rules) -> bool:
-    """Whether messages of this round may become one with others to the same address: without a merge window none do."""
-    return channel == "email" and rules.burden.merge_window_hours > 0 and not goes_alone(round_)
+    """Whether messages of this round may become one with others to the same address."""
+    return channel == "email" and rules.merge and not goes_alone(round_)
 
 
 async def tell_waiting(connection: AsyncConnection, outbox: Outbox, waiting: Sequence[Row[Any]], now: datetime) -> None:

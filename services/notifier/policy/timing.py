@@ -41,6 +41,11 @@ class Rules:
     burden: BurdenPolicy
     windows: Mode
 
+    @property
+    def merge(self) -> bool:
+        """Whether messages to one address are gathered at all: without a merge window none are."""
+        return self.burden.merge_window_hours > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -92,11 +97,10 @@ def opening(round_: Round | None, channel: str, windows: Mode, now: datetime) ->
 
 
 def _after(left: datetime | None, rules: Rules, soon: datetime) -> datetime:
-    """When the merge window of the last message is over. Without a window nothing waits, whoever sends meanwhile."""
-    hours = rules.burden.merge_window_hours
-    if left is None or hours == 0:
+    """When the merge window of the last message is over. `left` may be later than now: another notifier sends too."""
+    if left is None or not rules.merge:
         return soon
-    return next_open("email", max(soon, left + timedelta(hours=hours)), rules.windows)
+    return next_open("email", max(soon, left + timedelta(hours=rules.burden.merge_window_hours)), rules.windows)
 
 
 def _in_time(moment: datetime, expires_at: datetime) -> bool:
