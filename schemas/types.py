@@ -28,13 +28,15 @@ DateT = TypeVar("DateT", bound=date)
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f\u2028\u2029]+")
 _BORN = re.compile(r"(\d{2})?\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01]|6[1-9]|[78]\d|9[01])[-+]?\d{4}(01)?")
 """Shaped like a date of birth, with day + 60 in a co-ordination number, and four digits: all that is worth a look."""
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+"""Also what turns the direction of text (UAX 9), and would show a line as another than it is."""
+_DIRECTIONS = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 
 
 def _one_line(value: Any) -> Any:
     if not isinstance(value, str) or _is_one_line(value):
         return value
-    return _BLANKS.sub(" ", unicodedata.normalize("NFC", value)).strip()
+    return _BLANKS.sub(" ", unicodedata.normalize("NFC", _DIRECTIONS.sub("", value))).strip()
 
 
 def _is_one_line(text: str) -> bool:

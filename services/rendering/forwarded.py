@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
+from services.rendering.message import subject_line
 from services.rendering.shorten import chop
 
 _SUBJECT = 120
@@ -38,7 +39,7 @@ def forwarded(raw: bytes, about: Forward, mark_header: str) -> bytes:
     edge = f"--{boundary}".encode()
     return b"\r\n".join(
         (
-            _head(about, mark_header).as_bytes().rstrip(),
+            _head(about, mark_header),
             f'Content-Type: multipart/mixed; boundary="{boundary}"'.encode(),
             b"",
             edge,
@@ -51,20 +52,19 @@ def forwarded(raw: bytes, about: Forward, mark_header: str) -> bytes:
     )
 
 
-def _head(about: Forward, mark_header: str) -> EmailMessage:
+def _head(about: Forward, mark_header: str) -> bytes:
     head = EmailMessage(policy=SMTP)
     head["From"] = Address(about.sender_name, addr_spec=about.sender_address)
     head["To"] = Address(addr_spec=about.to_address)
     if about.reply_to:
         head["Reply-To"] = Address(addr_spec=about.reply_to)
     subject = f"Svar från ett företag: {about.case_title or 'okänt ärende'}"
-    head["Subject"] = chop(" ".join(subject.split()), _SUBJECT, "…")
     head["Date"] = format_datetime(about.at)
     head["Message-ID"] = f"<{about.mark}@{about.sender_address.rpartition('@')[2]}>"
     head["Auto-Submitted"] = "auto-generated"
     head[mark_header] = about.mark
     head["MIME-Version"] = "1.0"
-    return head
+    return subject_line(chop(subject, _SUBJECT, "…")).encode() + head.as_bytes().rstrip()
 
 
 def _attached(raw: bytes) -> bytes:

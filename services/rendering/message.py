@@ -1,7 +1,8 @@
 """A mail's exact bytes, from its words and its headers.
 
 Deterministic, since the notifier stores the bytes with the intent and must be able to send the same again. No line
-break can come into a header (FC-039): words are put in one line, addresses and links with one are refused.
+break can come into a header (FC-039): words are put in one line, addresses and links with one are refused, and a title
+that reads as an encoded-word (RFC 2047 §2), which may hold one, is encoded as the text that it is.
 """
 
 import re
@@ -17,6 +18,7 @@ from services.rendering.quoted import quoted
 
 LONGEST_SUBJECT: Final = 65
 _PLAIN_NAME: Final = 60
+_ENCODED_WORD: Final = "=?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def head(subject: str, headers: MailHeaders) -> bytes:
     """The header fields but those of MIME."""
     to, sender = _address(headers.to_address), _address(headers.from_address)
     lines = _mailbox("From", headers.from_name, sender) + _mailbox("To", "", to)
-    lines += _subject_line(subject, ascii_only=(to + sender).isascii())
+    lines += subject_line(subject, ascii_only=(to + sender).isascii())
     if headers.reply_to:
         lines += _mailbox("Reply-To", "", _address(headers.reply_to))
     verbatim = [("Message-ID", f"<{headers.message_id}>"), ("Date", format_datetime(headers.date))]
@@ -111,10 +113,13 @@ _ATTACHED: Final = 'Content-Disposition: attachment; filename="invite.ics"'
 
 
 @lru_cache(256)
-def _subject_line(subject: str, *, ascii_only: bool) -> str:
-    """One subject goes to many readers, and folding it costs more than the rest of a head."""
+def subject_line(subject: str, *, ascii_only: bool = True) -> str:
+    """The header field of a subject. One goes to many readers, and folding it costs more than the rest of a head."""
+    text = _one_line(subject)
+    if _ENCODED_WORD in text:  # the library would decode it, whatever stands in it
+        return f"Subject: {_encoded('Subject', text)}\r\n"
     policy = SMTP if ascii_only else SMTPUTF8
-    line: str = policy.header_factory("Subject", _one_line(subject)).fold(policy=policy)
+    line: str = policy.header_factory("Subject", text).fold(policy=policy)
     return line
 
 
@@ -125,7 +130,7 @@ def _mailbox(header: str, name: str, address: str) -> str:
     shown = _one_line(name)
     if not shown:
         return f"{header}: {address}\r\n"
-    if shown.isascii() and len(shown) <= _PLAIN_NAME:
+    if shown.isascii() and len(shown) <= _PLAIN_NAME and _ENCODED_WORD not in shown:
         quoted = re.sub(r'(["\\])', r"\\\1", shown)
         return f'{header}: "{quoted}"\r\n <{address}>\r\n'
     return f"{header}: {_encoded(header, shown)}\r\n <{address}>\r\n"
@@ -133,7 +138,7 @@ def _mailbox(header: str, name: str, address: str) -> str:
 
 @lru_cache(64)
 def _encoded(header: str, name: str) -> str:
-    """A sender's name as encoded-words. One name sends many mails."""
+    """A text as encoded-words, whatever it is. One sender's name is on many mails."""
     return Header(name, "utf-8", header_name=header).encode(splitchars="", linesep="\r\n")
 
 

@@ -137,6 +137,19 @@ async def test_lost_twice_ends_as_failed_with_its_reason_and_two_copies_at_most(
     assert len(set(town.copies())) == 1
 
 
+@pytest.mark.parametrize("reply", ["xyz", "2", "354 go on"])
+async def test_an_answer_to_the_data_that_nobody_understands_is_as_unknown_as_a_lost_one(
+    town: Town, reply: str
+) -> None:
+    """FC-026."""
+    await town.invites("anna@exempel.test")
+    await town.turns(1, once("done", Act(reply)))
+    assert (await town.only()).state == "unknown"
+    await town.turns(3)
+    assert (await town.only()).state == "sent"
+    assert len(set(town.copies())) == 1
+
+
 async def test_no_answer_within_its_time_is_as_unknown_as_a_lost_one(town: Town) -> None:
     await town.invites("anna@exempel.test")
     await town.turns(1, once("done", Act(delay=30)))

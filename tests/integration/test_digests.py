@@ -139,6 +139,7 @@ async def test_every_change_of_a_state_is_watched_where_the_tests_hold_it_agains
 async def test_fc_049_fc_050_one_address_of_many_companies_has_one_message_and_one_intent(
     house: House, companies: int
 ) -> None:
+    """FC-049, FC-050."""
     await house.round(counts={"invitations": companies})
     for number in range(companies):
         await house.reachable(f"c{number}", "info@kontorshotell.example")
@@ -263,6 +264,7 @@ async def test_a_ring_that_only_the_digest_carries_never_sends_on_its_own(house:
 
 
 async def test_fc_054_a_digest_whose_cases_were_all_withdrawn_is_no_message(house: House) -> None:
+    """FC-054."""
     reason = await subscribe(house, "weekly")
     await ask(house, "one", reason)
     await house.sender.turn()
@@ -272,9 +274,30 @@ async def test_fc_054_a_digest_whose_cases_were_all_withdrawn_is_no_message(hous
     assert [event.state for event in house.told()] == [DeliveryState.WAITING, DeliveryState.CANCELLED]
 
 
+@pytest.mark.parametrize("why", ["revoked", "stopped", "closed"])
+async def test_fc_054_nor_is_one_of_whose_matters_nothing_is_left_for_another_reason(house: House, why: str) -> None:
+    """FC-054."""
+    reason = await subscribe(house, "weekly")
+    for name in ("one", "two"):
+        identity = await ask(house, name, reason)
+        await house.sender.turn()
+        if why == "revoked":
+            await house.invite(
+                "r1", "w-r1", round_id=derived(name), invitation_id=identity, revision=2, state="revoked",
+                case_key=f"0162/x/{name}",
+            )  # fmt: skip
+        if why == "closed":
+            await house.round(round_id=derived(name), state="closed", plan=plan(), case_key=f"0162/x/{name}")
+    if why == "stopped":
+        await house.stop_all(message_number=(await house.messages())[0].number)
+    await turn_at(house, TUESDAY)
+    assert house.email.accepted == []
+
+
 async def test_fc_055_a_case_that_two_subscriptions_meet_and_that_changed_twice_is_told_once_as_it_is_now(
     house: House,
 ) -> None:
+    """FC-055."""
     a, b = await subscribe(house, "weekly", "a"), await subscribe(house, "weekly", "b")
     await ask(house, "one", a)
     await house.sender.turn()

@@ -159,7 +159,7 @@ async def test_a_receipt_moves_a_sent_message_to_delivered_and_tells_it(answered
 
 
 async def test_fc_030_a_receipt_that_comes_before_our_own_outcome_stands(answered: Answered) -> None:
-    """What the message costs is noted all the same."""
+    """FC-030: what the message costs is noted all the same."""
 
     async def at_once(message: Outgoing) -> None:
         assert await answered.elks_says(message.reference, "delivered") == 204
@@ -178,6 +178,7 @@ async def test_fc_030_a_receipt_that_comes_before_our_own_outcome_stands(answere
 
 
 async def test_fc_031_a_state_only_moves_forward_and_the_same_receipt_twice_is_one(answered: Answered) -> None:
+    """FC-031."""
     await answered.reach()
     await answered.sender.turn()
     [taken] = answered.elks.accepted
@@ -187,6 +188,7 @@ async def test_fc_031_a_state_only_moves_forward_and_the_same_receipt_twice_is_o
 
 
 async def test_fc_031_a_receipt_for_a_number_that_was_never_drawn_is_counted_and_answered(answered: Answered) -> None:
+    """FC-031."""
     before = counted("46elks", "receipt", "unknown")
     assert await answered.elks_says(mint(STRANGER, KEY, Purpose.RECEIPT), "delivered") == 204
     assert counted("46elks", "receipt", "unknown") == before + 1
@@ -249,7 +251,7 @@ async def test_a_text_whose_price_was_lost_is_counted_as_its_providers_latest(an
 async def test_fc_027_a_provider_that_answers_too_late_leaves_unknown_and_its_receipt_resolves_it(
     answered: Answered,
 ) -> None:
-    """Over HTTP: the sink takes the message and answers long after the client has given up."""
+    """FC-027: over HTTP: the sink takes the message and answers long after the client has given up."""
     async with sms_sink() as sink:
         base = f"http://127.0.0.1:{answered.door.port}/receipts/46elks"
         channel = Elks46Channel(elks_options(sink.url, timeout=0.5, receipt_base=base))

@@ -19,6 +19,8 @@ SPELLINGS = [
     ("Anna.Ek@exempel.test", "anna.ek@exempel.test"),
     ("info@ångbåten.test", "info@xn--ngbten-huad.test"),
     (NFC, NFD),
+    ("info@XN--NGBTEN-HUAD.test", "info@ÅNGBÅTEN.test"),
+    ("anna@exempel\u3002test", " anna@exempel.test"),
     ("straße@exempel.test", "STRASSE@exempel.test"),
 ]
 

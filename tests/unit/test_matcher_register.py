@@ -131,7 +131,7 @@ def test_an_address_that_cannot_be_used_is_counted_and_the_workplace_is_kept() -
 
 @pytest.mark.parametrize("text", ["070-174 06 05", "+46701740605", "0046701740605", "701740605"])
 def test_fc_048_a_mobile_number_in_any_form_is_one_number(text: str) -> None:
-    """A register's numbers are Swedish: one that a spreadsheet took the first zero from is known still."""
+    """FC-048: a register's numbers are Swedish: one that a spreadsheet took the first zero from is known still."""
     assert [(c.channel, c.address) for c in accepted(phone=text).contacts] == [("sms", "+46701740605")]
 
 

@@ -134,14 +134,17 @@ def test_the_most_urgent_reason_says_how_soon(reasons: list[dict[str, Any]], exp
 
 
 def test_fc_051_a_time_that_the_clock_leaves_out_comes_as_much_later_as_it_jumps() -> None:
+    """FC-051."""
     assert wall(date(2027, 3, 28), time(2, 30)) == datetime.fromisoformat("2027-03-28T03:30:00+02:00")
 
 
 def test_fc_052_a_time_that_comes_twice_is_its_first() -> None:
+    """FC-052."""
     assert wall(date(2027, 10, 31), time(2, 30)) == datetime.fromisoformat("2027-10-31T02:30:00+02:00")
 
 
 def test_fc_053_hours_are_local_wall_time_and_never_a_stored_offset() -> None:
+    """FC-053."""
     july = datetime(2027, 7, 14, 17, 30, tzinfo=UTC)  # 19:30 in Stockholm: SMS hours are over
     assert next_open("sms", july - timedelta(hours=1)) == july - timedelta(hours=1)
     assert next_open("sms", july) == datetime.fromisoformat("2027-07-15T07:00:00+02:00")

@@ -17,6 +17,7 @@ from schemas.round import EXAMPLE as ROUND
 from schemas.round import Round
 from services.notifier.composer import RenderingComposer
 from services.notifier.composing import Asked, DigestItem, Draft
+from services.rendering.forwarded import Forward, forwarded
 from services.runtime.link_tokens import Purpose, mint
 
 AT = datetime.fromisoformat("2025-11-10T09:00:00+01:00")
@@ -269,9 +270,17 @@ def test_markup_in_a_case_is_text_in_every_kind_of_message(markup: str) -> None:
         assert sms.endswith(f"https://dialog.example/i/{mint(7, b'k' * 32, Purpose.ANSWER)}")
 
 
-def test_no_line_break_in_a_case_or_a_name_reaches_a_header_of_any_kind_of_message() -> None:
+BREAKS = [
+    "Mörby\r\nBcc: alla@exempel.example",
+    "Mörby\x0bBcc: alla@exempel.example",
+    "Mörby\u2028Bcc: alla@exempel.example",
+    "Mörby\x85Bcc: alla@exempel.example",
+]
+
+
+@pytest.mark.parametrize("bad", BREAKS)
+def test_no_line_break_in_a_case_or_a_name_reaches_a_header_of_any_kind_of_message(bad: str) -> None:
     """FC-039: what a schema lets through is put in one line; what it does not, is cleaned at the door."""
-    bad = "Mörby\r\nBcc: alla@exempel.example"
     good = message_from_bytes(compose("email"), policy=default)
     texts = {**ROUND["texts"], "title": bad, "title_en": bad}  # type: ignore[dict-item]
     round_, invitation = Round.model_validate({**ROUND, "texts": texts}), Invitation.model_validate(INVITATION)
@@ -285,6 +294,34 @@ def test_no_line_break_in_a_case_or_a_name_reaches_a_header_of_any_kind_of_messa
         assert parsed["Bcc"] is None
         assert set(parsed.keys()) == set(good.keys())
         assert parsed["Subject"].startswith(("Mörby Bcc", "Svara senast 5 dec: Mörby", "Ett ärende"))
+
+
+@pytest.mark.parametrize("title", ["=?utf-8?q?=0ABcc:_alla=40x.example?=", "=?utf-8?b?CkJjYzogYUB4?= å", "=?x?q?a?="])
+def test_a_title_that_reads_as_an_encoded_word_is_text_and_hides_no_header(title: str) -> None:
+    """FC-039: such a word (RFC 2047) may hold a line break, and a library may decode it when it writes."""
+    mail = compose("email", title=title)
+    good, parsed = (message_from_bytes(raw, policy=default) for raw in (compose("email"), mail))
+    assert set(parsed.keys()) == set(good.keys())
+    assert parsed["Subject"].startswith(title[:20])
+    about = Forward("m", AT, "Danderyd", "d@dialog.example", "bo@dialog.example", case_title=title)
+    passed_on = message_from_bytes(forwarded(b"Subject: x\r\n\r\n", about, "X-Mark"), policy=default)
+    assert (passed_on["Subject"], passed_on["Bcc"]) == (f"Svar från ett företag: {title}", None)
+
+
+@pytest.mark.parametrize(
+    "words", ["x" * 4000, "https://a.example/" + "b" * 3900, "ö" * 4000, "<b>" * 1300, "a\n" * 2000]
+)
+def test_no_text_whatever_it_is_makes_a_line_too_long_for_a_relay(words: str) -> None:
+    """FC-044."""
+    mail = compose("email", summary=words)
+    assert max(len(line) for line in mail.split(b"\r\n")) <= 78
+    assert all(len(line) <= 78 or "https://" in line for line in words_of_lines(mail))
+
+
+def words_of_lines(mail: bytes) -> list[str]:
+    body = message_from_bytes(mail, policy=default).get_body(("plain",))
+    assert body is not None
+    return str(body.get_content()).splitlines()
 
 
 def test_a_long_paragraph_and_a_long_link_leave_no_long_line_and_the_link_whole() -> None:

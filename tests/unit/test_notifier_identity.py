@@ -22,16 +22,26 @@ def test_one_mailbox_written_in_several_ways_has_one_index() -> None:
 
 
 @pytest.mark.parametrize(
-    "form", ["070-174 06 05", "+46701740605", "0046701740605", "(070) 174 06 05", "+46 (0)70 1740605"]
-)
+    "form", ["070-174 06 05", "+46701740605", "0046701740605", "(070) 174 06 05", "+46 (0)70 1740605",
+     "070–174 06 05", "tel:+46701740605", "00 46 70-174 06 05", "\u00a0070 1740605\n"],
+)  # fmt: skip
 def test_fc_048_one_telephone_written_in_several_ways_has_one_form(form: str) -> None:
+    """FC-048."""
     assert normal("sms", form) == ("+46701740605", "+46701740605")
 
 
 def test_fc_048_a_number_without_its_zero_is_swedish_only_where_its_source_says_so() -> None:
+    """FC-048."""
     assert mobile("701740605", swedish=True) == "+46701740605"
     with pytest.raises(Rejected, match="bad_address"):
         mobile("701740605")
+
+
+@pytest.mark.parametrize("several", ["0701740605/0701740606", "070-1740605 (Anna)", "07O-1740605", "46701740605"])
+def test_fc_048_what_is_not_one_number_is_none(several: str) -> None:
+    """FC-048: better nobody than a stranger."""
+    with pytest.raises(Rejected, match="bad_address"):
+        mobile(several)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +64,14 @@ def test_an_sms_goes_to_the_swedish_mobile_ranges_alone(national: int) -> None:
 @given(st.sampled_from([70, 72, 73, 76, 79]), st.integers(0, 10**7 - 1))
 def test_the_mobile_ranges_take_an_sms(area: int, rest: int) -> None:
     assert mobile(f"0{area}-{rest:07d}") == f"+46{area}{rest:07d}"
+
+
+def test_fc_043_addresses_that_only_some_providers_take_for_one_are_two() -> None:
+    """FC-043."""
+    several = ["anna.b@exempel.se", "annab@exempel.se", "annab+x@exempel.se", "annab-x@exempel.se"]
+    found = [normal("email", address) for address in several]
+    assert [given for given, _ in found] == several
+    assert len({indexed for _, indexed in found}) == len(several)
 
 
 @pytest.mark.parametrize(("channel", "address"), [("email", "anna"), ("email", "a@b\r\nBcc: c@d"), ("sms", "12x")])

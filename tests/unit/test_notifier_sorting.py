@@ -158,11 +158,28 @@ def test_a_postmasters_mail_in_no_known_form_is_looked_at_by_somebody() -> None:
         "Precedence: auto_reply",
         "X-Auto-Response-Suppress: All",
         "List-Id: <lista.exempel.example>",
+        "X-Mail-Autoreply: 1",
+        "X-FC-MachineGenerated: true",
     ],
 )
 def test_fc038_a_machines_answer_is_nobodys(header: str) -> None:
     """FC-038."""
     assert SORTER.sort(mail("Frånvaro", "Jag är på semester.", header)) == Automatic()
+
+
+@pytest.mark.parametrize("begins", ["Automatiskt svar", "AUTOSVAR", "=?utf-8?q?Fr=C3=A5nvaro?=", "Automatic reply"])
+def test_fc038_a_machines_answer_is_known_by_its_subject_where_nothing_else_says_so(begins: str) -> None:
+    """FC-038: and what a person answers to it is a person's."""
+    assert SORTER.sort(mail(f"{begins}: Hej", "Jag är på semester.")) == Automatic()
+    assert isinstance(SORTER.sort(mail(f"Re: {begins}: Hej", "Tack.")), Reply)
+
+
+def test_fc038_a_read_receipt_is_nobodys() -> None:
+    """FC-038; RFC 8098."""
+    raw = report().replace(b"message/delivery-status", b"message/disposition-notification")
+    for said_by_a_machine in (b"Return-Path: <>", b"Auto-Submitted: auto-replied", b"MAILER-DAEMON"):
+        raw = raw.replace(said_by_a_machine, b"X: y" if said_by_a_machine != b"MAILER-DAEMON" else b"anna")
+    assert SORTER.sort(raw) == Automatic()
 
 
 def test_a_holiday_notice_that_reads_like_a_bounce_is_none() -> None:

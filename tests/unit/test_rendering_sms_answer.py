@@ -30,6 +30,7 @@ def test_it_holds_the_number_the_words_and_the_case_and_says_that_a_machine_sent
 
 
 def test_fc_039_neither_words_nor_a_title_make_a_header() -> None:
+    """FC-039."""
     raw = sms_answer(
         "+46701740605", "hej\r\nBcc: alla@exempel.example", "Mörby\r\nBcc: alla@exempel.example", HEADERS, "X"
     )

@@ -63,6 +63,11 @@ ROWS: list[tuple[Phase, int, str, State, str, str]] = [
     ("rcpt", 550, "5.7.515 access denied", State.RETRY, "policy", "aw2"),
     ("rcpt", 554, "relay access denied", State.RETRY, "policy", "aw2"),
     ("done", 550, "rejected", State.RETRY, "policy", "aw2"),
+    ("rcpt", 550, "blocked using zen.dnsbl.example", State.RETRY, "policy", "aw2"),
+    ("rcpt", 553, "sorry, your relay is listed at rbl.example", State.RETRY, "policy", "aw2"),
+    ("rcpt", 550, "message rejected because of SPF policy", State.RETRY, "policy", "aw2"),
+    ("rcpt", 550, "<relay@block.example>: user unknown", State.FAILED, "refused", "s2"),
+    ("rcpt", 550, "5.4.1 Recipient address rejected: Access denied", State.FAILED, "refused", "s2"),
     ("rcpt", 554, "5.4.6 routing loop", State.FAILED, "their_system", ""),
     ("rcpt", 550, "mailbox unavailable", State.FAILED, "refused", "s2"),
     ("rcpt", 550, "5.1.0 address rejected", State.FAILED, "refused_otherwise", ""),
@@ -76,6 +81,7 @@ ROWS: list[tuple[Phase, int, str, State, str, str]] = [
 
 @pytest.mark.parametrize(("phase", "code", "text", "state", "word", "flags"), ROWS)
 def test_each_row(phase: Phase, code: int, text: str, state: State, word: str, flags: str) -> None:
+    """FC-032, FC-033, FC-034: what is about us suppresses nobody, with or without an enhanced status."""
     outcome = outcome_of(phase, code, text)
     seen = "s" * outcome.suppress + (f"s{outcome.suppress_after}" if outcome.suppress_after else "")
     seen += "a" * outcome.alarm + "w" * (outcome.retry_after is not None) + str(outcome.most_tries or "")

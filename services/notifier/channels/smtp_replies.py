@@ -59,6 +59,8 @@ _ONE_MESSAGE = "mail|rcpt|data|done"
 _RECIPIENT = "rcpt|data|done"
 _NO_REFUSAL = "(?![45]..$).*"
 _POLICY = Outcome(State.RETRY, "policy", alarm=True, retry_after=POLICY_WAIT, most_tries=2)
+_REFUSED = _failed("refused", suppress_after=PLAIN_IN_A_ROW)
+_BLOCKED_WORDS = r"spam|block|black-?list|deny-?list|\blisted\b|rbl\b|policy|reputation|\bspf\b|dkim|dmarc|relay"
 _RATE_WORDS = r"\brate\b|throttl|too fast|too many (messages|connections)"
 
 # The first row that matches decides.
@@ -96,13 +98,17 @@ _RULES = (
     _Rule("mail", "5..", _ALL, _not_sent("sender_refused", alarm=True)),
     # Their policy, and what is left.
     _Rule(_RECIPIENT, "5..", r"7\..*", _POLICY),
+    _Rule("rcpt", "5..", r"4\.1", _REFUSED, words="recipient address rejected"),  # a large hoster's "nobody here"
     _Rule(_RECIPIENT, "5..", r"[34]\..*", _failed("their_system")),
     _Rule(_RECIPIENT, "554", _ALL, _POLICY),
     _Rule("data|done", "5..", "", _POLICY),
-    _Rule("rcpt", "5..", "", _failed("refused", suppress_after=PLAIN_IN_A_ROW)),
+    _Rule("rcpt", "5..", "", _POLICY, words=_BLOCKED_WORDS),
+    _Rule("rcpt", "5..", "", _REFUSED),
     _Rule(_ALL, "5..", _ALL, _failed("refused_otherwise")),
 )
 
+_ADDRESS = re.compile(r"\S*@\S*")
+"""An address may hold any word."""
 _ENHANCED = re.compile(r"\s*#?([245]\.(\d{1,3}\.\d{1,3}))(?!\.?\d)")
 _QUEUE_ID = re.compile(r"\b(?:queued as|id=)\s*([0-9A-Za-z-]{4,40})(?![\w@.-])")
 
@@ -133,5 +139,5 @@ def _matches(rule: _Rule, phase: str, code: str, status: str, text: str) -> bool
         re.fullmatch(rule.phase, phase)
         and re.fullmatch(rule.code, code)
         and re.fullmatch(rule.status, status)
-        and (not rule.words or re.search(rule.words, text, re.IGNORECASE))
+        and (not rule.words or re.search(rule.words, _ADDRESS.sub("", text), re.IGNORECASE))
     )
