@@ -17,5 +17,3 @@ LOOKS: Final = _ALL if EVERYTHING else _ONCE
 """Colour scheme, width of a screen, language."""
 RECIPIENTS: Final = 200 if EVERYTHING else 40
 """Of each case in the fault tests; there are five cases."""
-LEDGERS: Final = ["sqlite", "postgresql"]
-"""Of tests whose rule is no database's affair; what the statements themselves do is tested on both, always."""

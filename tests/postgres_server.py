@@ -70,9 +70,9 @@ class PostgresServer:
             self._process.wait(10)
         shutil.rmtree(self.folder)
 
-    def create_database(self, name: str) -> str:
-        """A new, empty database; its address for SQLAlchemy."""
-        self._call("createdb", *self._connection, name)
+    def create_database(self, name: str, like: str = "template1") -> str:
+        """A new database with what that other one holds: nothing, unless it is named; its address for SQLAlchemy."""
+        self._call("createdb", *self._connection, "--template", like, name)
         return f"postgresql+asyncpg://postgres@127.0.0.1:{self.port}/{name}"
 
     def drop_database(self, name: str) -> None:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email import message_from_bytes
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +26,6 @@ from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.ledger.tables import MESSAGES
 from services.notifier.settings import NotifierOptions
 from services.runtime.clock import ManualClock
-from tests.everything import LEDGERS
 from tests.mail_sinks import always, once, smtp_options, smtp_sink
 from tests.notifier_offline import OfflineNotifier, contact, keys, say
 from tests.topics_offline import Log
@@ -90,12 +88,9 @@ class Town:
         return [Delivery.model_validate_json(record.value or b"").state.value for record in records]
 
 
-@pytest.fixture(params=LEDGERS)
-async def town(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Town]:
-    url = f"sqlite+aiosqlite:///{tmp_path}/ledger.db"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_url")
-    options = NotifierOptions(database=url, windows="always", hold_seconds=0, **keys())
+@pytest.fixture
+async def town(ledger_url: str) -> AsyncIterator[Town]:
+    options = NotifierOptions(database=ledger_url, windows="always", hold_seconds=0, **keys())
     clock, log = ManualClock(MONDAY), Log()
     async with smtp_sink(smtputf8=False) as relay:
         channel = SmtpChannel(smtp_options(relay.port, answer_timeout=1))

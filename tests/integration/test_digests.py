@@ -1,11 +1,8 @@
 """How much reaches one person: the budget, the digests, what merges and what passes them, on both databases."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from pathlib import Path
-from shutil import copy
 from typing import Any
 
 import pytest
@@ -19,9 +16,8 @@ from schemas.subscription import EXAMPLE as SUBSCRIPTION
 from schemas.subscription import SUBSCRIPTION_CHANGED, Subscription
 from services.notifier.channels.port import Outcome, State
 from services.notifier.ledger import store
-from services.notifier.ledger.tables import MESSAGES, MIGRATIONS
+from services.notifier.ledger.tables import MESSAGES
 from services.notifier.policy.timing import Rules
-from services.runtime.store.database import Database, migrate
 from tests.integration.test_sender import MONDAY, House
 from tests.transitions import seen, unstated, watch
 
@@ -33,34 +29,16 @@ NEAR = {"kind": "industry", "ring": "near", "code": "56100", "heading": "56", "v
 DIRECT = {"kind": "distance", "ring": "direct", "distance_m": 12.0, "buffer_m": 50.0}
 
 
-@pytest.fixture(scope="module")
-def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite ledger that knows nothing yet."""
-    path = tmp_path_factory.mktemp("ledger") / "empty.db"
-
-    async def make() -> None:
-        database = Database(f"sqlite+aiosqlite:///{path}")
-        await migrate(database, MIGRATIONS)
-        await database.close()
-
-    asyncio.run(make())
-    return path
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def house(request: pytest.FixtureRequest, tmp_path: Path, empty_ledger: Path) -> AsyncIterator[House]:
-    copy(empty_ledger, tmp_path / "ledger.db")
-    url = f"sqlite+aiosqlite:///{tmp_path}/ledger.db"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_url")
-    made = House(url, RULES)
-    await migrate(made.database, MIGRATIONS)
-    if request.param == "sqlite":
+@pytest.fixture
+async def house(ledger_url: str) -> AsyncIterator[House]:
+    made = House(ledger_url, RULES)
+    watched = "sqlite" in ledger_url
+    if watched:
         await watch(made.database)
     await made.company("w-r1", "r1")
     await made.contact("r1", "anna@exempel.test")
     yield made
-    assert request.param != "sqlite" or await unstated(made.database) == set()
+    assert not watched or await unstated(made.database) == set()
     await made.database.close()
 
 

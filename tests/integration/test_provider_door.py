@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,7 +22,7 @@ from services.notifier.channels.port import Outcome, Outgoing, State
 from services.notifier.channels.sinks import Act
 from services.notifier.channels.twilio import TwilioOptions
 from services.notifier.channels.twilio_callbacks import SIGNATURE, TwilioCallbacks, signature
-from services.notifier.ledger.tables import MESSAGES, MIGRATIONS, NOTICES
+from services.notifier.ledger.tables import MESSAGES, NOTICES
 from services.notifier.outcomes.answers import Answers
 from services.notifier.outcomes.dead_addresses import DeadAddresses
 from services.notifier.outcomes.late import LateOutcomes
@@ -35,7 +34,6 @@ from services.runtime.clock import SystemClock
 from services.runtime.link_tokens import Purpose, mint
 from services.runtime.metrics import PROVIDER_CALLS
 from services.runtime.sealing import Vault
-from services.runtime.store.database import migrate
 from tests.integration.test_channels import elks_options, sms_sink
 from tests.integration.test_sender import INDEX, VAULT, House, Plain
 from tests.mail_sinks import once
@@ -135,13 +133,9 @@ def counted(provider: str, kind: str, outcome: str) -> float:
     return value
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def answered(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Answered]:
-    url = f"sqlite+aiosqlite:///{tmp_path}/ledger.db"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_url")
-    made = Answered(url)
-    await migrate(made.database, MIGRATIONS)
+@pytest.fixture
+async def answered(ledger_url: str) -> AsyncIterator[Answered]:
+    made = Answered(ledger_url)
     await made.door.start()
     yield made
     await made.door.stop()

@@ -26,11 +26,10 @@ from services.notifier.outcomes.sorting import FORWARDED, Sorter
 from services.notifier.refusal_stop import RefusalStop
 from services.runtime.errors import Transient
 from services.runtime.link_tokens import Purpose, mint
-from tests.everything import LEDGERS
 from tests.integration.test_sender import INDEX, House, house
 from tests.returned_mails import complaint, mail, report
 
-pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("house", LEDGERS, indirect=True)]
+pytestmark = pytest.mark.anyio
 __all__ = ["house"]
 
 KEY = b"k" * 32

@@ -289,17 +289,14 @@ class House:
             return Counter((await connection.execute(select(INVITATIONS.c.state))).scalars())
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
-    url = f"sqlite+aiosqlite:///{tmp_path}/ledger.db"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_url")
-    made = House(url)
-    await migrate(made.database, MIGRATIONS)
-    if request.param == "sqlite":
+@pytest.fixture
+async def house(ledger_url: str) -> AsyncIterator[House]:
+    made = House(ledger_url)
+    watched = "sqlite" in ledger_url
+    if watched:
         await watch(made.database)
     yield made
-    assert request.param != "sqlite" or await unstated(made.database) == set()
+    assert not watched or await unstated(made.database) == set()
     await made.database.close()
 
 

@@ -49,13 +49,9 @@ class Capped(House):
         self.sms.will(Outcome(State.SENT, "accepted", segments=1, cost=7000, currency="SEK"))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def capped(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Capped]:
-    url = f"sqlite+aiosqlite:///{tmp_path}/ledger.db"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_url")
-    made = Capped(url)
-    await migrate(made.database, MIGRATIONS)
+@pytest.fixture
+async def capped(ledger_url: str) -> AsyncIterator[Capped]:
+    made = Capped(ledger_url)
     yield made
     await made.database.close()
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.everything import LEDGERS
 from tests.integration.test_sender import House, house
 
-pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("house", LEDGERS, indirect=True)]
+pytestmark = pytest.mark.anyio
 __all__ = ["house"]
 
 NFC, NFD = (unicodedata.normalize(form, "åsa@ångbåten.test") for form in ("NFC", "NFD"))

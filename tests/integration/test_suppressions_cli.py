@@ -13,12 +13,11 @@ from services.notifier.channels.port import Outcome, State
 from services.notifier.ledger import lifting
 from services.notifier.stops import stop_by_message
 from services.runtime.errors import Rejected
-from tests.everything import LEDGERS
 from tests.integration.test_history import asked
 from tests.integration.test_late_outcomes import late
 from tests.integration.test_sender import INDEX, House, house
 
-pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("house", LEDGERS, indirect=True)]
+pytestmark = pytest.mark.anyio
 __all__ = ["house"]
 
 GONE = Outcome(State.FAILED, "no_such_address", "5.1.1", suppress=True)
