@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from cyclopts import Parameter
 
 from services.matcher.case_formats import Format
-from services.portal.afterwards_commands import case
 from services.portal.commands import File, Flag, Json
+from services.portal.order_commands import case
 from services.runtime.terminal import OK, PARTLY, failed, printable, say
 
 if TYPE_CHECKING:  # help must not wait for the services

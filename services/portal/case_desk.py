@@ -1,18 +1,15 @@
 """Where a command stands: the cases as they are now, read from the topics, and a publisher."""
 
-from collections.abc import Collection
 from contextlib import AsyncExitStack
 
 from schemas.dialogue import Dialogue
-from schemas.round import Purpose, Round, RoundState
 from services.portal.case_orders import Steps, stands
 from services.portal.case_settings import CaseSettings
 from services.portal.case_topics import CaseBook, reading
+from services.portal.orders import Matter
 from services.runtime import logs
 from services.runtime.broker import Broker
 from services.runtime.clock import SystemClock
-from services.runtime.errors import Permanent
-from services.runtime.terminal import OK, failed, say
 
 
 class Desk:
@@ -43,42 +40,14 @@ class Desk:
             if group:
                 await self._broker.publish(group)
 
-    async def decide(self, decided: Dialogue, steps: Steps, done: str) -> int:
-        """Publishes a decision and looks whether it stands: of two that are taken at once one replaces the other."""
-        await self.publish(steps)
+    async def stands(self, decided: Dialogue) -> bool:
+        """Whether a decision that was published is kept: of two that are taken at once one replaces the other."""
         await self._reader.caught_up()
-        if not stands(decided, self.book.decisions.get(decided.key)):
-            return failed(f"{decided.key}: somebody decided on it at the same moment; look again with `case list`")
-        say(f"{done} (decision {decided.number})")
-        return OK
+        return stands(decided, self.book.decisions.get(decided.key))
 
-    def one_round(
-        self,
-        asked: str,
-        round_id: str | None,
-        states: Collection[RoundState],
-        said: str,
-        *,
-        only: Collection[Purpose] = frozenset(Purpose),
-        but: Purpose | None = None,
-    ) -> Round:
-        """The one round of a case in these states and for these purposes; one for the purpose `but` only where it is
-        named.
-
-        Raises `Permanent` where there is none, or several.
-        """
+    def matter(self, asked: str) -> Matter:
+        """What is known of the case that is called so. Raises `Permanent`."""
         key = self.book.key_of(asked)
-        found = [
-            item
-            for item in self.book.of_case(key)
-            if item.state in states
-            and item.purpose in only
-            and (item.round_id == round_id if round_id else item.purpose is not but)
-        ]
-        if not found:
-            states_now = ", ".join(f"{item.stage}: {item.state.value}" for item in self.book.of_case(key)) or "none"
-            raise Permanent(f"{key} has no such round that is {said}; its rounds: {states_now}")
-        if len(found) > 1:
-            ids = ", ".join(f"{item.round_id} ({item.stage}, {item.purpose.value})" for item in found)
-            raise Permanent(f"{key} has {len(found)} rounds that are {said}: say --round and one of {ids}")
-        return found[0]
+        known = self.book.cases.get(key)
+        so_far = self.book.decisions.get(key)
+        return Matter(key, self.book.of_case(key), so_far, known.version if known else 0)

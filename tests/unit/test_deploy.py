@@ -18,7 +18,7 @@ from tests.deployment import DEPLOY, ROOT, Program, composed, directives, enviro
 PROGRAMS = [*((f"compose {name}", p) for name, p in composed().items()), *units().items()]
 NOT_THE_SERVICE = (
     "matcher/register/", "matcher/commands", "matcher/published", "notifier/delivery_commands",
-    "notifier/letter_commands", "notifier/sending_commands", "portal/commands", "portal/case_",
+    "notifier/letter_commands", "notifier/sending_commands", "portal/commands", "portal/order", "portal/case_",
 )  # fmt: skip
 """What runs at a terminal, as a user of its own."""
 SETTINGS = set(re.findall(r"^#?(NARDIALOG_\w+)=", (DEPLOY / "env.example").read_text(), re.MULTILINE))
