@@ -34,6 +34,7 @@ from services.runtime import logs
 from services.runtime.clock import SystemClock
 from services.runtime.errors import Fault
 from services.runtime.sealing import Vault, decode_key
+from services.runtime.serving import spare_collector
 from services.runtime.settings import LogSettings
 from services.runtime.store.database import Database
 
@@ -134,6 +135,7 @@ async def _work(order: Order) -> dict[str, Any]:
     keys = Keys(**{name: decode_key(text, name) for name, text in order.keys.items()})
     async with sender(order, keys) as sending:
         print(await sending.deliver("email"), flush=True)
+        spare_collector()
         await asyncio.to_thread(sys.stdin.readline)
         used, sent = time.process_time(), 0
         while taken := await sending.deliver("email"):

@@ -40,7 +40,7 @@ from services.notifier.policy.windows import Mode
 from services.notifier.providers import Breaker, Providers
 from services.notifier.refusal_stop import NEVER, RefusalStop
 from services.notifier.reminding import Reminding
-from services.notifier.sifting import Facts, Verdict, closed, companies_of, look, verdict
+from services.notifier.sifting import Facts, Verdict, closed, companies_of, look, look_again, verdict
 from services.notifier.sms_budget import CHANNEL as SMS
 from services.notifier.sms_budget import SmsBudget
 from services.notifier.stride import Stride
@@ -90,13 +90,15 @@ class _Group:
 
     messages: Sequence[Message]
     facts: Facts
+    written: Mapping[str, bytes]
+    """The bytes that were made for it, by message; those of a resend stand in the ledger."""
 
 
 @dataclass
 class _Batch:
-    """The outcomes of one group that are not yet written, and the invitations on its messages."""
+    """The outcomes of one group that are not yet written."""
 
-    links: Mapping[str, list[Link]]
+    group: _Group
     outcomes: asyncio.Queue[tuple[Message, Outcome] | None] = field(default_factory=asyncio.Queue)
 
 
@@ -310,7 +312,7 @@ class Sender:
         if not resolution(message.channel, message.unknowns).ask or message.body_encrypted is None:
             return None
         tried_at = self._providers.named(message.channel, message.provider)
-        return await tried_at.look_up(self._outgoing(message, message.body_encrypted, message.intent_at))
+        return await tried_at.look_up(self._outgoing(message, self._vault.decrypt(message.body_encrypted)))
 
     async def _intend(self, provider: Channel, messages: Sequence[Message]) -> _Group:
         """Composes what may leave and commits bytes, intent and whom it goes by; the rest ends, or waits, with its
@@ -323,17 +325,15 @@ class Sender:
             facts = await look(connection, held)
             going = await self._sift(connection, held, facts, now, waiting=_not_yet)
             companies = await companies_of(connection, going, facts)
-            composed = []
-            for message in going:
-                body = message.body_encrypted or await self._compose(connection, message, facts, companies, now)
-                if body is not None:
-                    composed.append((message, body))
+            written = await self._compose_all(connection, going, facts, companies, now)
+            kept = {message_id: self._vault.encrypt(words) for message_id, words in written.items()}
+            composed = [(m, body) for m in going if (body := m.body_encrypted or kept.get(m.message_id))]
             told = await store.record_intents(connection, composed, provider.provider, self._composer.version, now)
             carried = {message.message_id: facts.carried(message) for message in told}
             await store.tell(connection, self._outbox, told, DeliveryState.COMPOSED, "ok", now, linked=carried)
             for message in told:
                 await store.unlink(connection, message, facts.answered_on(message))
-        return _Group(told, facts)
+        return _Group(told, facts, written)
 
     async def _sort_out(self, connection: AsyncConnection, held: Sequence[Message], now: datetime) -> None:
         """Leaves off digests what must not leave now: it ends with its reason, or waits for another digest."""
@@ -364,21 +364,26 @@ class Sender:
                 await self._end(connection, message, why.state, why.code)
         return going
 
-    async def _compose(
+    async def _compose_all(
         self,
         connection: AsyncConnection,
-        message: Message,
+        going: Sequence[Message],
         facts: Facts,
         companies: Mapping[str, Company],
         now: datetime,
-    ) -> bytes | None:
-        try:
-            return self._vault.encrypt(self._written(message, facts, companies, now))
-        except Exception as error:
-            logger().error("composing failed", message_id=message.message_id, error=type(error).__name__)
-            ALARMS.labels(message.channel, "compose_failed").inc()
-            await self._end(connection, message, DeliveryState.FAILED, "compose_failed")
-            return None
+    ) -> dict[str, bytes]:
+        """The bytes of those that have none yet. One that cannot be written ends, and the others go on."""
+        written = {}
+        for message in going:
+            if message.body_encrypted is not None:
+                continue
+            try:
+                written[message.message_id] = self._written(message, facts, companies, now)
+            except Exception as error:
+                logger().error("composing failed", message_id=message.message_id, error=type(error).__name__)
+                ALARMS.labels(message.channel, "compose_failed").inc()
+                await self._end(connection, message, DeliveryState.FAILED, "compose_failed")
+        return written
 
     def _written(self, message: Message, facts: Facts, companies: Mapping[str, Company], now: datetime) -> bytes:
         address = self._vault.decrypt(message.address_encrypted).decode()
@@ -434,7 +439,7 @@ class Sender:
         async with self._database.transaction() as connection:
             held = await store.still_held(connection, written.messages, self._owner, state="sending")
             await self._sort_out(connection, held, now)
-            facts = await look(connection, held)
+            facts = await look_again(connection, held, written.facts)
             going = await self._sift(connection, held, facts, now, waiting=_taken_back)
             stale = [
                 message
@@ -445,11 +450,11 @@ class Sender:
             going = [message for message in going if message not in stale]
             called = {message.message_id for message in going}
             await store.renew(connection, self._owner, called, now + self._options.lease)
-        return _Group(going, facts)
+        return _Group(going, facts, written.written)
 
     async def _send(self, channel: Channel, group: _Group, slots: asyncio.Semaphore) -> None:
         """Calls the provider for each, some at once; outcomes are written as they come, many in one commit."""
-        batch = _Batch(group.facts.links)
+        batch = _Batch(group)
         writing = asyncio.create_task(self._write_outcomes(batch))
         try:
             waiting = iter(group.messages)
@@ -471,8 +476,8 @@ class Sender:
         if breaker.is_open(self._clock.now()):
             outcome = Outcome(State.NOT_SENT, "channel_down")
         else:
-            body = message.body_encrypted or b""
-            outcome = await channel.send(self._outgoing(message, body, message.intent_at))
+            words = batch.group.written.get(message.message_id) or self._vault.decrypt(message.body_encrypted or b"")
+            outcome = await channel.send(self._outgoing(message, words))
             self._watch(channel, outcome)
         if outcome.alarm:
             ALARMS.labels(channel.name, outcome.code).inc()
@@ -497,7 +502,7 @@ class Sender:
             while not batch.outcomes.empty():
                 ready.append(batch.outcomes.get_nowait())
             ended = None in ready
-            await self._record_surely([item for item in ready if item is not None], batch.links)
+            await self._record_surely([item for item in ready if item is not None], batch.group.facts.links)
 
     async def _record_surely(
         self, outcomes: Sequence[tuple[Message, Outcome]], linked: Mapping[str, list[Link]]
@@ -609,11 +614,11 @@ class Sender:
         await store.transition(connection, message, state.value, code=code, attempts=message.attempts + 1, **emptied)
         await store.forget_notices(connection, [message])
 
-    def _outgoing(self, message: Message, body: bytes, intent_at: datetime | None) -> Outgoing:
+    def _outgoing(self, message: Message, words: bytes) -> Outgoing:
         address = self._vault.decrypt(message.address_encrypted).decode()
-        at = intent_at or self._clock.now()
+        at = message.intent_at or self._clock.now()
         path = self._return_paths.of(message.number) if self._return_paths and message.channel == "email" else ""
-        return Outgoing(message.message_id, address, self._vault.decrypt(body), self._reference(message), at, path)
+        return Outgoing(message.message_id, address, words, self._reference(message), at, path)
 
     def _reference(self, message: Message) -> str:
         """What a receipt of ours names the message by; else its id."""

@@ -4,9 +4,9 @@ The sender looks twice: before it composes, and once more after *composed* is ac
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, TypedDict
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -83,24 +83,44 @@ class Verdict:
 
 async def look(connection: AsyncConnection, messages: Sequence[Message]) -> Facts:
     """Reads what the ledger knows about these messages now."""
-    indexes = {message.address_index for message in messages}
+    changing = await _may_change(connection, messages)
+    return Facts(
+        **changing,
+        told=await store.told_before(connection, messages, changing["rounds"]),
+        notices=await store.notices(connection, messages),
+        introduced=await store.introduced(connection, {message.address_index for message in messages}),
+    )
+
+
+async def look_again(connection: AsyncConnection, messages: Sequence[Message], before: Facts) -> Facts:
+    """The same for messages that were written after a look: what only their words needed is not read once more."""
+    return replace(before, **await _may_change(connection, messages))
+
+
+async def _may_change(connection: AsyncConnection, messages: Sequence[Message]) -> "_Changing":
+    """What decides until the last moment whether a message leaves."""
     items = await store.items(connection, messages)
     all_ = [*messages, *(item for carried in items.values() for item in carried)]
     ids = {message.round_id for message in all_}
-    rounds = await store.rounds(connection, ids)
     links = await store.links(connection, all_)
     reminded = {link.invitation_id for m in messages if m.is_reminder for link in links.get(m.message_id, ())}
-    return Facts(
-        items=items,
-        links=links,
-        rounds=rounds,
-        told=await store.told_before(connection, messages, rounds),
-        notices=await store.notices(connection, messages),
-        stops=await store.stops(connection, indexes),
-        introduced=await store.introduced(connection, indexes),
-        undone=frozenset(await store.undone_rounds(connection, ids)),
-        answered=frozenset(await store.answered(connection, reminded)),
-    )
+    return {
+        "items": items,
+        "links": links,
+        "rounds": await store.rounds(connection, ids),
+        "stops": await store.stops(connection, {message.address_index for message in messages}),
+        "undone": frozenset(await store.undone_rounds(connection, ids)),
+        "answered": frozenset(await store.answered(connection, reminded)),
+    }
+
+
+class _Changing(TypedDict):
+    items: Mapping[str, list[Message]]
+    links: Mapping[str, list[Link]]
+    rounds: Mapping[str, Round]
+    stops: Mapping[str, list[Stop]]
+    undone: frozenset[str]
+    answered: frozenset[str]
 
 
 async def companies_of(connection: AsyncConnection, messages: Sequence[Message], facts: Facts) -> Mapping[str, Company]:

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import column, select
 from sqlalchemy import insert as sql_insert
@@ -34,6 +32,7 @@ from services.notifier.ledger.tables import (
 from services.runtime.errors import Transient
 from services.runtime.store.database import Database, micros, migrate, moment_of
 from tests.integration.test_sender import MONDAY, ROUND_ID, House, house
+from tests.migrating import migrate_to
 from tests.transitions import WATCHED
 
 pytestmark = pytest.mark.anyio
@@ -64,7 +63,7 @@ async def test_a_ledger_of_before_keeps_its_rounds_and_what_holds_them(
     body = Round.model_validate(given).model_dump_json()
     kept = {"suppression_id": "s1", "kind": "undone", "scope": "round", "municipality": "0162", "round_id": ROUND_ID}
     async with old.database.transaction() as connection:
-        await connection.run_sync(_migrate_to, "0001")
+        await connection.run_sync(migrate_to, MIGRATIONS, "0001")
         await connection.execute(_insert("rounds", round_id=ROUND_ID, state="open", body=body))
         await connection.execute(_insert("suppressions", **kept, lifted=False))
     await migrate(old.database, MIGRATIONS)
@@ -77,13 +76,6 @@ async def test_a_ledger_of_before_keeps_its_rounds_and_what_holds_them(
     async with old.database.transaction() as connection:
         assert await store.undone_rounds(connection, [ROUND_ID]) == set()
     await old.database.close()
-
-
-def _migrate_to(connection: Any, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
 
 
 def _insert(table: str, **values: Any) -> Any:

@@ -176,7 +176,7 @@ class House:
         refusals: RefusalStop | None = None,
     ) -> Sender:
         ledger = database or self.database
-        outbox = Outbox(ledger, self.published, Topics())
+        outbox = self.outbox if database is None else Outbox(ledger, self.published, Topics())
         hold = timedelta(seconds=600)
         sms_budget = SmsBudget(self.month_cap)
         addressing = Addressing(ledger, outbox, self.rules, hold=hold, sms_budget=sms_budget)
