@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from schemas.case import CASE_CHANGED, Case
 from schemas.company import COMPANY_CHANGED, Company
 from schemas.delivery import DELIVERY_RECORDED, Delivery, DeliveryState
+from schemas.dialogue import DIALOGUE_CHANGED, Dialogue
 from schemas.identity import derived, invitation_id, recipient_id, round_id
 from schemas.invitation import INVITATION_CHANGED, Invitation
 from schemas.notice import NOTICE_REQUESTED, Notice
@@ -29,6 +30,7 @@ from schemas.topics import (
     CASES,
     COMPANIES,
     DELIVERIES,
+    DIALOGUES,
     INVITATIONS,
     NOTICES,
     RESPONSES,
@@ -66,6 +68,7 @@ PATIENCE: Final = 60
 TYPES: Final[dict[type[Event], tuple[Topic, str, str]]] = {
     Case: (CASES, CASE_CHANGED, "key"),
     Company: (COMPANIES, COMPANY_CHANGED, "workplace_id"),
+    Dialogue: (DIALOGUES, DIALOGUE_CHANGED, "key"),
     Round: (ROUNDS, ROUND_CHANGED, "round_id"),
     Invitation: (INVITATIONS, INVITATION_CHANGED, "case_key"),
     Delivery: (DELIVERIES, DELIVERY_RECORDED, "message_id"),

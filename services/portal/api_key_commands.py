@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 api_keys = App(name="api-keys", help="Keys of case systems for the HTTP API.")
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
-ScopeName = Literal["cases:write", "cases:read", "cases:validate"]
-ALL_SCOPES: Final[tuple[ScopeName, ...]] = ("cases:write", "cases:read", "cases:validate")
+ScopeName = Literal["cases:write", "cases:read", "cases:validate", "cases:decide"]
+USUAL_SCOPES: Final[tuple[ScopeName, ...]] = ("cases:write", "cases:read", "cases:validate")
 COLUMNS: Final = (
     "key", "label", "state", "scopes", "sources", "municipalities", "created", "expires", "last_used",
 )  # fmt: skip
@@ -46,7 +46,7 @@ def new(
     municipality
         A municipality's four digits; several, or * for all.
     scope
-        What it may do; several. All, if left out.
+        What it may do; several. All but cases:decide, if left out.
     days
         How many days it is valid. Until it is revoked, if left out.
     """
@@ -66,7 +66,7 @@ def new(
         key_id=key_id,
         label=label[:200],
         secret_hash=secret_hash(secret),
-        scopes=frozenset(scope or ALL_SCOPES),
+        scopes=frozenset(scope or USUAL_SCOPES),
         sources=frozenset(source),
         municipalities=frozenset(municipality),
         created_at=now,

@@ -23,6 +23,7 @@ class Scope(StrEnum):
     WRITE = "cases:write"
     READ = "cases:read"
     VALIDATE = "cases:validate"
+    DECIDE = "cases:decide"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The portal, wired: the only place where its parts meet.
 
-cases, rounds, invitations       → Feeder (CaseFeed …)        → store
+cases, dialogues, rounds, invitations → Feeder (CaseFeed …)        → store
 companies, deliveries, suppressions, responses, subscriptions → Feeder → store
 store                            → pages, API                 → a browser, a case system
 an answer                        → store, outbox → Relay      → responses, notices
@@ -15,7 +15,17 @@ import contextlib
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from schemas.topics import CASES, COMPANIES, DELIVERIES, INVITATIONS, RESPONSES, ROUNDS, SUBSCRIPTIONS, SUPPRESSIONS
+from schemas.topics import (
+    CASES,
+    COMPANIES,
+    DELIVERIES,
+    DIALOGUES,
+    INVITATIONS,
+    RESPONSES,
+    ROUNDS,
+    SUBSCRIPTIONS,
+    SUPPRESSIONS,
+)
 from services.portal import pages
 from services.portal.api.app import build as build_api
 from services.portal.api.submissions import Submissions
@@ -32,6 +42,7 @@ from services.portal.views import (
     CaseFeed,
     CompanyFeed,
     DeliveryFeed,
+    DialogueFeed,
     InvitationFeed,
     ResponseFeed,
     RoundFeed,
@@ -57,6 +68,7 @@ def feeds_of(kafka: KafkaSettings) -> dict[str, Feed]:
     """Which topic goes which way into the store."""
     return {
         kafka.topic(CASES): CaseFeed(),
+        kafka.topic(DIALOGUES): DialogueFeed(),
         kafka.topic(ROUNDS): RoundFeed(),
         kafka.topic(INVITATIONS): InvitationFeed(),
         kafka.topic(COMPANIES): CompanyFeed(),

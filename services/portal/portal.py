@@ -52,6 +52,14 @@ class Portal:
         """Tells the relay that something is in the outbox."""
         self._waiting.set()
 
+    async def caught_up(self) -> None:
+        """Returns when the views have what was written before. Raises `Transient` when not within the time set."""
+        try:
+            async with asyncio.timeout(self.settings.portal.publish_seconds):
+                await self.tables.caught_up()
+        except TimeoutError:
+            raise Transient("the broker did not answer in time") from None
+
     async def publish(self, records: Sequence[Outgoing]) -> None:
         """Returns when the broker has acknowledged all. Raises `Transient` when it has not within the time set."""
         try:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.case import CASE_CHANGED, Case, may_be_confidential
 from schemas.company import COMPANY_CHANGED, IMPORT_COMPLETED, MARKER_PREFIX, Company, ImportCompleted
 from schemas.delivery import DELIVERY_RECORDED, Delivery, DeliveryState
+from schemas.dialogue import DIALOGUE_CHANGED, Dialogue
 from schemas.invitation import INVITATION_CHANGED, Invitation
 from schemas.response import RESPONSE_RECORDED, Response
 from schemas.round import ROUND_CHANGED, Round
@@ -24,6 +25,7 @@ from services.portal.store.tables import (
     CASES,
     COMPANIES,
     DELIVERIES,
+    DIALOGUES,
     INVITATIONS,
     MESSAGE_INVITATIONS,
     MESSAGES,
@@ -103,6 +105,18 @@ class RoundFeed(Feed):
             "purpose": event.purpose.value,
             "body": event.model_dump_json(exclude_none=True),
         }
+
+
+class DialogueFeed(Feed):
+    """`dialogues`: the newest of each, which holds all decisions before it."""
+
+    table = DIALOGUES
+
+    def row(self, record: Record) -> Row | None:
+        event: Dialogue | None = keyed_event(record, {DIALOGUE_CHANGED: Dialogue}, "se.nardialog.dialogue.", "key")
+        if event is None:
+            return None
+        return {"case_key": event.key, "number": event.number, "body": event.model_dump_json(exclude_none=True)}
 
 
 class InvitationFeed(Feed):

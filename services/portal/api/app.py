@@ -8,15 +8,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from schemas.case import Case
 from schemas.types import MAX_VERTICES
-from services.portal.api import problems
+from services.portal.api import orders, problems
 from services.portal.api.problems import ProblemDocument
 from services.portal.api.routes import router
 from services.portal.portal import Portal
 from services.runtime.logs import logger
 
 ABOUT: Final = """\
-For case systems: send cases, check them, see how they stand. What is sent is a case's full state with its version; the
-broker has it when the answer is 202. What is refused is told with all its faults at once, and never quoted.
+For case systems: send cases, check them, see how they stand, say what officials decide. A case is sent in its full
+state with its version; the broker has what was sent when the answer is 202. What is refused is told with all its faults
+at once, and never quoted.
 """
 _COMPONENT: Final = "#/components/schemas/{model}"
 
@@ -26,7 +27,9 @@ def build(portal: Portal) -> ASGIApp:
     api = FastAPI(title="Närdialog", version="1", description=ABOUT, docs_url=None, redoc_url=None)
     api.state.portal = portal
     api.state.model = portal.settings.model.load()
+    api.state.orders = orders.Orders(portal)
     api.include_router(router)
+    api.include_router(orders.router)
     problems.handle(api)
     described: dict[str, Any] = {}
 
@@ -43,7 +46,7 @@ def _described(api: FastAPI, most_vertices: int) -> dict[str, Any]:
     """The OpenAPI document, with the contract's own schema of a case and this door's own limit on vertices."""
     document = get_openapi(title=api.title, version=api.version, description=api.description, routes=api.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    for model in (Case, ProblemDocument):
+    for model in (Case, orders.Ordering, ProblemDocument):
         schema = model.model_json_schema(ref_template=_COMPONENT)
         schemas |= schema.pop("$defs", {})
         schemas[model.__name__] = schema

@@ -8,7 +8,7 @@ it is new (409). Of a confidential case nothing is stored or logged, not even a 
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, Field
 
 from schemas.case import EXAMPLE, Case
@@ -18,8 +18,9 @@ from schemas.model import DialogueModel
 from services.portal.api import bodies
 from services.portal.api.callers import caller, model_of, portal_of
 from services.portal.api.problems import MEDIA_TYPE, problem, too_large
+from services.portal.api.repeats import IdempotencyKey, Receipt, Repeatable, Repeats, reused_key
 from services.portal.api.standing import CaseStanding, standing_of
-from services.portal.api.submissions import Receipt, Repeatable, Submissions
+from services.portal.api.submissions import Submissions
 from services.portal.api_keys import ApiKey, Scope
 from services.portal.portal import Portal
 
@@ -68,7 +69,8 @@ class Valid(BaseModel):
     version: int
 
 
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """How the refusals of a route are described."""
     headers = {401: ON_WHO, 503: ON_RETRY}
     return {
         status: {
@@ -85,7 +87,7 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     status_code=202,
     responses={
         202: {"description": "The broker has acknowledged it.", "headers": ON_ACCEPTED},
-        **_problems(400, 401, 403, 409, 413, 415, 422, 503),
+        **problems(400, 401, 403, 409, 413, 415, 422, 503),
     },
     openapi_extra=BODY,
 )
@@ -95,22 +97,12 @@ async def submit_case(
     portal: Annotated[Portal, Depends(portal_of)],
     model: Annotated[DialogueModel, Depends(model_of)],
     key: Annotated[ApiKey, Depends(caller(Scope.WRITE))],
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            min_length=1,
-            max_length=255,
-            alias="Idempotency-Key",
-            pattern=r"^[\x21-\x7e]+$",
-            description="The same key with the same body is answered the same; with another body it is refused.",
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Accepted:
     """Send a case's full state. The same version with the same content may be sent again at will."""
     body = await bodies.read(request, most_bytes=portal.settings.portal.case_bytes)
-    submissions = Submissions(portal)
-    again = None if idempotency_key is None else Repeatable.of(key.key_id, idempotency_key, body)
-    answered, reused = await submissions.repeated(again) if again else (None, False)
+    again = Repeatable.of(key.key_id, idempotency_key, body)
+    answered, reused = await Repeats(portal).find(again)
     if answered is None:
         case = _taken(portal, model, body)
         if not key.covers(case.municipality, case.source):
@@ -118,17 +110,14 @@ async def submit_case(
                 403, "not-your-source", "Not with this key", "The key does not speak for this source and municipality."
             )
         if reused:
-            raise problem(
-                422, "idempotency-key-reused", "The Idempotency-Key stood for another request",
-                "Send another request with a key of its own.",
-            )  # fmt: skip
-        answered = await submissions.take(case, again)
+            raise reused_key()
+        answered = await Submissions(portal).take(case, again)
     told = _told(request, answered)
     response.headers["Location"] = told.status_url
     return told
 
 
-@router.post("/validate", responses=_problems(400, 401, 403, 413, 415, 422, 503), openapi_extra=BODY)
+@router.post("/validate", responses=problems(400, 401, 403, 413, 415, 422, 503), openapi_extra=BODY)
 async def validate_case(
     request: Request,
     portal: Annotated[Portal, Depends(portal_of)],
@@ -146,7 +135,7 @@ async def _only_posted() -> None:
     raise problem(405, "method-not-allowed", "Method Not Allowed", "Send it by POST.", headers={"Allow": "POST"})
 
 
-@router.get("/{case:path}", responses=_problems(401, 403, 404, 422, 503))
+@router.get("/{case:path}", responses=problems(401, 403, 404, 422, 503))
 async def case_status(
     case: Annotated[str, Path(max_length=210, description="municipality/source/case id, or an id that is your only.")],
     portal: Annotated[Portal, Depends(portal_of)],
@@ -187,5 +176,14 @@ def _refused(verdict: Verdict) -> Exception:
 
 
 def _told(request: Request, receipt: Receipt) -> Accepted:
-    where = f"{request.scope.get('root_path', '')}/cases/{quote(receipt.case_key)}"
-    return Accepted(case=receipt.case_key, version=receipt.version, event_id=receipt.event_id, status_url=where)
+    return Accepted(
+        case=receipt.case_key,
+        version=receipt.version,
+        event_id=receipt.event_id,
+        status_url=status_url(request, receipt.case_key),
+    )
+
+
+def status_url(request: Request, case_key: str) -> str:
+    """Where a case's status is."""
+    return f"{request.scope.get('root_path', '')}/cases/{quote(case_key)}"

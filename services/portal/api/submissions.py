@@ -8,9 +8,7 @@ came.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from typing import Any, Final
@@ -21,9 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.case import Case
 from schemas.round import Round
 from services.portal.api.problems import problem
+from services.portal.api.repeats import Receipt, Repeatable, Repeats
 from services.portal.case_orders import Standing, content_hash, event_id, refusal, standing, submission
 from services.portal.portal import Portal
-from services.portal.store.tables import CASES, REPEATS, ROUNDS, SUBMISSIONS
+from services.portal.store.tables import CASES, ROUNDS, SUBMISSIONS
 from services.portal.views import CONFIDENTIAL
 from services.runtime.errors import Transient
 from services.runtime.store.database import micros, moment_of, upsert
@@ -31,29 +30,6 @@ from services.runtime.store.database import micros, moment_of, upsert
 DOUBT: Final = timedelta(minutes=2)
 """A client of the broker may still deliver what it could not for so long; longer than its own request timeout."""
 LOOK_SECONDS: Final = 0.05
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What was taken: a version of a case, as one event."""
-
-    case_key: str
-    version: int
-    event_id: str
-
-
-@dataclass(frozen=True)
-class Repeatable:
-    """A request that may come again: whose it is, what it calls itself, and what it said; only hashes are kept."""
-
-    key_id: str
-    name_hash: str
-    body_hash: str
-
-    @classmethod
-    def of(cls, key_id: str, name: str, body: bytes) -> "Repeatable":
-        """The request of a key with an Idempotency-Key."""
-        return cls(key_id, hashlib.sha256(name.encode()).hexdigest(), hashlib.sha256(body).hexdigest())
 
 
 class Claim(Enum):
@@ -70,46 +46,17 @@ class Submissions:
 
     def __init__(self, portal: Portal) -> None:
         self._portal = portal
-        self._patience = portal.settings.portal.publish_seconds
-        self._lease = timedelta(seconds=3 * self._patience)
-
-    async def repeated(self, request: Repeatable) -> tuple[Receipt | None, bool]:
-        """What was answered to this request before, and whether its name was used for another one."""
-        async with self._portal.database.transaction() as connection:
-            row = (
-                await connection.execute(
-                    select(REPEATS).where(
-                        REPEATS.c.key_id == request.key_id,
-                        REPEATS.c.name_hash == request.name_hash,
-                        REPEATS.c.at > micros(self._portal.clock.now() - self._kept),
-                    )
-                )
-            ).first()
-        if row is None:
-            return None, False
-        if row.body_hash != request.body_hash:
-            return None, True
-        return Receipt(row.case_key, row.version, row.event_id), False
+        self._repeats = Repeats(portal)
+        self._lease = timedelta(seconds=3 * portal.settings.portal.publish_seconds)
 
     async def take(self, case: Case, request: Repeatable | None) -> Receipt:
         """Returns when the broker has the case. Raises a problem (409), or `Transient`."""
-        await self._caught_up()
+        await self._portal.caught_up()
         if await self._claimed(case) is Claim.OURS:
             await self._publish(case)
         receipt = Receipt(case.key, case.version, event_id(case))
         await self._accept(case, receipt, request)
         return receipt
-
-    @property
-    def _kept(self) -> timedelta:
-        return timedelta(days=self._portal.settings.portal.idempotency_days)
-
-    async def _caught_up(self) -> None:
-        try:
-            async with asyncio.timeout(self._patience):
-                await self._portal.tables.caught_up()
-        except TimeoutError:
-            raise Transient("the broker did not answer in time") from None
 
     async def _claimed(self, case: Case) -> Claim:
         """Waits for another request that is publishing the same."""
@@ -177,21 +124,14 @@ class Submissions:
         now = self._portal.clock.now()
         async with self._portal.database.transaction() as connection:
             await connection.execute(update(SUBMISSIONS).where(*_is(case)).values(accepted=True, at=micros(now)))
-            if request is not None:
-                answered = {
-                    "key_id": request.key_id, "name_hash": request.name_hash, "body_hash": request.body_hash,
-                    "case_key": receipt.case_key, "version": receipt.version, "event_id": receipt.event_id,
-                    "at": micros(now),
-                }  # fmt: skip
-                await upsert(connection, REPEATS, [answered])
+            await self._repeats.keep(connection, request, receipt)
 
     async def forget(self) -> int:
         """Deletes what is past the days that a request may come again; returns how many."""
-        old = micros(self._portal.clock.now() - self._kept)
+        old = micros(self._portal.clock.now() - timedelta(days=self._portal.settings.portal.idempotency_days))
         async with self._portal.database.transaction() as connection:
-            repeats = await connection.execute(delete(REPEATS).where(REPEATS.c.at < old))
             claims = await connection.execute(delete(SUBMISSIONS).where(SUBMISSIONS.c.at < old))
-            return repeats.rowcount + claims.rowcount
+        return claims.rowcount + await self._repeats.forget()
 
 
 async def _seen(connection: AsyncConnection, case_key: str) -> tuple[int, str]:

@@ -40,6 +40,15 @@ ROUNDS: Final = Table(
     Column("purpose", String(20), nullable=False),
     Column("body", Text, nullable=False),
 )
+DIALOGUES: Final = Table(
+    "dialogues",
+    METADATA,
+    Column("case_key", String(210), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    info={NEWER: "number"},
+)
+"""All decisions on a case so far, of which the last has this number."""
 INVITATIONS: Final = Table(
     "invitations",
     METADATA,
