@@ -29,6 +29,7 @@ from services.runtime.store.database import Database, micros, upsert
 
 _ADDRESSES: Final = 200
 """Addresses whose messages are gathered in one transaction."""
+_OTHERS: Final = MESSAGES.alias()
 
 
 async def gather(database: Database, outbox: Outbox, rules: Rules, now: datetime) -> None:
@@ -48,11 +49,10 @@ async def gather(database: Database, outbox: Outbox, rules: Rules, now: datetime
 
 async def _let_go(connection: AsyncConnection, rules: Rules, now: datetime) -> None:
     """Whatever waited only in case others came, and is still by itself, leaves as it is."""
-    other = MESSAGES.alias()
     lonely = (
-        select(other.c.address_index)
-        .where(other.c.state == DeliveryState.WAITING.value, other.c.due <= _until(rules, now))
-        .group_by(other.c.address_index)
+        select(_OTHERS.c.address_index)
+        .where(_OTHERS.c.state == DeliveryState.WAITING.value, _OTHERS.c.due <= _until(rules, now))
+        .group_by(_OTHERS.c.address_index)
         .having(func.count() == 1)
     )
     by_itself = update(MESSAGES).where(_ready(now), MESSAGES.c.waits.in_(IN_CASE), MESSAGES.c.address_index.in_(lonely))

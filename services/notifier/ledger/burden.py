@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, func, or_, select
+from sqlalchemy import ColumnElement, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.delivery import DeliveryState
@@ -34,25 +34,22 @@ class Standing:
 async def of_addresses(
     connection: AsyncConnection, round_id: str, indexes: Collection[str], now: datetime
 ) -> Mapping[str, Standing]:
-    """What stands at each address, but for this round."""
+    """What stands at each address, but for this round. Most of what an address gets asks nothing: of that only the last
+    is looked at.
+    """
     found: defaultdict[str, Standing] = defaultdict(Standing)
-    columns = ("address_index", "round_id", "kind", "state", "asks", "minutes", "intent_at", "digest_id")
+    messages = MESSAGES.c
+    leaves = (messages.state != DeliveryState.WAITING.value) & messages.digest_id.is_(None)  # else its digest does
+    left = func.max(case((leaves, func.coalesce(messages.intent_at, micros(now)))))
     for chunk in chunks(sorted(indexes)):
-        statement = (
-            select(*(MESSAGES.c[name] for name in columns))
-            .where(MESSAGES.c.address_index.in_(chunk), MESSAGES.c.kind.in_((FIRST, DIGEST)))
-            .where(MESSAGES.c.round_id != round_id, *_counted(now))
-        )
-        for row in await connection.execute(statement):
-            _take(found[row.address_index], row, now)
+        others = (messages.address_index.in_(chunk), messages.kind.in_((FIRST, DIGEST)), messages.round_id != round_id)
+        asked = select(messages.address_index, messages.round_id, messages.asks, messages.minutes, messages.intent_at)
+        for row in await connection.execute(asked.where(*others, _asks(), *_counted(now))):
+            found[row.address_index].asked.append(_asked(row))
+        last = select(messages.address_index, left.label("left")).where(*others, *_counted(now))
+        for index, at in (await connection.execute(last.group_by(messages.address_index))).tuples():
+            found[index].left = None if at is None else moment_of(at)
     return found
-
-
-def _take(standing: Standing, row: Row[Any], now: datetime) -> None:
-    standing.asked.append(_asked(row))
-    if row.state != DeliveryState.WAITING and row.digest_id is None:  # of what a digest carries, the digest leaves
-        at = now if row.intent_at is None else moment_of(row.intent_at)
-        standing.left = at if standing.left is None else max(standing.left, at)
 
 
 async def of_companies(
@@ -72,7 +69,7 @@ async def of_companies(
             .join(MESSAGE_INVITATIONS, MESSAGE_INVITATIONS.c.invitation_id == INVITATIONS.c.invitation_id)
             .join(MESSAGES, MESSAGES.c.message_id == MESSAGE_INVITATIONS.c.message_id)
             .where(INVITATIONS.c.recipient_id.in_(chunk), MESSAGES.c.kind == FIRST)
-            .where(MESSAGES.c.round_id != round_id, or_(MESSAGES.c.asks > 0, MESSAGES.c.minutes > 0), *_counted(now))
+            .where(MESSAGES.c.round_id != round_id, _asks(), *_counted(now))
             .group_by(INVITATIONS.c.recipient_id, MESSAGES.c.round_id, MESSAGES.c.asks, MESSAGES.c.minutes)
         )
         for row in await connection.execute(statement):
@@ -102,6 +99,10 @@ async def frequencies(connection: AsyncConnection, ids: Collection[str]) -> dict
         rows = await connection.execute(select(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.subscription_id.in_(chunk)))
         found |= {row.subscription_id: row.frequency for row in rows}
     return found
+
+
+def _asks() -> ColumnElement[bool]:
+    return or_(MESSAGES.c.asks > 0, MESSAGES.c.minutes > 0)
 
 
 def _counted(now: datetime) -> tuple[ColumnElement[bool], ...]:

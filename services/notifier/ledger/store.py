@@ -64,6 +64,20 @@ _HELD_ROUNDS: Final = (
 )
 """Rounds not newer than the undo or withdrawal that names them: the next release has a higher basis and is free."""
 
+_OF_DIGEST: Final = MESSAGES.alias()
+_FATE: Final = {
+    name: select(value).where(_OF_DIGEST.c.message_id == MESSAGES.c.digest_id).scalar_subquery()
+    for name, value in {
+        "state": case(
+            (_OF_DIGEST.c.state.in_((*WAITING, "unknown")), DeliveryState.MERGED.value), else_=_OF_DIGEST.c.state
+        ),
+        "code": _OF_DIGEST.c.code,
+        "intent_at": _OF_DIGEST.c.intent_at,
+        "sent_at": _OF_DIGEST.c.sent_at,
+    }.items()
+}
+"""What a digest carries becomes what the digest becomes; while that is not decided, it is *merged*."""
+
 
 @dataclass(frozen=True)
 class Message:
@@ -309,23 +323,10 @@ async def _set(connection: AsyncConnection, messages: Sequence[Message], **value
 
 
 async def _share_fate(connection: AsyncConnection, messages: Sequence[Message]) -> None:
-    """What a digest carries becomes what the digest becomes; while that is not decided, it is *merged*."""
     ids = [message.message_id for message in messages if message.is_digest]
     if not ids:
         return
-    digest = MESSAGES.alias()
-    undecided = digest.c.state.in_((*WAITING, "unknown"))
-    fate = {
-        "state": case((undecided, DeliveryState.MERGED.value), else_=digest.c.state),
-        "code": digest.c.code,
-        "intent_at": digest.c.intent_at,
-        "sent_at": digest.c.sent_at,
-    }
-    of_digest = {
-        name: select(value).where(digest.c.message_id == MESSAGES.c.digest_id).scalar_subquery()
-        for name, value in fate.items()
-    }
-    await connection.execute(update(MESSAGES).where(MESSAGES.c.digest_id.in_(ids)).values(**of_digest))
+    await connection.execute(update(MESSAGES).where(MESSAGES.c.digest_id.in_(ids)).values(**_FATE))
 
 
 async def leave_off(connection: AsyncConnection, item: Message) -> None:

@@ -109,12 +109,13 @@ INVITATIONS: Final = Table(
     Column("invitation_id", String(80), primary_key=True),
     Column("revision", Integer, nullable=False),
     Column("round_id", String(80), nullable=False),
-    Column("recipient_id", String(80), nullable=False, index=True),
+    Column("recipient_id", String(80), nullable=False),
     Column("municipality", String(4), nullable=False),
     Column("state", String(20), nullable=False),
     Column("body", Text, nullable=False),
     Column("admitted_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+    Index("ix_invitations_recipient", "recipient_id", "invitation_id"),
     Index("ix_invitations_round", "round_id", "state"),
     Index("ix_invitations_state", "state", "expires_at"),
 )
@@ -156,7 +157,7 @@ MESSAGES: Final = Table(
     Column("expires_at", BigInteger, nullable=False),
     UniqueConstraint("round_id", "address_index", "kind", name="uq_messages_round_address_kind"),
     Index("ix_messages_claim", "channel", "state", "urgent", "due"),
-    Index("ix_messages_address", "address_index"),
+    Index("ix_messages_address", "address_index", "channel", "state"),
     Index("ix_messages_spent", "channel", "sent_at"),
     Index("ix_messages_state", "state", "due"),
 )
@@ -164,7 +165,8 @@ MESSAGE_INVITATIONS: Final = Table(
     "message_invitations",
     METADATA,
     Column("message_id", String(80), primary_key=True),
-    Column("invitation_id", String(80), primary_key=True, index=True),
+    Column("invitation_id", String(80), primary_key=True),
+    Index("ix_message_invitations_invitation", "invitation_id", "message_id"),
 )
 STEPS: Final = Table(
     "steps",

@@ -8,11 +8,12 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Table, event, make_url
+from sqlalchemy import Executable, Table, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -115,16 +116,20 @@ async def upsert(
     """
     if not rows:
         return
-    insert = sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
-    keys = [column.name for column in table.primary_key]
-    changed = {name: insert.excluded[name] for name in rows[0] if name not in keys}
-    where = None if newer is None else insert.excluded[newer] >= table.c[newer]
-    statement = (
-        insert.on_conflict_do_nothing()
-        if keep
-        else insert.on_conflict_do_update(index_elements=keys, set_=changed, where=where)
-    )
+    statement = _upserting(table, connection.dialect.name, tuple(rows[0]), keep, newer)
     await connection.execute(statement, [dict(row) for row in rows])
+
+
+@cache
+def _upserting(table: Table, dialect: str, columns: tuple[str, ...], keep: bool, newer: str | None) -> Executable:
+    """Made once: building it, with a column of `excluded` for each of the table's, takes longer than running it."""
+    insert = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    if keep:
+        return insert.on_conflict_do_nothing()
+    keys = [column.name for column in table.primary_key]
+    changed = {name: insert.excluded[name] for name in columns if name not in keys}
+    where = None if newer is None else insert.excluded[newer] >= table.c[newer]
+    return insert.on_conflict_do_update(index_elements=keys, set_=changed, where=where)
 
 
 def micros(moment: datetime) -> int:
