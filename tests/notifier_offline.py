@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import groupby
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -155,7 +154,9 @@ class OfflineNotifier:
 
 
 def _batches(records: Iterable[Record], topics: Iterable[str]) -> Iterable[list[Record]]:
-    wanted = frozenset(topics)
-    of_ours = (record for record in records if record.topic in wanted)
-    for _, batch in groupby(of_ours, key=lambda record: record.topic):
-        yield list(batch)
+    """Each topic's own, in order: between topics there is none."""
+    found: dict[str, list[Record]] = {topic: [] for topic in topics}
+    for record in records:
+        if record.topic in found:
+            found[record.topic].append(record)
+    return [batch for batch in found.values() if batch]

@@ -21,6 +21,7 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
+from tests.year.ledger import in_this_thread
 from tests.year.life import Year
 from tests.year.oracle import Check, Oracle
 from tests.year.town import Size
@@ -34,7 +35,8 @@ def run(size: Size, seed: int, on_day: Any = lambda _: None) -> tuple[Year, list
     where = MEMORY if MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="year-", dir=where) as folder:
         year = Year(size, seed, f"sqlite+aiosqlite:///{folder}/ledger.db")
-        asyncio.run(year.live(on_day))
+        with in_this_thread():
+            asyncio.run(year.live(on_day))
     return year, Oracle(year).checks()
 
 

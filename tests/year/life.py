@@ -129,6 +129,7 @@ class Year:
         self.owed = 0
         """What the ledger has under way when all is over."""
         self._read = 0
+        self._next_due: datetime | None = None
         self._order = count()
         self._todo: list[tuple[datetime, int, Deed, bool]] = []
         self._opened: set[str] = set()
@@ -143,7 +144,7 @@ class Year:
         await self.notifier.start()
         self._begin()
         while (moment := await self._next()) is not None:
-            if moment.date() != self.clock.now().date():
+            if moment.date() > self.clock.now().date():
                 on_day(moment)
             self.clock.moment = max(self.clock.now(), moment)
             if await self._happens() and not self._is_down():
@@ -153,7 +154,8 @@ class Year:
 
     async def _happens(self) -> bool:
         """Whether the notifier should look."""
-        wanted = not self._todo or self._todo[0][0] > self.clock.now()
+        now = self.clock.now()
+        wanted = not self._todo or self._todo[0][0] > now or (self._next_due is not None and self._next_due <= now)
         while self._todo and self._todo[0][0] <= self.clock.now():
             _, _, deed, look = heapq.heappop(self._todo)
             await deed()
@@ -167,6 +169,7 @@ class Year:
         self.notes.looks += 1
         while await self.notifier.turn():
             pass
+        self._next_due = None
         self._read_invitations()
 
     def _begin(self) -> None:
@@ -202,16 +205,22 @@ class Year:
         """The next moment at which anything may happen; None when all has come to its end."""
         moments = [self._todo[0][0]] if self._todo else []
         moments += list(self.process.rounds._open.values())
-        now = self.clock.now()
-        later = select(func.min(MESSAGES.c.due)).where(
-            MESSAGES.c.state.in_(("pending", "retry", "unknown", "waiting")), MESSAGES.c.due > micros(now)
-        )
-        async with self.notifier.app.database.transaction() as connection:
-            due: int | None = await connection.scalar(later)
-        if due is not None:
-            moments.append(max(moment_of(due), now + BREATH))
+        if (due := await self._due()) is not None:
+            moments.append(due)
         found = min(moments, default=None)
         return found if found is not None and found < self.end + SETTLING else None
+
+    async def _due(self) -> datetime | None:
+        """When something in the ledger is due next. It is asked when the notifier has looked, or was down then."""
+        now = self.clock.now()
+        if self._next_due is None or self._next_due <= now:
+            later = select(func.min(MESSAGES.c.due)).where(
+                MESSAGES.c.state.in_(("pending", "retry", "unknown", "waiting")), MESSAGES.c.due > micros(now)
+            )
+            async with self.notifier.app.database.transaction() as connection:
+                due: int | None = await connection.scalar(later)
+            self._next_due = None if due is None else max(moment_of(due), now + BREATH)
+        return self._next_due
 
     def _round_told(self, round_: Round) -> None:
         """When to look at a round next: its hold is over, those whose invitations are missing are waited for no more,
