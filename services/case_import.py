@@ -7,16 +7,16 @@ One function after the other: read, judge, number, publish, count. A dry run ask
 import asyncio
 import csv
 import json
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
 from services.matcher.case_formats import Format
+from services.matcher.register.counts import COUNTS, Counts
 from services.portal.commands import File, Flag, Json
 from services.portal.order_commands import case
 from services.runtime.terminal import OK, PARTLY, failed, printable, say
@@ -29,7 +29,6 @@ if TYPE_CHECKING:  # help must not wait for the services
 
 __all__ = ["case"]
 
-COUNTS: Final = ("read", "accepted", "added", "changed", "closed", "unchanged", "skipped", "refused")
 REGISTERS: Final = frozenset({"detaljplan", "wzdx", "ukplanning"})
 """Formats whose files hold what was decided long ago beside what is under way."""
 REGISTER_SINCE: Final = timedelta(days=90)
@@ -59,21 +58,9 @@ class Taken:
 
 
 @dataclass
-class Report:
-    """What an import did."""
+class Report(Counts):
+    """One import of cases."""
 
-    read: int = 0
-    accepted: int = 0
-    added: int = 0
-    """Of `changed` and `closed`, those that were not known before."""
-    changed: int = 0
-    """Cases that were sent."""
-    closed: int = 0
-    """Cases that were sent because they have ended."""
-    unchanged: int = 0
-    skipped: int = 0
-    refused: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
     rows: list[tuple[str, str, str, str, str]] = field(default_factory=list)
     """Each complaint: place in the file, case, pointer, reason, what to do."""
 
@@ -82,10 +69,6 @@ class Report:
         self.refused += 1
         self.reasons[complaints[0].code] += 1
         self.rows += [(place, case_ or "", item.pointer, item.code, item.detail) for item in complaints]
-
-    def as_json(self) -> dict[str, Any]:
-        """The object that `--json` prints."""
-        return {name: getattr(self, name) for name in COUNTS} | {"reasons": dict(sorted(self.reasons.items()))}
 
 
 @case.command(name="import")

@@ -1,10 +1,12 @@
 """A matcher's world in a test: topics of its own on a real broker, what is sent to them, and all that was written."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+
+import pytest
 
 from schemas.case import CASE_CHANGED, Case
 from schemas.company import COMPANY_CHANGED, IMPORT_COMPLETED, MARKER_PREFIX, Company, ImportCompleted
@@ -159,3 +161,18 @@ class World:
         ]  # fmt: skip
         await self.broker.publish(rows)
         await self.broker.publish(markers)
+
+
+@pytest.fixture
+def settings(kafka: LocalKafka, topic_prefix: str) -> MatcherSettings:
+    return made_settings(kafka, topic_prefix)
+
+
+@pytest.fixture
+async def world(settings: MatcherSettings) -> AsyncIterator[World]:
+    made = World(settings.kafka)
+    await made.broker.connect()
+    await made.reader.start()
+    yield made
+    await made.reader.stop()
+    await made.broker.stop()

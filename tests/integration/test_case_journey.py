@@ -1,7 +1,7 @@
 """A case by the command line alone, with the real matcher: sent, looked at, released, undone, released, withdrawn."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -22,9 +22,10 @@ from services.runtime.tables import TableReader
 from services.runtime.topic_admin import TopicAdmin
 from tests.integration.test_dlq_edit_journey import command
 from tests.matcher_cases import content
-from tests.matcher_world import NOW, PARTITIONS, World, company, made_settings
+from tests.matcher_world import NOW, PARTITIONS, World, company, made_settings, world
 
 pytestmark = pytest.mark.anyio
+__all__ = ["world"]
 KEY = "0162/prov/A"
 
 
@@ -35,16 +36,6 @@ def settings(kafka: LocalKafka, topic_prefix: str) -> MatcherSettings:
         topics = [Topic(made.kafka.topic(topic), "id", topic.cleanup) for topic in (SUPPRESSIONS, DELIVERIES)]
         admin.create(topics, PARTITIONS, replication=1)
     return made
-
-
-@pytest.fixture
-async def world(settings: MatcherSettings) -> AsyncIterator[World]:
-    made = World(settings.kafka)
-    await made.broker.connect()
-    await made.reader.start()
-    yield made
-    await made.reader.stop()
-    await made.broker.stop()
 
 
 async def suppressions(settings: MatcherSettings) -> list[Suppression]:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -15,29 +14,14 @@ from schemas.topics import CASES
 from services.matcher.app import build
 from services.matcher.settings import MatcherSettings
 from services.runtime.clock import ManualClock
-from services.runtime.local_kafka import LocalKafka
 from services.runtime.records import Outgoing
 from tests.matcher_cases import content
-from tests.matcher_world import NOW, World, case, company, made_settings
+from tests.matcher_world import NOW, World, case, company, settings, world
 
 pytestmark = pytest.mark.anyio
+__all__ = ["settings", "world"]
 BOW_TIE = [[[18.02, 59.39], [18.04, 59.41], [18.04, 59.39], [18.02, 59.41], [18.02, 59.39]]]
 SQUARE = [[[18.02, 59.39], [18.04, 59.39], [18.04, 59.41], [18.02, 59.41], [18.02, 59.39]]]
-
-
-@pytest.fixture
-def settings(kafka: LocalKafka, topic_prefix: str) -> MatcherSettings:
-    return made_settings(kafka, topic_prefix)
-
-
-@pytest.fixture
-async def world(settings: MatcherSettings) -> AsyncIterator[World]:
-    made = World(settings.kafka)
-    await made.broker.connect()
-    await made.reader.start()
-    yield made
-    await made.reader.stop()
-    await made.broker.stop()
 
 
 async def command(settings: MatcherSettings, *arguments: str, code: int = 0) -> tuple[str, str]:

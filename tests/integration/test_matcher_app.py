@@ -17,27 +17,12 @@ from services.matcher.rounds import derive
 from services.matcher.settings import MatcherSettings
 from services.matcher.workplaces import snapshot
 from services.runtime.clock import ManualClock
-from services.runtime.local_kafka import LocalKafka
 from services.runtime.parsing import outgoing
 from services.runtime.records import Outgoing
-from tests.matcher_world import NOW, World, case, company, made_settings
+from tests.matcher_world import NOW, World, case, company, settings, world
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def settings(kafka: LocalKafka, topic_prefix: str) -> MatcherSettings:
-    return made_settings(kafka, topic_prefix)
-
-
-@pytest.fixture
-async def world(settings: MatcherSettings) -> AsyncIterator[World]:
-    made = World(settings.kafka)
-    await made.broker.connect()
-    await made.reader.start()
-    yield made
-    await made.reader.stop()
-    await made.broker.stop()
+__all__ = ["settings", "world"]
 
 
 @pytest.fixture

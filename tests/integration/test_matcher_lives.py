@@ -1,7 +1,5 @@
 """A case's life on real Kafka, a new process at every turn: corrected, revised, next stage, again, withdrawn."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from schemas.case import Case
@@ -10,29 +8,14 @@ from schemas.round import Purpose, Round, RoundState
 from services.matcher.app import build
 from services.matcher.settings import MatcherSettings
 from services.runtime.clock import ManualClock
-from services.runtime.local_kafka import LocalKafka
-from tests.matcher_world import NOW, World, case, company, made_settings
+from tests.matcher_world import NOW, World, case, company, settings, world
 
 pytestmark = pytest.mark.anyio
+__all__ = ["settings", "world"]
 ISSUED, REVOKED = InvitationState.ISSUED, InvitationState.REVOKED
 ASK, CHANGE = Purpose.ASK, Purpose.CHANGE
 REGISTER = [company("W1", 18.03), company("W2", 18.03), company("W3", 18.10)]
 Said = tuple[str, str, InvitationState, int]
-
-
-@pytest.fixture
-def settings(kafka: LocalKafka, topic_prefix: str) -> MatcherSettings:
-    return made_settings(kafka, topic_prefix)
-
-
-@pytest.fixture
-async def world(settings: MatcherSettings) -> AsyncIterator[World]:
-    made = World(settings.kafka)
-    await made.broker.connect()
-    await made.reader.start()
-    yield made
-    await made.reader.stop()
-    await made.broker.stop()
 
 
 class Life:

@@ -18,9 +18,10 @@ from services.matcher.settings import MatcherOptions, MatcherSettings
 from services.runtime.clock import ManualClock
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.records import Outgoing
-from tests.matcher_world import NOW, PARTITIONS, World, case, company, decisions, made_settings
+from tests.matcher_world import NOW, PARTITIONS, World, case, company, decisions, made_settings, world
 
 pytestmark = pytest.mark.anyio
+__all__ = ["world"]
 REVIEW = MatcherOptions(release={"*": "auto", "prov/gatuarbete": "review"})
 FOOD = {"code": "56", "version": "2025"}
 TWO = [company("W1", 18.03), company("W2", 18.03)]
@@ -29,16 +30,6 @@ TWO = [company("W1", 18.03), company("W2", 18.03)]
 @pytest.fixture
 def settings(kafka: LocalKafka, topic_prefix: str) -> MatcherSettings:
     return made_settings(kafka, topic_prefix, REVIEW)
-
-
-@pytest.fixture
-async def world(settings: MatcherSettings) -> AsyncIterator[World]:
-    made = World(settings.kafka)
-    await made.broker.connect()
-    await made.reader.start()
-    yield made
-    await made.reader.stop()
-    await made.broker.stop()
 
 
 @asynccontextmanager
@@ -168,8 +159,8 @@ async def test_a_record_on_another_partition_than_its_keys_is_moved_and_handled_
         release = {"kind": "release", "round_id": held.round_id, "set_hash": held.set_hash}
         await world.send_decisions(decisions(case(), release), partition=(home + 1) % PARTITIONS)
         await world.until_last(RoundState.OPEN)
-        assert world.count(CASES) == PARTITIONS + (PARTITIONS - 1)
-        assert world.count(DIALOGUES) == 2
+        await world.until(lambda: world.count(CASES) >= PARTITIONS + (PARTITIONS - 1) and world.count(DIALOGUES) >= 2)
+    assert (world.count(CASES), world.count(DIALOGUES)) == (PARTITIONS + (PARTITIONS - 1), 2)
     assert len(world.invitations()) == 2
     assert world.dead() == []
 

@@ -15,24 +15,15 @@ from services.runtime.errors import Permanent
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.records import Outgoing
 from services.runtime.topic_admin import TopicAdmin
-from tests.matcher_world import NOW, World, case, company, made_settings
+from tests.matcher_world import NOW, World, case, company, made_settings, world
 
 pytestmark = pytest.mark.anyio
+__all__ = ["world"]
 
 
 @pytest.fixture
 def settings(kafka: LocalKafka, topic_prefix: str, tmp_path: Path) -> MatcherSettings:
     return made_settings(kafka, topic_prefix, MatcherOptions(register_folder=tmp_path))
-
-
-@pytest.fixture
-async def world(settings: MatcherSettings) -> AsyncIterator[World]:
-    made = World(settings.kafka)
-    await made.broker.connect()
-    await made.reader.start()
-    yield made
-    await made.reader.stop()
-    await made.broker.stop()
 
 
 @asynccontextmanager

@@ -8,38 +8,25 @@ and no number that is, or is shaped like, a personal one. It is written for its 
 import csv
 import os
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from services.matcher.register.checks import Accepted, Refused, is_personal
+from services.matcher.register.counts import Counts
 from services.matcher.register.formats import COLUMNS
 from services.runtime.mapping import normal
 
 SHOWN: Final = tuple(name for name in COLUMNS if name not in ("email", "phone"))
 KEPT: Final = 100_000
 """Refused rows that are kept to be shown: a mapping that is wrong may refuse all of a country."""
-COUNTS: Final = ("read", "accepted", "added", "changed", "closed", "unchanged", "skipped", "refused")
 
 
 @dataclass
-class Report:
-    """Counts of one import. `reasons` counts refusals and what was left out of accepted rows, by code."""
+class Report(Counts):
+    """One import of a register."""
 
-    read: int = 0
-    accepted: int = 0
-    added: int = 0
-    """Of `changed`, those that were not there before."""
-    changed: int = 0
-    """Rows that were written."""
-    closed: int = 0
-    """Rows that were erased because the file no longer has them."""
-    unchanged: int = 0
-    skipped: int = 0
-    refused: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
     refusals: list[Refused] = field(default_factory=list)
     """The first of them, to be corrected; all are counted."""
     refused_workplaces: set[str] = field(default_factory=set)
@@ -76,10 +63,7 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """The object that `--json` prints."""
-        return {name: getattr(self, name) for name in COUNTS} | {
-            "reasons": dict(sorted(self.reasons.items())),
-            "register_version": self.register_version,
-        }
+        return super().as_json() | {"register_version": self.register_version}
 
 
 def write_refusals(path: Path, refusals: Iterable[Refused]) -> None:
