@@ -28,6 +28,8 @@ class Suppression(Event):
     round_id: OurId | None = None
     case_key: CaseKey | None = None
     case_type: OpenId | None = None
+    subscription_id: OurId | None = None
+    """Of scope `area`: the subscription whose area it is. Without one, all of the municipality is stopped."""
     lifted: bool = False
     reason: Line = ""
     by: Line = ""

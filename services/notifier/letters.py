@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Protocol
 
 from sqlalchemy import Row, select, update
@@ -157,7 +158,7 @@ class Letters:
                 left_out["older_round"] += 1  # the round's newer record is on its way
             elif told is not None and row.recipient_id not in told:
                 left_out["never_told"] += 1
-            elif stopped_by(stops.get(index, ()), about):
+            elif stopped_by(stops.get(index, ()), about, partial(tuple, (event,))):
                 left_out["suppressed"] += 1
             elif to is None:
                 left_out["no_visiting_address"] += 1

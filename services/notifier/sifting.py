@@ -162,7 +162,8 @@ def _of_invitations(message: Message, facts: Facts, now: datetime) -> Verdict | 
     if message.body_encrypted is None and any(link.invitation().basis.order > round_.basis.order for link in live):
         return Verdict(None, "older_round")
     about = About(round_.municipality, round_.case_key, round_.case_type)
-    stop = stopped_by(facts.stops.get(message.address_index, ()), about)
+    stops = facts.stops.get(message.address_index, ())
+    stop = stopped_by(stops, about, lambda: (link.invitation() for link in live)) if stops else None
     return Verdict(DeliveryState.SUPPRESSED, stop.kind) if stop else None
 
 

@@ -63,6 +63,7 @@ class SuppressionFeed(Feed):
             address_index=index,
             case_key=page.case_key,
             case_type=page.case_type,
+            subscription_id=page.subscription_id,
             lifted=page.lifted and not await _stands_elsewhere(connection, page),
             reason="undone at the page" if page.lifted else "stopped at the page",
             at=moment_of(page.at),
@@ -70,7 +71,7 @@ class SuppressionFeed(Feed):
         await say(connection, self._outbox, said)
 
     def _id(self, page: Any) -> str:
-        about = page.case_key or page.case_type or ""
+        about = page.case_key or page.case_type or page.subscription_id or ""
         return suppression_id(self._index_key, page.kind, page.scope, page.address_index, page.municipality, about)
 
 
@@ -157,6 +158,7 @@ def _suppression_row(event: Suppression) -> Row:
         "round_id": event.round_id,
         "case_key": event.case_key,
         "case_type": event.case_type,
+        "subscription_id": event.subscription_id,
         "basis": sortable(event.basis) if event.basis else None,
         "lifted": event.lifted,
         "reason": event.reason,
@@ -169,7 +171,7 @@ async def _stands_elsewhere(connection: AsyncConnection, page: Any) -> bool:
     """Whether the same thing is stopped at another message to the same address."""
     same = [
         SUPPRESSIONS.c[name].is_not_distinct_from(getattr(page, name))
-        for name in ("address_index", "kind", "scope", "municipality", "case_key", "case_type")
+        for name in ("address_index", "kind", "scope", "municipality", "case_key", "case_type", "subscription_id")
     ]
     standing = select(SUPPRESSIONS.c.suppression_id).where(
         *same, SUPPRESSIONS.c.message_number.is_not(None), SUPPRESSIONS.c.lifted.is_(False)

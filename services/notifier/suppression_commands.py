@@ -58,7 +58,8 @@ async def list_suppressions(
         rows = await listed(connection, Wanted(index, kind, all_, limit))
     shown = [
         (
-            row.suppression_id, row.kind, row.scope, row.case_key or row.case_type or row.round_id, row.municipality,
+            row.suppression_id, row.kind, row.scope,
+            row.case_key or row.case_type or row.subscription_id or row.round_id, row.municipality,
             row.reason or None, row.by or None, row.lifted, moment_of(row.at).isoformat(timespec="seconds"),
         )
         for row in rows

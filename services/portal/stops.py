@@ -4,7 +4,7 @@ The id derives from the message, the scope and its subject, so that stopping twi
 one and no other: a dead address, or a stop at another message, stays.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -16,7 +16,7 @@ from schemas.identity import derived
 from schemas.notice import NOTICE_REQUESTED, STOPPED, Notice
 from schemas.suppression import SUPPRESSION_CHANGED, Suppression, message_stop_id
 from schemas.topics import NOTICES, SUPPRESSIONS
-from services.portal.invited import Carried
+from services.portal.invited import Carried, Group
 from services.portal.portal import SOURCE, Portal
 from services.portal.store import tables
 from services.rendering.shorten import chop
@@ -24,16 +24,16 @@ from services.runtime.parsing import outgoing
 from services.runtime.records import Outgoing
 
 NOTICE_TIME: Final = timedelta(days=1)
-Extent = Literal["all", "kind", "case"]
+Extent = Literal["all", "area", "kind", "case"]
 
 
 @dataclass(frozen=True)
 class Stop:
-    """What is stopped: everything from the municipality, a kind of cases, or one case."""
+    """What is stopped: everything from the municipality, a subscription's area, a kind of cases, or one case."""
 
     scope: Extent
     subject: str = ""
-    """The case type or the case key."""
+    """The subscription's id, the case type or the case key."""
     title: str = ""
     title_en: str = ""
 
@@ -54,9 +54,19 @@ def offered(carried: Carried | None) -> tuple[Stop, ...]:
         stops += [
             Stop("case", group.round.case_key, texts.title, texts.title_en),
             Stop("kind", group.round.case_type, texts.case_type, texts.case_type_en),
+            *_areas(group),
         ]
-    order = {"all": 0, "case": 1, "kind": 2}
+    order = {"all": 0, "case": 1, "area": 2, "kind": 3}
     return tuple(sorted({stop.value: stop for stop in stops}.values(), key=lambda stop: order[stop.scope]))
+
+
+def _areas(group: Group) -> Iterator[Stop]:
+    """The subscriptions that led to these invitations, alone or with other reasons."""
+    for invited in group.invited:
+        for place in invited.invitation.workplaces:
+            for reason in place.reasons:
+                if reason.kind == "subscription" and reason.subscription_id and reason.area:
+                    yield Stop("area", reason.subscription_id, reason.area)
 
 
 def suppression(portal: Portal, carried: Carried | None, number: int, stop: Stop, *, lifted: bool = False) -> Outgoing:
@@ -70,6 +80,7 @@ def suppression(portal: Portal, carried: Carried | None, number: int, stop: Stop
         message_number=number,
         case_key=stop.subject if stop.scope == "case" else None,
         case_type=stop.subject if stop.scope == "kind" else None,
+        subscription_id=stop.subject if stop.scope == "area" else None,
         lifted=lifted,
         reason="undone at the page" if lifted else "",
         at=now,

@@ -84,9 +84,10 @@ def notice_sms(letter: NoticeLetter, lang: Lang) -> str:
 
 
 def _kind(letter: NoticeLetter) -> str:
-    """A stop of one case and one of a kind of cases have words of their own; every other stops all."""
+    """A stop of a case, a kind of cases, or an area that is named has words of its own; any other stops all."""
     scope = letter.parameters.get("scope", "all")
-    return f"stopped_{scope}" if letter.kind == STOPPED and scope in ("case", "kind") else letter.kind
+    own = scope in ("case", "kind") or (scope == "area" and letter.parameters.get("title"))
+    return f"stopped_{scope}" if letter.kind == STOPPED and own else letter.kind
 
 
 def _subject(letter: NoticeLetter) -> str:

@@ -347,6 +347,19 @@ async def test_a_round_that_an_official_undid_waits_for_another_digest(house: Ho
     assert titles(house) == [["kept"], ["undone"]]
 
 
+async def test_a_stop_of_an_area_leaves_off_the_digest_what_is_on_it_for_that_area_alone(house: House) -> None:
+    here, there = await subscribe(house, "weekly"), await subscribe(house, "weekly", "s2")
+    await ask(house, "here", here)
+    await ask(house, "both", here, there)
+    await house.sender.turn()
+    number = (await house.messages())[0].number
+    await house.stop_all(message_number=number, scope="area", subscription_id="s1")
+    await turn_at(house, TUESDAY)
+    assert titles(house) == [["both"]]
+    ended = {event.invitation_ids[0]: event.code for event in house.told() if event.state is DeliveryState.SUPPRESSED}
+    assert ended == {invitation_id(derived("here"), "r1"): "stop"}
+
+
 async def test_a_stop_of_one_case_leaves_it_off_the_digest(house: House) -> None:
     reason = await subscribe(house, "weekly")
     await ask(house, "stopped", reason)

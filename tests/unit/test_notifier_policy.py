@@ -1,11 +1,14 @@
 """The notifier's pure rules: when, by which address, what after an unknown outcome, who said stop."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.invitation import EXAMPLE as INVITED
+from schemas.invitation import Invitation
 from schemas.round import EXAMPLE, Round
 from services.notifier.policy.channel_choice import Reach, choose
 from services.notifier.policy.readiness import GRACE, Readiness, readiness
@@ -136,6 +139,36 @@ def test_a_channel_in_trouble_is_left_alone_longer_each_time_up_to_five_minutes(
 )
 def test_a_stop_holds_for_what_it_names(stop: Stop, stops: bool) -> None:
     assert (stopped_by([stop], ABOUT) is not None) == stops
+
+
+def follows(*subscriptions: str, **more: Any) -> Invitation:
+    """An invitation for these subscriptions' areas, and for `also`."""
+    reasons = [{"kind": "subscription", "subscription_id": name} for name in subscriptions] + more.pop("also", [])
+    return Invitation.model_validate({**INVITED, "workplaces": [{"workplace_id": "w", "reasons": reasons}], **more})
+
+
+NEAR = [{"kind": "distance", "distance_m": 12.0}]
+
+
+@pytest.mark.parametrize(
+    ("invitations", "stops"),
+    [
+        ([follows("s1")], True),
+        ([follows("s1", "s2")], True),
+        ([follows("s1"), follows("s2")], True),
+        ([follows("s1", "s3")], False),
+        ([follows("s1", also=NEAR)], False),
+        ([follows("s1"), follows(also=NEAR)], False),
+        ([follows("s1", more_workplaces=1)], False),
+        ([], False),
+    ],
+)
+def test_a_stop_of_areas_stops_what_is_sent_for_these_alone(invitations: list[Invitation], stops: bool) -> None:
+    stopped = [Stop("stop", "area", "0162", None, None, subscription_id=name) for name in ("s1", "s2")]
+    assert (stopped_by(stopped, ABOUT, lambda: invitations) is not None) == stops
+    assert stopped_by(stopped, ABOUT) is None
+    elsewhere = [Stop("stop", "area", "0180", None, None, subscription_id=name) for name in ("s1", "s2")]
+    assert stopped_by(elsewhere, ABOUT, lambda: invitations) is None
 
 
 def test_a_round_goes_when_open_after_its_hold_and_complete() -> None:

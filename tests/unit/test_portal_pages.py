@@ -562,6 +562,26 @@ async def test_less_than_all_can_be_stopped_and_undone(portal: Offline, browser:
     assert "Avslutat sedan tidigare" not in (await browser.get(stop_path(1))).text
 
 
+async def test_the_area_that_led_to_the_message_can_be_stopped_and_undone(
+    portal: Offline, browser: httpx.AsyncClient
+) -> None:
+    item = await invited(portal)
+    assert "bevakar" not in (await browser.get(stop_path(1))).text  # the register led to it, and no subscription
+    followed = {"kind": "subscription", "subscription_id": "s1", "area": "800 m runt <Mörby>"}
+    places = [{"workplace_id": place.workplace_id, "reasons": [followed]} for place in item.workplaces]
+    await portal.say(Invitation.model_validate({**item.model_dump(), "revision": 2, "workplaces": places}))
+    page = (await browser.get(stop_path(1))).text
+    assert "Bara det ni får för att ni bevakar 800 m runt &lt;Mörby&gt;" in page
+    done = await browser.post(stop_path(1), data={"omfattning": "area:s1"})
+    assert "Ni får inga fler inbjudningar bara för att ni bevakar 800 m" in done.text
+    await browser.post(stop_path(1) + "/angra", data={"omfattning": "area:s1"})
+    stop, undo = said(portal, Suppression, SUPPRESSIONS)
+    assert (stop.scope, stop.subscription_id, undo.lifted) == ("area", "s1", True)
+    assert stop.suppression_id == undo.suppression_id
+    await browser.post(stop_path(1), data={"omfattning": "area:another"})
+    assert len(said(portal, Suppression, SUPPRESSIONS)) == 2
+
+
 async def test_a_case_that_the_message_is_not_about_cannot_be_stopped_by_it(
     portal: Offline, browser: httpx.AsyncClient
 ) -> None:

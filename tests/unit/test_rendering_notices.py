@@ -104,6 +104,7 @@ def test_a_receipt_without_a_known_round_says_what_it_was_given_and_no_more() ->
     [
         ("all", "", "Ni är avanmälda från företagsdialogen"),
         ("area", "", "Ni är avanmälda från företagsdialogen"),
+        ("area", "Mörby", "Ni får inget mer för att ni bevakar Mörby"),
         ("case", TITLE, "Ni får inget mer om Stockholmsvägen byggs om"),
         ("kind", "Gatuarbete", "Ni får inget mer av slaget Gatuarbete"),
     ],

@@ -19,7 +19,7 @@ from services.notifier.stops import say
 from services.runtime.errors import Rejected
 
 LIFTABLE: Final = frozenset({"stop", "bounce", "complaint"})
-_THE_SAME: Final = ("address_index", "kind", "scope", "municipality", "case_key", "case_type")
+_THE_SAME: Final = ("address_index", "kind", "scope", "municipality", "case_key", "case_type", "subscription_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,7 @@ def _lifted(row: Row[Any], by: str, reason: str, now: datetime) -> Suppression:
         message_number=row.message_number,
         case_key=row.case_key,
         case_type=row.case_type,
+        subscription_id=row.subscription_id,
         lifted=True,
         reason=reason,
         by=by,

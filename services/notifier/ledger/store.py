@@ -496,7 +496,9 @@ async def stops(connection: AsyncConnection, indexes: Iterable[str]) -> dict[str
             select(SUPPRESSIONS).where(SUPPRESSIONS.c.address_index.in_(chunk), SUPPRESSIONS.c.lifted.is_(False))
         )
         for row in rows:
-            stop = Stop(row.kind, row.scope, row.municipality, row.case_key, row.case_type)
+            stop = Stop(
+                row.kind, row.scope, row.municipality, row.case_key, row.case_type, subscription_id=row.subscription_id
+            )
             found[row.address_index].append(stop)
     return found
 

@@ -81,6 +81,7 @@ SUPPRESSIONS: Final = Table(
     Column("round_id", String(80), index=True),
     Column("case_key", String(210)),
     Column("case_type", String(60)),
+    Column("subscription_id", String(80)),
     Column("basis", String(40)),
     Column("lifted", Boolean, nullable=False),
     Column("reason", String(200), nullable=False, server_default=""),
