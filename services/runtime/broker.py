@@ -9,7 +9,8 @@ put them all on one partition; nothing creates a topic by naming it.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
@@ -105,22 +106,16 @@ class Broker:
     async def publish(self, records: Sequence[Outgoing]) -> None:
         """Returns when every record is acknowledged by all in-sync replicas."""
         try:
-            waiting = [
-                await self._kafka.publish(
-                    record.value,
-                    topic=record.topic,
-                    key=record.key.encode(),
-                    partition=record.partition,
-                    headers=dict(record.headers),
-                    no_confirm=True,
-                )
-                if record.value is not None
-                else await self._send_raw(record.topic, None, record.key.encode(), [], record.partition)
-                for record in records
-            ]
-            await asyncio.gather(*waiting)
+            await asyncio.gather(*[await self._send(record) for record in records])
         except KafkaError as error:
             raise Transient(f"publishing failed ({type(error).__name__}); it is tried again") from error
+
+    async def _send(self, record: Outgoing) -> Awaitable[Any]:
+        key, partition = record.key.encode(), record.partition
+        if partition is None:
+            partition = await self.home(record.topic, key)
+        headers = [(name, text.encode()) for name, text in record.headers.items()]
+        return await self._send_raw(record.topic, record.value, key, headers, partition)
 
     async def dead_letter(self, record: Record, error: Rejected, *, group: str) -> None:
         """Puts a record aside with its reason; returns when the broker has it."""
@@ -153,7 +148,9 @@ class Broker:
         headers: Sequence[tuple[str, bytes | None]],
         partition: int | None = None,
     ) -> Awaitable[Any]:
-        """Straight to the client: the framework can say neither a header of raw bytes nor a tombstone."""
+        """Straight to the client: the framework can say neither a header of raw bytes nor a tombstone, adds a random
+        header to every record, and takes as long over one as the client does.
+        """
         producer: Any = self._kafka.config.producer
         future: Awaitable[Any] = await producer._producer.producer.send(
             topic, value=value, key=key, headers=list(headers), partition=partition
@@ -197,11 +194,17 @@ class Broker:
 
     async def home(self, topic: str, key: bytes) -> int:
         """The partition of a topic where a key belongs."""
-        return int(_PARTITIONER(key, range(await self.partition_count(topic)), ()))
+        return _home(key, await self.partition_count(topic))
 
 
-_PARTITIONER: Any = DefaultPartitioner()
+_PARTITIONER: Final[Any] = DefaultPartitioner()
 """Kafka's own rule (murmur2), the default of every client but librdkafka's."""
+
+
+@lru_cache(maxsize=4096)
+def _home(key: bytes, partitions: int) -> int:
+    """Asked for every record of a case, and slow in Python."""
+    return int(_PARTITIONER(key, range(partitions), ()))
 
 
 def _security(settings: KafkaSettings) -> BaseSecurity | None:

@@ -78,5 +78,11 @@ def outgoing(
     partition: int | None = None,
 ) -> Outgoing:
     """An event as a record to publish: JSON in the value, CloudEvents attributes in the headers."""
-    envelope = Envelope(id=id, source=source, type=type, time=time)
-    return Outgoing(topic, key, event.model_dump_json(exclude_none=True).encode(), envelope.headers(), partition)
+    return Outgoing(
+        topic, key, encoded(event), Envelope(id=id, source=source, type=type, time=time).headers(), partition
+    )
+
+
+def encoded(event: Event) -> bytes:
+    """An event as JSON."""
+    return event.model_dump_json(exclude_none=True).encode()
