@@ -75,6 +75,8 @@ class Audience:
     excluded: Mapping[str, int]
     by_distance: int
     """How many active workplaces the rings with a distance reached."""
+    parts: tuple[Part, ...] = ()
+    """The case's geometries in the grid, as they were measured."""
 
     @property
     def workplaces(self) -> int:
@@ -130,6 +132,7 @@ def audience(
         tuple(sorted(members, key=lambda member: member.recipient_id)),
         {reason: count for reason, count in sorted(excluded.items()) if count},
         sum(1 for _, reasons in kept.values() if any(reason.kind == "distance" for reason in reasons)),
+        parts,
     )
 
 

@@ -32,6 +32,8 @@ class Rows:
     """Which of them the direct ring reaches."""
     by_distance: int
     """How many of them the rings with a distance reach."""
+    parts: tuple[Part, ...] = ()
+    """The case's geometries in the grid."""
 
     @classmethod
     def none(cls) -> "Rows":
@@ -50,7 +52,7 @@ def reached(case: Case, register: Snapshot, model: DialogueModel, applicant: str
         kept = kept[[register.recipient_id(row) != applicant for row in kept.tolist()]]
     measured = [rows for ring, rows in found if ring.geometry in ROLES]
     direct = [rows for ring, rows in found if ring.id == DIRECT]
-    return Rows(kept, _among(kept, direct), int(_among(kept, measured).sum()))
+    return Rows(kept, _among(kept, direct), int(_among(kept, measured).sum()), parts)
 
 
 def _in(ring: Reach, case: Case, register: Snapshot, parts: Sequence[Part]) -> Indices:

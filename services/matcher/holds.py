@@ -6,7 +6,7 @@ Sources: DESIGN §2 Release; the field cases of wrong places (FC-016), of dates 
 that suddenly reach everybody (FC-024).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -14,9 +14,10 @@ from typing import Final
 import shapely
 
 from schemas.case import Case
-from services.matcher import geometry, municipalities
+from services.matcher import municipalities
 from services.matcher.dialogue.plan import StagePlan
 from services.matcher.dialogue.working_days import local_day
+from services.matcher.geometry import Part
 from services.matcher.workplaces import STATUSES, Snapshot
 
 
@@ -48,13 +49,19 @@ DECISION_HORIZON: Final = timedelta(days=3653)
 
 
 def hold(
-    case: Case, planned: StagePlan, by_distance: int, register: Snapshot, limits: Limits, day: date
+    case: Case,
+    planned: StagePlan,
+    parts: Sequence[Part],
+    by_distance: int,
+    register: Snapshot,
+    limits: Limits,
+    day: date,
 ) -> Hold | None:
-    """Why to wait, or None: the first reason, and the names of the others in its detail. `by_distance` is how many
-    active workplaces the case's geometries reach.
+    """Why to wait, or None: the first reason, and the names of the others in its detail. `parts` are the case's
+    geometries in the grid, and `by_distance` is how many active workplaces they reach.
     """
     found = [
-        *_outside(case, limits),
+        *_outside(case, parts, limits),
         *_too_many(case, by_distance, register, limits),
         *_implausible(case, planned, limits, day),
         *_too_soon(case, planned),
@@ -66,10 +73,10 @@ def hold(
     return Hold(found[0].reason, f"{found[0].detail} (also: {others})" if others else found[0].detail)
 
 
-def _outside(case: Case, limits: Limits) -> Iterator[Hold]:
+def _outside(case: Case, parts: Sequence[Part], limits: Limits) -> Iterator[Hold]:
     if limits.outside or (border := municipalities.grown(case.municipality, limits.margin_m)) is None:
         return
-    for i, part in enumerate(geometry.parts_of(case.geometries)):
+    for i, part in enumerate(parts):
         if not shapely.covers(border, part.metric):
             yield Hold(
                 "outside_municipality",

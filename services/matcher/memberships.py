@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from schemas.invitation import Invitation, InvitationState
 from schemas.types import Basis
+from services.runtime.parsing import encoded
 
 CONTENT = {"workplaces", "more_workplaces", "forms", "respond_by", "expires_at"}
 """What a recipient would want to hear of again. The versions of model and register are not among it."""
@@ -27,27 +28,35 @@ class Membership:
     """One recipient's invitation to a round as it was last published."""
 
     invitation_id: str
+    case_key: str
     round_id: str
     recipient_id: str
     revision: int
-    live: bool
+    state: InvitationState
     fingerprint: bytes
     basis: Basis
     body: bytes
+    """As it is on the topic."""
 
     @classmethod
     def of(cls, invitation: Invitation, body: bytes | None = None) -> "Membership":
-        """The membership that an invitation says."""
+        """The membership that an invitation says. Without a body it is written here, once for all who need it."""
         return cls(
             invitation.invitation_id,
+            invitation.case_key,
             invitation.round_id,
             invitation.recipient_id,
             invitation.revision,
-            invitation.state is not InvitationState.REVOKED,
+            invitation.state,
             fingerprint(invitation),
             invitation.basis,
-            body if body is not None else invitation.model_dump_json(exclude_none=True).encode(),
+            body if body is not None else encoded(invitation),
         )
+
+    @property
+    def live(self) -> bool:
+        """Whether it stands: it was not taken back."""
+        return self.state is not InvitationState.REVOKED
 
     @property
     def invitation(self) -> Invitation:

@@ -78,7 +78,7 @@ def derive(
     listed = decided.listed(draft.round_id)
     standing = joining.standing(draft.opened_at, planned, model) if joining else None
     reached = audience(case, register, model, applicant, subscribers, listed=listed, standing=standing)
-    guard = holds.hold(case, planned, reached.by_distance, register, limits, day) if limits else None
+    guard = holds.hold(case, planned, reached.parts, reached.by_distance, register, limits, day) if limits else None
     held = decided.hold(draft.round_id, reached.set_hash, guard)
     if held is not None:
         return Derivation(draft.held(held, reached))
@@ -108,7 +108,7 @@ def forecast(
     if (ended := _ended(case, planned, day)) is not None:
         return Forecast(planned, *ended, reached=Rows.none())
     reached = rows_reached(case, register, model, recipient_id(case.applicant, key) if case.applicant else None)
-    held = holds.hold(case, planned, reached.by_distance, register, limits, day) if limits else None
+    held = holds.hold(case, planned, reached.parts, reached.by_distance, register, limits, day) if limits else None
     if held is not None:
         return Forecast(planned, RoundState.HELD, held.reason, held.detail, reached)
     return Forecast(planned, RoundState.OPEN, None, "", reached)

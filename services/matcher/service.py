@@ -8,7 +8,8 @@ so that one instance sees all of a case.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -20,7 +21,7 @@ from schemas.round import Round, RoundState
 from schemas.topics import CASES, DIALOGUES, ROUNDS
 from schemas.types import Basis
 from services.matcher.dialogue.working_days import local_day
-from services.matcher.door import accept, accept_dialogue, is_edited
+from services.matcher.door import accept_dialogue, is_edited
 from services.matcher.holds import Limits
 from services.matcher.late import reach_hash
 from services.matcher.release import Decided, Policy, policy_for
@@ -44,10 +45,10 @@ from services.runtime.settings import KafkaSettings
 
 LATE: Final = timedelta(days=1)
 """A case that is matched later than this after it happened counts from today: nobody gets less time for our delay."""
-AT_A_TIME: Final = 8
-"""Cases whose records wait for the broker together. Each is written in three steps that wait for each other, and all
-invitations of each are in memory meanwhile.
-"""
+AT_A_TIME: Final = 64
+"""Cases whose records wait for the broker together. Each is written in three steps that wait for each other."""
+ROOM: Final = 5000
+"""Invitations that are in memory to be written. Where there are more, of one wide case, no other is begun meanwhile."""
 UNCOMPUTABLE: Final = (ValueError, ArithmeticError, GEOSException)
 """What a case that passed the door can still raise: it is refused alone."""
 
@@ -111,6 +112,7 @@ class Matcher:
         self._clock = clock
         self._writer = Writer(kafka, output, rounds, members, clock)
         self._lock = asyncio.Lock()
+        self._room = Room(ROOM)
 
     async def handle(self, records: Sequence[Record]) -> None:
         """Takes a batch of `cases` and `dialogues`. Returning means that all it led to is acknowledged."""
@@ -119,7 +121,7 @@ class Matcher:
             of_case: dict[bytes, list[Record]] = {}
             for record in records:
                 of_case.setdefault(record.key or b"", []).append(record)
-            await _side_by_side(self._in_order(own) for own in of_case.values())
+            await _side_by_side((self._in_order(own) for own in of_case.values()), self._room)
 
     async def _in_order(self, records: Sequence[Record]) -> None:
         for record in records:
@@ -137,7 +139,7 @@ class Matcher:
         """Looks at every case on our partitions again, at an import and at an assignment; what is right is left."""
         async with self._lock:
             await self._read()
-            await _side_by_side(self._again_if(key, owned) for key in self._cases.known())
+            await _side_by_side((self._again_if(key, owned) for key in self._cases.known()), self._room)
 
     async def _again_if(self, key: str, owned: frozenset[int]) -> None:
         if await self._output.home(self._kafka.topic(CASES), key.encode()) in owned:
@@ -172,7 +174,7 @@ class Matcher:
         return (topic, await self._output.home(topic, case_key.encode())) in self._output.assigned()
 
     async def _case(self, record: Record) -> None:
-        parsed = accept(record, self._model, anywhere=self._limits.outside)
+        parsed = self._cases.accept(record)
         if parsed is None:
             _count(record, "unknown_type")
             return
@@ -323,10 +325,11 @@ class Matcher:
         rounds = self._rounds.of_case(case_key)
         standing = Standing(rounds, self._members.of_rounds(item.round_id for item in rounds))
         dialogue = self._dialogues.get(case_key)
-        for batch in steps(standing, derived, self._clock.now(), earlier=earlier, dialogue=dialogue):
-            if not await self._is_ours(case_key):
-                return  # whoever has it now goes on from what is written
-            await self._writer.write(batch)
+        with self._room.taken(len(derived.invitations) if derived else 0):
+            for batch in steps(standing, derived, self._clock.now(), earlier=earlier, dialogue=dialogue):
+                if not await self._is_ours(case_key):
+                    return  # whoever has it now goes on from what is written
+                await self._writer.write(batch)
 
 
 def _was_open(known: Round) -> bool:
@@ -334,18 +337,51 @@ def _was_open(known: Round) -> bool:
     return known.state in (RoundState.OPEN, RoundState.MATCHING) or known.reason == EXPIRED
 
 
-async def _side_by_side(work: Iterable[Coroutine[None, None, None]]) -> None:
+class Room:
+    """How much is under way. Nobody is stopped; whoever has not begun waits while there is as much as there may be."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._under_way = 0
+        self._free = asyncio.Event()
+        self._free.set()
+
+    @contextmanager
+    def taken(self, count: int) -> Iterator[None]:
+        """Counts so many as under way."""
+        self._change(count)
+        try:
+            yield
+        finally:
+            self._change(-count)
+
+    async def free(self) -> None:
+        """Returns when there is room."""
+        while not self._free.is_set():
+            await self._free.wait()
+
+    def _change(self, count: int) -> None:
+        self._under_way += count
+        if self._under_way < self._most:
+            self._free.set()
+        else:
+            self._free.clear()
+
+
+async def _side_by_side(work: Iterable[Coroutine[None, None, None]], room: Room) -> None:
     """Works on several cases at a time. After a failure no other is begun, and it is raised when those that were begun
     have ended: nothing goes on unseen.
     """
     waiting, failed = iter(work), list[Exception]()
 
     async def take() -> None:
+        await room.free()
         while not failed and (one := next(waiting, None)) is not None:
             try:
                 await one
             except Exception as error:
                 failed.append(error)
+            await room.free()
 
     await asyncio.gather(*(take() for _ in range(AT_A_TIME)))
     if failed:

@@ -22,7 +22,9 @@ from services.matcher.following import following_invitations, following_round
 from services.matcher.memberships import Members, Membership, difference, revocations
 from services.matcher.rounds import Derivation
 
-Batch = tuple[Round | Invitation, ...]
+Step = tuple[Round | Invitation, ...]
+Batch = tuple[Round | Membership, ...]
+"""A step as it is written: an invitation with its bytes, which the topic, the tables and the next step share."""
 ONGOING: Final = frozenset({RoundState.HELD, RoundState.MATCHING, RoundState.OPEN})
 ENDED: Final = frozenset({RoundState.CLOSED, RoundState.SILENT, RoundState.WITHDRAWN})
 TIMES: Final = frozenset({"opened_at", "expires_at", "remind_at", "respond_by"})
@@ -62,7 +64,7 @@ class Standing:
             if isinstance(item, Round):
                 self.rounds[item.round_id] = item
             else:
-                self._members.setdefault(item.round_id, {})[item.invitation_id] = Membership.of(item)
+                self._members.setdefault(item.round_id, {})[item.invitation_id] = item
 
 
 def is_due(known: Round | None, basis: Basis, *, decided: bool = False) -> bool:
@@ -88,12 +90,13 @@ def steps(
     """First what was cut off, then what the new derivation changes, where there is one, then what officials tell of
     rounds afterwards. A derivation of an `earlier` version, of a stage that the later ones do not know, closes nothing.
     """
-    for batch in chain(_steps(standing, derived, now, earlier), _afterwards(standing, dialogue, now)):
+    for step in chain(_steps(standing, derived, now, earlier), _afterwards(standing, dialogue, now)):
+        batch = tuple(item if isinstance(item, Round) else Membership.of(item) for item in step)
         standing.take(batch)
         yield batch
 
 
-def _steps(standing: Standing, derived: Derivation | None, now: datetime, earlier: bool) -> Iterator[Batch]:
+def _steps(standing: Standing, derived: Derivation | None, now: datetime, earlier: bool) -> Iterator[Step]:
     for known in standing.stages():
         yield from _finish(standing, known, now)
     if derived is None or _says_the_same(standing, derived):
@@ -116,7 +119,7 @@ def _says_the_same(standing: Standing, derived: Derivation) -> bool:
     return same and not difference(derived.invitations, standing.members(new.round_id), new.basis)
 
 
-def _close_older(standing: Standing, new: Round, now: datetime) -> Iterator[Batch]:
+def _close_older(standing: Standing, new: Round, now: datetime) -> Iterator[Step]:
     """A newer stage closes the older rounds of the case; a case that is withdrawn withdraws all of them. It does so
     before its own round is there: what an earlier version opened after that stays.
     """
@@ -134,7 +137,7 @@ def _close_older(standing: Standing, new: Round, now: datetime) -> Iterator[Batc
         yield from _finish(standing, closed, now)
 
 
-def _publish(standing: Standing, derived: Derivation) -> Iterator[Batch]:
+def _publish(standing: Standing, derived: Derivation) -> Iterator[Step]:
     new, known = derived.round, standing.rounds.get(derived.round.round_id)
     if new.state is RoundState.OPEN:
         said = difference(derived.invitations, standing.members(new.round_id), new.basis)
@@ -145,7 +148,7 @@ def _publish(standing: Standing, derived: Derivation) -> Iterator[Batch]:
     yield (new,)
 
 
-def _finish(standing: Standing, known: Round, now: datetime) -> Iterator[Batch]:
+def _finish(standing: Standing, known: Round, now: datetime) -> Iterator[Step]:
     """What a round's state asks for and is not there yet."""
     members = standing.members(known.round_id).values()
     if known.state is RoundState.WITHDRAWN:
@@ -159,7 +162,7 @@ def _finish(standing: Standing, known: Round, now: datetime) -> Iterator[Batch]:
         yield taken_back
 
 
-def _supersede(standing: Standing, opened: Round) -> Iterator[Batch]:
+def _supersede(standing: Standing, opened: Round) -> Iterator[Step]:
     """A round that is open again is not called off any more."""
     for change in standing.changes_of(opened):
         if change.change in (changes.WITHDRAWN, changes.UNDONE) and change.state in ONGOING:
@@ -167,7 +170,7 @@ def _supersede(standing: Standing, opened: Round) -> Iterator[Batch]:
             yield (change.model_copy(update=update),)
 
 
-def _tell(standing: Standing, earlier: Round, kind: str, members: list[Membership], now: datetime) -> Iterator[Batch]:
+def _tell(standing: Standing, earlier: Round, kind: str, members: list[Membership], now: datetime) -> Iterator[Step]:
     """Tells those of them who were not told yet, or finishes telling them."""
     before = standing.changes_of(earlier)
     cut = next((item for item in before if item.state is RoundState.MATCHING and item.change == kind), None)
@@ -187,14 +190,14 @@ def _tell(standing: Standing, earlier: Round, kind: str, members: list[Membershi
     yield (change,)
 
 
-def _afterwards(standing: Standing, dialogue: Dialogue | None, now: datetime) -> Iterator[Batch]:
+def _afterwards(standing: Standing, dialogue: Dialogue | None, now: datetime) -> Iterator[Step]:
     """What officials decided to tell of rounds, and is not told yet, or is taken back."""
     for earlier in list(standing.rounds.values()):
         for told in afterwards(earlier, dialogue):
             yield from _told_afterwards(standing, earlier, told, now)
 
 
-def _told_afterwards(standing: Standing, earlier: Round, told: Afterwards, now: datetime) -> Iterator[Batch]:
+def _told_afterwards(standing: Standing, earlier: Round, told: Afterwards, now: datetime) -> Iterator[Step]:
     there = standing.rounds.get(told.round_id)
     if there is not None and there.state is (RoundState.HELD if told.undone else RoundState.OPEN):
         return

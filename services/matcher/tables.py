@@ -16,7 +16,8 @@ from datetime import datetime
 from schemas.case import Case
 from schemas.company import COMPANY_CHANGED, IMPORT_COMPLETED, Company, ImportCompleted
 from schemas.dialogue import Dialogue
-from schemas.invitation import INVITATION_CHANGED, Invitation
+from schemas.envelope import decode
+from schemas.invitation import INVITATION_CHANGED, Invitation, InvitationState
 from schemas.model import DialogueModel
 from schemas.round import ROUND_CHANGED, Round, RoundState
 from schemas.subscription import CASE_FOLLOWED, SUBSCRIPTION_CHANGED, Following, Subscription
@@ -28,7 +29,7 @@ from services.matcher.subscriptions import Subscribers, columns, complaint, in_o
 from services.matcher.workplaces import EMPTY, Snapshot, Workplace, changed
 from services.runtime.errors import Rejected
 from services.runtime.logs import logger
-from services.runtime.parsing import parse
+from services.runtime.parsing import Parsed, parse
 from services.runtime.records import Record
 
 
@@ -150,13 +151,14 @@ class CaseTable:
         self._model = model
         self._anywhere = anywhere
         self._cases: dict[str, tuple[Case, bool]] = {}
+        self._read: dict[str, tuple[int, int, Case]] = {}
         self._earlier: dict[str, dict[tuple[str, int], Case]] = {}
 
     async def apply(self, records: Sequence[Record]) -> None:
         """Takes a batch of the topic; what the door refuses is not here, its subscriber sets it aside."""
         for record in records:
             if record.value is None:
-                for table in (self._cases, self._earlier):
+                for table in (self._cases, self._earlier, self._read):
                     table.pop((record.key or b"").decode(errors="replace"), None)
                 continue
             try:
@@ -164,7 +166,15 @@ class CaseTable:
             except Rejected:
                 continue
             if parsed is not None:
+                self._read[parsed.event.key] = (record.partition, record.offset, parsed.event)
                 self.put(parsed.event, edited=is_edited(parsed))
+
+    def accept(self, record: Record) -> Parsed[Case] | None:
+        """What the door says of a record. The table reads ahead of us, so it was mostly asked of this one already."""
+        partition, offset, case = self._read.get((record.key or b"").decode(errors="replace"), (-1, -1, None))
+        if case is not None and (partition, offset) == (record.partition, record.offset):
+            return Parsed(record, decode(record.headers), case)
+        return accept(record, self._model, anywhere=self._anywhere)
 
     def put(self, case: Case, *, edited: bool) -> None:
         """Keeps a case unless a later version is known. A version that was once marked stays marked. One that comes
@@ -342,7 +352,7 @@ class RoundTable:
 
     def expired(self, now: datetime) -> list[Round]:
         """The rounds that are open and whose time is over."""
-        return [self._rounds[round_id] for round_id, expires_at in sorted(self._open.items()) if expires_at <= now]
+        return [self._rounds[id_] for id_ in sorted(id_ for id_, until in self._open.items() if until <= now)]
 
     def _is_echo(self, record: Record) -> bool:
         id_ = _event_id(record)
@@ -400,7 +410,7 @@ class MembershipTable:
         if known is not None and known.revision == member.revision:
             if (known.live, known.fingerprint) == (member.live, member.fingerprint):
                 return
-            member = replace(known, live=True, fingerprint=b"")
+            member = replace(known, state=InvitationState.ISSUED, fingerprint=b"")
         self._members[member.invitation_id] = member
         self._by_round.setdefault(member.round_id, {})[member.invitation_id] = member
 

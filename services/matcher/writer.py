@@ -3,9 +3,11 @@
 An event's id says what it is about and which revision it is, so that the same thing told twice has the same id.
 """
 
+from collections import Counter
 from typing import Final
 
-from schemas.invitation import INVITATION_CHANGED, Invitation
+from schemas.envelope import Envelope
+from schemas.invitation import INVITATION_CHANGED
 from schemas.round import ROUND_CHANGED, Round, RoundState
 from schemas.topics import INVITATIONS, ROUNDS
 from services.matcher.memberships import Membership
@@ -35,14 +37,16 @@ class Writer:
 
     async def write(self, batch: Batch) -> None:
         """Returns when the broker has the whole batch and the tables know it."""
-        records = [self._record(item) for item in batch]
-        await self._output.publish(records)
-        for item, record in zip(batch, records, strict=True):
+        await self._output.publish([self._record(item) for item in batch])
+        said_: Counter[str] = Counter()
+        for item in batch:
             if isinstance(item, Round):
                 self._wrote_round(item)
             else:
-                self._members.put(Membership.of(item, record.value))
-                metrics.INVITATIONS.labels(item.state.value).inc()
+                self._members.put(item)
+                said_[item.state.value] += 1
+        for state, count in said_.items():
+            metrics.INVITATIONS.labels(state).inc(count)
 
     def _wrote_round(self, round_: Round) -> None:
         self._rounds.wrote(round_)
@@ -53,10 +57,13 @@ class Writer:
                 count=round_.counts.invitations,
             )  # fmt: skip
 
-    def _record(self, item: Round | Invitation) -> Outgoing:
+    def _record(self, item: Round | Membership) -> Outgoing:
+        now = self._clock.now()
         if isinstance(item, Round):
-            topic, key, kind, id_ = ROUNDS, item.round_id, ROUND_CHANGED, said(item)
-        else:
-            topic, key, kind = INVITATIONS, item.case_key, INVITATION_CHANGED
-            id_ = f"{item.invitation_id}/{item.revision}"
-        return outgoing(self._kafka.topic(topic), key, item, type=kind, id=id_, source=SOURCE, time=self._clock.now())
+            return outgoing(
+                self._kafka.topic(ROUNDS), item.round_id, item,
+                type=ROUND_CHANGED, id=said(item), source=SOURCE, time=now,
+            )  # fmt: skip
+        id_ = f"{item.invitation_id}/{item.revision}"
+        headers = Envelope(id=id_, source=SOURCE, type=INVITATION_CHANGED, time=now).headers()
+        return Outgoing(self._kafka.topic(INVITATIONS), item.case_key, item.body, headers)
