@@ -187,6 +187,8 @@ class Form(_Part):
     selection: str = ""
     owed_sv: str = ""
     owed_en: str = ""
+    contact_roles: Annotated[list[Id], Field(max_length=10)] = []
+    """Whom in a company it is for, as contacts say what they are: the first that there is, or else whoever there is."""
 
 
 class IndustryGroup(_Part):

@@ -99,6 +99,8 @@ class Plan(Value):
     """The first day on which a meeting, or what is announced, leaves people the model's time to prepare."""
     statutory: bool = False
     """A right may hang on a written comment in this stage: the message says so."""
+    contact_roles: Annotated[list[OpenId], Field(max_length=10)] = []
+    """Roles of contacts, the first that there is gets it; where a company has none of them, whoever there is."""
     any_hour: bool = False
     """Leaves at night and on holidays too: access, water or collection is cut."""
     leave_by: Day | None = None

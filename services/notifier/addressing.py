@@ -296,10 +296,11 @@ def _choices(
         decided.end(row, DeliveryState.GONE, "left_register", now)
         return []
     channel, urgent = (round_.plan.channel, round_.plan.urgent) if round_.plan else ("email", False)
+    roles = round_.plan.contact_roles if round_.plan else ()
     usable = [reach for reach in contacts if not any(stop.kind == DEAD for stop in stops.get(reach.address_index, ()))]
-    choices = choose(channel, urgent, places, usable)
+    choices = choose(channel, urgent, places, usable, roles)
     if not choices:
-        dead = choose(channel, urgent, places, contacts)
+        dead = choose(channel, urgent, places, contacts, roles)
         decided.end(row, DeliveryState.NOT_REACHABLE, _DEAD_CONTACT if dead else "no_contact", now)
         return []
     decided.states[row.invitation_id] = "addressed"

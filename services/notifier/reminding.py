@@ -141,11 +141,12 @@ class Reminding:
         self, connection: AsyncConnection, round_: Round, asked: Sequence[_Asked]
     ) -> Mapping[Address, Sequence[str]]:
         """Where reminders go, each with its invitations. One address is one place, whoever leads to it."""
+        roles = round_.plan.contact_roles if round_.plan else ()
         wanted = round_.plan.reminder.channel if round_.plan and round_.plan.reminder else ""
         contacts: Mapping[str, Sequence[Reach]] = {}
         if wanted == "sms":
             contacts = await store.contacts(connection, {one.recipient_id for one in asked})
-        choices = [(one, _phones(one, contacts.get(one.recipient_id, ()))) for one in asked]
+        choices = [(one, _phones(one, contacts.get(one.recipient_id, ()), roles)) for one in asked]
         numbers = {a.address_index for one, phones in choices for a in (*one.had, *phones) if a.channel == "sms"}
         full = await self._texted_enough(connection, round_, numbers)
         by_index: dict[str, Address] = {}
@@ -214,8 +215,9 @@ async def _rested(connection: AsyncConnection, invitations: Sequence[str], now: 
     return [one for one in asked if one.workplaces]
 
 
-def _phones(asked: _Asked, contacts: Sequence[Reach]) -> list[Address]:
-    reaches = [choice.reach for choice in choose("sms", False, asked.workplaces, contacts) if choice.channel == "sms"]
+def _phones(asked: _Asked, contacts: Sequence[Reach], roles: Sequence[str]) -> list[Address]:
+    chosen = choose("sms", False, asked.workplaces, contacts, roles)
+    reaches = [choice.reach for choice in chosen if choice.channel == "sms"]
     return [Address("sms", reach.language, reach.address_index, reach.address_encrypted) for reach in reaches]
 
 

@@ -620,6 +620,18 @@ async def test_nobody_to_reach_is_said_and_a_later_contact_reopens(house: House)
     assert house.states() == ["not_reachable", "composed", "sent"]
 
 
+async def test_the_role_that_the_round_is_for_gets_it_and_else_whoever_is_there(house: House) -> None:
+    await house.round(plan={**ROUND["plan"], "contact_roles": ["transport"]}, counts={"invitations": 2})  # type: ignore[dict-item]
+    for recipient, role in (("r1", "transport"), ("r2", "ekonomi")):
+        await house.company(f"w-{recipient}", recipient)
+        await house.contact(recipient, f"{role}@{recipient}.test", workplace=f"w-{recipient}", role=role)
+        await house.contact(recipient, f"info@{recipient}.test", workplace=f"w-{recipient}")
+        await house.invite(recipient, f"w-{recipient}")
+    await house.sender.turn()
+    reached = sorted(sent.address for sent in house.email.accepted)
+    assert reached == ["ekonomi@r2.test", "info@r2.test", "transport@r1.test"]
+
+
 async def test_a_company_that_left_the_register_is_gone(house: House) -> None:
     await house.round()
     await house.company("w-r1", "r1", status="closed")

@@ -129,6 +129,13 @@ def test_an_address_that_cannot_be_used_is_counted_and_the_workplace_is_kept() -
     assert accepted(email="Info+Bygg@Exempel-Bageri.example").contacts[0].address == "Info+Bygg@Exempel-Bageri.example"
 
 
+def test_what_a_contact_is_to_the_company_is_kept_and_what_is_no_role_is_counted() -> None:
+    assert [c.role for c in accepted(email="a@exempel.example").contacts] == ["register"]
+    assert [c.role for c in accepted(email="a@exempel.example", contact_role="Platschef").contacts] == ["platschef"]
+    odd = accepted(email="a@exempel.example", contact_role="VD & ägare")
+    assert ([c.role for c in odd.contacts], odd.notes) == (["register"], ("bad_contact_role",))
+
+
 @pytest.mark.parametrize("text", ["070-174 06 05", "+46701740605", "0046701740605", "701740605"])
 def test_fc_048_a_mobile_number_in_any_form_is_one_number(text: str) -> None:
     """FC-048: a register's numbers are Swedish: one that a spreadsheet took the first zero from is known still."""

@@ -72,6 +72,7 @@ BROKEN: list[tuple[str, str, str, Callable[[Model], object]]] = [
     ("no_ring", "error", "/rings", lambda m: stage(m).update(rings=[])),
     ("no_feedback", "error", "/feedback", lambda m: stage(m).update(feedback=None)),
     ("no_earliest_influence", "error", "/earliest_influence", lambda m: works(m).update(earliest_influence="")),
+    ("unknown_stage", "error", "/any_hour/0", lambda m: m["burden_policy"].update(any_hour=["va_arbete.akutt"])),
     ("unknown_stage", "error", "/earliest_influence", lambda m: works(m).update(earliest_influence="gryning")),
     (
         "earliest_without_influence", "error", "/earliest_influence",

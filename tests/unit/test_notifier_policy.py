@@ -94,6 +94,48 @@ def test_a_workplace_is_reached_at_its_own_contact_and_the_rest_at_the_organisat
     assert [c.reach for c in choose("email", False, {"w1", "w2"}, [own, general, other])] == [own, general]
 
 
+def of_role(name: str, role: str, workplace: str | None = "w1", channel: str = "email") -> Reach:
+    return Reach(name, workplace, channel, "sv", f"index-{name}", b"", role)
+
+
+@pytest.mark.parametrize(
+    ("roles", "expected"),
+    [
+        ((), ["boss", "clerk"]),
+        (("transport",), ["boss", "clerk"]),  # nobody of the workplace has it: whoever is there
+        (("transport", "clerk"), ["clerk"]),
+        (("clerk", "boss"), ["clerk"]),
+    ],
+)
+def test_the_first_role_that_a_workplace_has_gets_it_and_else_whoever_is_there(
+    roles: tuple[str, ...], expected: list[str]
+) -> None:
+    there = [of_role("boss", "boss"), of_role("clerk", "clerk"), of_role("general", "transport", None)]
+    assert [choice.reach.contact_id for choice in choose("email", False, {"w1"}, there, roles)] == expected
+
+
+def test_each_workplace_is_asked_for_its_own_role_and_one_without_contacts_for_the_organisations() -> None:
+    there = [
+        of_role("boss", "boss"), of_role("clerk", "clerk"), of_role("other", "clerk", "w2"),
+        of_role("head", "boss", None), of_role("desk", "desk", None),
+    ]  # fmt: skip
+
+    def reached(*workplaces: str) -> list[str]:
+        return [choice.reach.contact_id for choice in choose("email", False, workplaces, there, ("boss",))]
+
+    assert reached("w1", "w2") == ["boss", "other"]
+    assert reached("w2", "w3") == ["other", "head"]
+    assert reached("w3") == ["head"]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([None, "w1", "w2", "w9"])), max_size=8))
+def test_naming_roles_never_leaves_out_a_workplace_that_could_be_reached(held: list[tuple[str, str | None]]) -> None:
+    there = [of_role(str(number), role, place) for number, (role, place) in enumerate(held)]
+    alone, named = (choose("email", False, {"w1", "w2"}, there, roles) for roles in ((), ("a", "b")))
+    assert {choice.reach.workplace_id for choice in named} == {choice.reach.workplace_id for choice in alone}
+    assert set(named) <= set(alone)
+
+
 def test_one_address_is_chosen_once() -> None:
     twice = [Reach(name, None, "email", "sv", "same", b"") for name in ("a", "b")]
     assert len(choose("email", False, {"w1"}, twice)) == 1

@@ -54,6 +54,7 @@ def check(data: bytes) -> list[Finding]:
         return _in_order([*shape, *found])
     found += [Finding("error", flaw.code, flaw.pointer, flaw.what, flaw.remedy) for flaw in flaws(model)]
     found += [*_of_groups(model), *_of_organisations(model), *_of_forms(model), *_of_adoption(model)]
+    found += _of_any_hour(model)
     for i, case_type in enumerate(model.case_types):
         found += _of_case_type(case_type, f"/case_types/{i}")
         for j, stage in enumerate(case_type.stages):
@@ -161,6 +162,17 @@ def _leaves(codes: Iterable[str], version: str) -> frozenset[str]:
 
 def _leaves_of(group: IndustryGroup, version: str) -> frozenset[str]:
     return _leaves(group.codes, version) - _leaves(group.exclude, version)
+
+
+def _of_any_hour(model: ModelShape) -> Iterator[Finding]:
+    """A stage that is misspelt here is told of a cut in the morning."""
+    stages = [f"{case_type.id}.{stage.id}" for case_type in model.case_types for stage in case_type.stages]
+    for i, name in enumerate(model.burden_policy.any_hour):
+        if name not in stages:
+            near = difflib.get_close_matches(name, stages, 1)
+            what = f"there is no stage {name[:120]}"
+            remedy = f"write {near[0]}, if that is meant" if near else "write case_type.stage, of stages there are"
+            yield Finding("error", "unknown_stage", f"/burden_policy/any_hour/{i}", what, remedy)
 
 
 def _of_forms(model: ModelShape) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ from schemas import geojson, industries
 from schemas.company import MARKER_PREFIX, Company
 from schemas.contact import ContactChannel
 from schemas.identity import normal_organisation, organisation_workplace, recipient_id
-from schemas.types import IndustryCode, is_personal_number
+from schemas.types import IndustryCode, is_personal_number, type_id_pattern
 from services.matcher.municipalities import municipality_of
 from services.matcher.register.places import NOWHERE, Place, number
 from services.matcher.register.source import Row
@@ -53,6 +53,8 @@ MUNICIPALITY: Final = re.compile(r"\d{3,4}")
 DASHES: Final = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212\u00ad", "-"))
 LABEL: Final = re.compile(r"^org(anisations)?[.\s-]*(nr|nummer)[.:\s]*", re.IGNORECASE)
 FLOATED: Final = re.compile(r"^(\d{9,12})\.0+$")
+REGISTER_ROLE: Final = "register"
+"""Of a contact whose file does not say what it is to the company."""
 SCIENTIFIC: Final = re.compile(r"\d([.,]\d+)?[eE]\+?\d+")
 
 
@@ -66,6 +68,7 @@ class PlainContact:
     address: str
     source: str
     language: str
+    role: str
 
 
 @dataclass(frozen=True)
@@ -280,6 +283,10 @@ def _employees(text: str) -> int | None:
 def _contacts(values: Mapping[str, str], company: Company, notes: list[str]) -> tuple[PlainContact, ...]:
     """Addresses that could be used. One that could not is left out and counted: the workplace is still affected."""
     source = values.get("contact_source", "") or company.source
+    role = values.get("contact_role", "").lower() or REGISTER_ROLE
+    if not (re.fullmatch(type_id_pattern, role) and len(role) <= 60):
+        notes.append("bad_contact_role")
+        role = REGISTER_ROLE
     found: list[tuple[ContactChannel, str]] = []
     if (text := values.get("email", "")) and text.lower() not in NOTHING:
         if (email := _email(text)) is None:
@@ -293,7 +300,7 @@ def _contacts(values: Mapping[str, str], company: Company, notes: list[str]) -> 
         else:
             found.append(("sms", mobile))
     return tuple(
-        PlainContact(company.recipient_id, company.workplace_id, channel, address, source, company.language)
+        PlainContact(company.recipient_id, company.workplace_id, channel, address, source, company.language, role)
         for channel, address in found
     )
 

@@ -12,6 +12,7 @@ __all__ = ["COLUMNS", "REQUIRED", "Row", "Unreadable", "mapping_of", "open_sourc
 COLUMNS: Final = (
     "workplace_id", "organisation", "name", "lon", "lat", "sni", "sni_version", "status", "municipality", "employees",
     "legal_form", "street", "postcode", "town", "advertising_block", "email", "phone", "language", "contact_source",
+    "contact_role",
 )  # fmt: skip
 REQUIRED: Final = ("workplace_id", "organisation", "sni", "sni_version")
 DELIMITED: Final = frozenset({".csv", ".tsv", ".txt", ".tab", ".skv"})

@@ -293,7 +293,7 @@ async def _write_contacts(
 
 
 def _contact_id(plain: PlainContact) -> str:
-    return contact_id(plain.source, plain.recipient_id, plain.workplace_id, "register", plain.channel)
+    return contact_id(plain.source, plain.recipient_id, plain.workplace_id, plain.role, plain.channel)
 
 
 def _fingerprint(plain: PlainContact, company: Company, key: bytes, seal: Seal) -> bytes:
@@ -311,6 +311,7 @@ def _sealed(identity: str, plain: PlainContact, company: Company, seal: Seal) ->
         source=plain.source,
         recipient_id=plain.recipient_id,
         workplace_id=plain.workplace_id,
+        role=plain.role,
         channel=plain.channel,
         language=plain.language,
         sealed=seal.seal(Address(address=plain.address).model_dump_json().encode()),

@@ -466,8 +466,9 @@ async def contacts(connection: AsyncConnection, recipients: Iterable[str]) -> di
         rows = await connection.execute(select(CONTACTS).where(CONTACTS.c.recipient_id.in_(chunk)))
         for row in rows:
             reach = Reach(
-                row.contact_id, row.workplace_id, row.channel, row.language, row.address_index, row.address_encrypted
-            )
+                row.contact_id, row.workplace_id, row.channel, row.language, row.address_index, row.address_encrypted,
+                row.role,
+            )  # fmt: skip
             found.setdefault(row.recipient_id, []).append(reach)
     return found
 
