@@ -8,8 +8,8 @@ with the higher basis stays; with equal bases `matching` never replaces what end
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
@@ -310,7 +310,7 @@ class RoundTable:
     def __init__(self) -> None:
         self._rounds: dict[str, Round] = {}
         self._by_case: dict[str, set[str]] = {}
-        self._ours: Counter[str] = Counter()
+        self._ours: dict[str, list[Round]] = {}
         self._open: dict[str, datetime] = {}
         self.overwritten: dict[str, str] = {}
         """Round id → case key of those whose last record says less than is known: an instance that had lost its
@@ -332,10 +332,28 @@ class RoundTable:
                 if isinstance(event, Round):
                     self._read(event)
 
-    def wrote(self, round_: Round) -> None:
-        """Takes a state that we wrote; it will come back when it is read, and is not read again then."""
-        self._ours[said(round_)] += 1
-        self.put(round_)
+    @contextmanager
+    def written(self, rounds: Sequence[Round]) -> Iterator[None]:
+        """Takes states that we write. They come back, often before we hear that they are there, and need not be parsed
+        then. Where writing fails nobody knows which of them are there, and those that come are read.
+        """
+        for round_ in rounds:
+            self._ours.setdefault(said(round_), []).append(round_)
+        try:
+            yield
+        except BaseException:
+            for round_ in rounds:
+                self._unread(said(round_))
+            raise
+        for round_ in rounds:
+            self.put(round_)
+
+    def _unread(self, id_: str) -> Round | None:
+        """One that we wrote under this id and that has not come back yet: it is not waited for any more."""
+        waiting = self._ours.pop(id_, [])
+        if len(waiting) > 1:
+            self._ours[id_] = waiting[:-1]
+        return waiting[-1] if waiting else None
 
     def put(self, round_: Round) -> bool:
         """Keeps a state unless a later one is known; says whether it was kept."""
@@ -355,12 +373,9 @@ class RoundTable:
         return [self._rounds[id_] for id_ in sorted(id_ for id_, until in self._open.items() if until <= now)]
 
     def _is_echo(self, record: Record) -> bool:
-        id_ = _event_id(record)
-        if id_ not in self._ours:
+        if (ours := self._unread(_event_id(record))) is None:
             return False
-        self._ours[id_] -= 1
-        if not self._ours[id_]:
-            del self._ours[id_]
+        self.put(ours)
         return True
 
     def _read(self, round_: Round) -> None:

@@ -37,25 +37,17 @@ class Writer:
 
     async def write(self, batch: Batch) -> None:
         """Returns when the broker has the whole batch and the tables know it."""
-        await self._output.publish([self._record(item) for item in batch])
+        with self._rounds.written([item for item in batch if isinstance(item, Round)]):
+            await self._output.publish([self._record(item) for item in batch])
         said_: Counter[str] = Counter()
         for item in batch:
             if isinstance(item, Round):
-                self._wrote_round(item)
+                _tell(item)
             else:
                 self._members.put(item)
                 said_[item.state.value] += 1
         for state, count in said_.items():
             metrics.INVITATIONS.labels(state).inc(count)
-
-    def _wrote_round(self, round_: Round) -> None:
-        self._rounds.wrote(round_)
-        if round_.state is not RoundState.MATCHING:
-            metrics.ROUNDS.labels(round_.state.value).inc()
-            logger().info(
-                "round", round_id=round_.round_id, state=round_.state.value, reason=round_.reason,
-                count=round_.counts.invitations,
-            )  # fmt: skip
 
     def _record(self, item: Round | Membership) -> Outgoing:
         now = self._clock.now()
@@ -67,3 +59,12 @@ class Writer:
         id_ = f"{item.invitation_id}/{item.revision}"
         headers = Envelope(id=id_, source=SOURCE, type=INVITATION_CHANGED, time=now).headers()
         return Outgoing(self._kafka.topic(INVITATIONS), item.case_key, item.body, headers)
+
+
+def _tell(round_: Round) -> None:
+    if round_.state is not RoundState.MATCHING:
+        metrics.ROUNDS.labels(round_.state.value).inc()
+        logger().info(
+            "round", round_id=round_.round_id, state=round_.state.value, reason=round_.reason,
+            count=round_.counts.invitations,
+        )  # fmt: skip

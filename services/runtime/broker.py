@@ -50,6 +50,7 @@ class Broker:
             max_batch_size=262_144,
             max_request_size=1_150_000,
             compression_type="gzip",  # the one codec that every client reads without another library
+            partitioner=_partition,
             allow_auto_create_topics=False,
             graceful_timeout=GRACE,
             logger=None,
@@ -111,11 +112,8 @@ class Broker:
             raise Transient(f"publishing failed ({type(error).__name__}); it is tried again") from error
 
     async def _send(self, record: Outgoing) -> Awaitable[Any]:
-        key, partition = record.key.encode(), record.partition
-        if partition is None:
-            partition = await self.home(record.topic, key)
         headers = [(name, text.encode()) for name, text in record.headers.items()]
-        return await self._send_raw(record.topic, record.value, key, headers, partition)
+        return await self._send_raw(record.topic, record.value, record.key.encode(), headers, record.partition)
 
     async def dead_letter(self, record: Record, error: Rejected, *, group: str) -> None:
         """Puts a record aside with its reason; returns when the broker has it."""
@@ -205,6 +203,10 @@ _PARTITIONER: Final[Any] = DefaultPartitioner()
 def _home(key: bytes, partitions: int) -> int:
     """Asked for every record of a case, and slow in Python."""
     return int(_PARTITIONER(key, range(partitions), ()))
+
+
+def _partition(key: bytes | None, partitions: Sequence[int], available: Sequence[int]) -> int:
+    return int(_PARTITIONER(None, partitions, available)) if key is None else partitions[_home(key, len(partitions))]
 
 
 def _security(settings: KafkaSettings) -> BaseSecurity | None:
