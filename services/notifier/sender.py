@@ -40,7 +40,7 @@ from services.notifier.policy.windows import Mode
 from services.notifier.providers import Breaker, Providers
 from services.notifier.refusal_stop import NEVER, RefusalStop
 from services.notifier.reminding import Reminding
-from services.notifier.sifting import Facts, Verdict, closed, companies_of, look, look_again, verdict
+from services.notifier.sifting import Facts, Verdict, closed, companies_of, gone, look, look_again, verdict
 from services.notifier.sms_budget import CHANNEL as SMS
 from services.notifier.sms_budget import SmsBudget
 from services.notifier.stride import Stride
@@ -325,6 +325,7 @@ class Sender:
             facts = await look(connection, held)
             going = await self._sift(connection, held, facts, now, waiting=_not_yet)
             companies = await companies_of(connection, going, facts)
+            going = await self._still_there(connection, going, facts, companies)
             written = await self._compose_all(connection, going, facts, companies, now)
             kept = {message_id: self._vault.encrypt(words) for message_id, words in written.items()}
             composed = [(m, body) for m in going if (body := m.body_encrypted or kept.get(m.message_id))]
@@ -341,8 +342,10 @@ class Sender:
         if not digests:
             return
         facts = await look(connection, digests)
-        for item in (item for digest in digests for item in facts.items.get(digest.message_id, ())):
-            why = verdict(item, facts, now)
+        items = [item for digest in digests for item in facts.items.get(digest.message_id, ())]
+        companies = await companies_of(connection, items, facts)
+        for item in items:
+            why = verdict(item, facts, now) or gone(item, facts, companies)
             if why is not None:
                 await store.leave_off(connection, item)
                 await store.note(connection, [item], "waiting", why.code, now)
@@ -363,6 +366,19 @@ class Sender:
             else:
                 await self._end(connection, message, why.state, why.code)
         return going
+
+    async def _still_there(
+        self, connection: AsyncConnection, going: Sequence[Message], facts: Facts, companies: Mapping[str, Company]
+    ) -> list[Message]:
+        """Without those whose recipients have all left the register since they were planned."""
+        staying = []
+        for message in going:
+            why = gone(message, facts, companies)
+            if why is None or why.state is None:
+                staying.append(message)
+            else:
+                await self._end(connection, message, why.state, why.code)
+        return staying
 
     async def _compose_all(
         self,

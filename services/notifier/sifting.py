@@ -15,6 +15,7 @@ from schemas.delivery import DeliveryState
 from schemas.round import Round, RoundState
 from services.notifier.ledger import store
 from services.notifier.ledger.store import Link, Message, NoticeRow
+from services.notifier.policy.living import living
 from services.notifier.policy.reminder import last_moment
 from services.notifier.policy.suppression import UNUSABLE, About, Stop, stopped_by
 from services.notifier.policy.timing import opening
@@ -136,6 +137,19 @@ def verdict(message: Message, facts: Facts, now: datetime, staff: frozenset[str]
     if why is None and staff is not None and message.address_index not in staff:
         return Verdict(DeliveryState.SUPPRESSED, "rehearsal")
     return why
+
+
+def gone(message: Message, facts: Facts, companies: Mapping[str, Company]) -> Verdict | None:
+    """Whether all for whom it is have left the register since it was planned: it may have waited for a week. What is
+    told of an earlier message is told to whoever had that one, and what was written once is sent as it is.
+    """
+    round_ = facts.rounds.get(message.round_id)
+    live = facts.live(message)
+    if not live or message.body_encrypted is not None or (round_ is not None and round_.follows is not None):
+        return None
+    if any(living(link.invitation(), companies) for link in live):
+        return None
+    return Verdict(DeliveryState.CANCELLED, "left_register")
 
 
 def closed(message: Message, facts: Facts, now: datetime, windows: Mode) -> Verdict | None:

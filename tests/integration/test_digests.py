@@ -347,6 +347,18 @@ async def test_a_round_that_an_official_undid_waits_for_another_digest(house: Ho
     assert titles(house) == [["kept"], ["undone"]]
 
 
+async def test_who_left_the_register_while_a_digest_waited_is_left_off_it(house: House) -> None:
+    await ask(house, "gone", {"kind": "municipality", "ring": "everyone", "delivery": "digest"})
+    await house.company("w-r2", "r2")
+    await house.contact("r2", "anna@exempel.test")
+    await ask(house, "stays", {"kind": "municipality", "ring": "everyone", "delivery": "digest"}, to="r2")
+    await house.sender.turn()
+    await house.company("w-r1", "r1", status="closed")
+    await turn_at(house, TUESDAY)
+    assert titles(house) == [["stays"]]
+    assert [event.code for event in house.told() if event.state is DeliveryState.CANCELLED] == ["left_register"]
+
+
 async def test_a_stop_of_an_area_leaves_off_the_digest_what_is_on_it_for_that_area_alone(house: House) -> None:
     here, there = await subscribe(house, "weekly"), await subscribe(house, "weekly", "s2")
     await ask(house, "here", here)

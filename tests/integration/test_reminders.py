@@ -87,6 +87,17 @@ async def test_an_answer_that_comes_while_the_reminder_is_on_its_way_stops_it(ho
         )  # fmt: skip
 
 
+async def test_who_left_the_register_while_the_reminder_waited_is_not_reminded(house: House) -> None:
+    await asking(house)
+    await house.reachable()
+    await turn_at(house, MONDAY)
+    house.tables.at[house.tables.looks + 2] = lambda: house.company("w-r1", "r1", status="closed")  # it is planned
+    await turn_at(house, REMIND_AT)
+    assert house.tables.at == {}
+    assert len(house.email.accepted) == 1
+    assert (house.told()[-1].kind, house.told()[-1].code) == ("reminder", "left_register")
+
+
 async def test_of_two_companies_at_an_address_the_one_that_answered_is_not_named(house: House) -> None:
     await asking(house, 2)
     answered, silent = await house.reachable("r1"), await house.reachable("r2")

@@ -649,6 +649,24 @@ async def test_fc_087_a_company_that_was_erased_after_it_was_matched_is_not_writ
     assert house.states() == ["gone"]
 
 
+@pytest.mark.parametrize("how", ["erased", "closed"])
+async def test_fc_087_a_company_that_left_while_its_message_waited_is_not_written_to(house: House, how: str) -> None:
+    """FC-087: checked again at send time."""
+    house.clock.moment = MONDAY.replace(hour=19)
+    await house.round(opened_at=MONDAY)
+    await house.reachable()
+    await house.sender.turn()
+    assert (await house.messages())[0].state == "pending"
+    if how == "erased":
+        await house.feeder.apply([house.record("companies", "w-r1", None, COMPANY_CHANGED)])
+    else:
+        await house.company("w-r1", "r1", status="closed")
+    house.clock.moment += timedelta(hours=13)
+    await house.sender.turn()
+    assert house.email.accepted == []
+    assert (house.told()[-1].state, house.told()[-1].code) == (DeliveryState.CANCELLED, "left_register")
+
+
 async def test_a_revoked_invitation_is_cancelled_and_an_issued_one_after_it_reopened(house: House) -> None:
     await house.round(opened_at=MONDAY)
     await house.reachable()
