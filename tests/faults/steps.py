@@ -89,8 +89,10 @@ async def _relay() -> AsyncIterator[tuple[Halfway, int, house.Taken]]:
             await between.stop()
 
 
-async def run(step: str, database: str, *, seed: int, messages: int = 200, kills: int) -> dict[str, Any]:
-    """One ledger, one step: the notifier dies there that many times and is started again until nothing is owed."""
+async def run(step: str, database: str, *, seed: int, messages: int = 200, kills: int, at: int = 0) -> dict[str, Any]:
+    """One ledger, one step: the notifier dies there that many times and is started again until nothing is owed. `at` is
+    the how-maniest time of the step, instead of one that is drawn.
+    """
     draw = random.Random(f"{step}{seed}")
     log, now, began = Log(), datetime.now(UTC), time.monotonic()
     house.town(log, messages, now)
@@ -104,7 +106,7 @@ async def run(step: str, database: str, *, seed: int, messages: int = 200, kills
     async with _relay() as (between, port, taken):
         life = _Life(folder, database, port)
         for _ in range(kills):
-            between.left = nth = draw.randint(*_RANGE.get(step, (2, max(2, messages // (2 * kills)))))
+            between.left = nth = at or draw.randint(*_RANGE.get(step, (2, max(2, messages // (2 * kills)))))
             injected += await life.until_death(step, nth, between)
         ended = await life.until_done()
     dying.published(folder / "events", log)
@@ -114,6 +116,7 @@ async def run(step: str, database: str, *, seed: int, messages: int = 200, kills
     return {
         "kind": step,
         "injected": injected,
+        "twice": sum(count - 1 for count in taken.copies.values()),
         **await house.reckon(log, messages, taken.copies),
         "owed": owed if ended else max(owed, 1),
         "seconds": round(time.monotonic() - began, 1),

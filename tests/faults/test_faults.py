@@ -15,11 +15,13 @@ import pytest
 from tests.everything import EVERYTHING, RECIPIENTS
 from tests.faults import disk, receipts, several, steps, troubles
 from tests.faults.__main__ import DATABASES, KINDS, WRONG, run
-from tests.faults.dying import STEPS
+from tests.faults.dying import AFTER_ACCEPTANCE, STEPS
 from tests.faults.troubles import TROUBLES
 
 pytestmark = pytest.mark.anyio
 MESSAGES = 200
+WAYS_AT_ONCE = 10
+"""Connections to the relay, at most."""
 
 
 def _each(kinds: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -66,6 +68,18 @@ async def test_a_notifier_killed_at_any_step_loses_nothing_and_resends_only_what
     assert result["injected"] == 1
     assert result["resolved"] == f"{MESSAGES} sent"
     assert step == "before_intent" or result["resent_unknown"] > 0, "nothing was on its way when it died"
+    assert not wrong(result), result
+
+
+@pytest.mark.parametrize("database", DATABASES if EVERYTHING else DATABASES[:1])
+async def test_fc028_of_five_hundred_the_other_three_hundred_and_eighty_leave_when_it_is_killed_after_120(
+    ledger: str,
+) -> None:
+    """FC-028: only whose outcome was not written yet at that moment may have it twice, as is stated."""
+    result = await steps.run(AFTER_ACCEPTANCE, ledger, seed=1, messages=500, kills=1, at=120)
+    print(result)
+    assert (result["injected"], result["resolved"]) == (1, "500 sent")
+    assert result["twice"] <= 4 * WAYS_AT_ONCE
     assert not wrong(result), result
 
 
