@@ -4,6 +4,7 @@ Its bytes are what came, not what a parser made of them. Whoever gets it answers
 It says that a machine sent it (RFC 3834), so that no holiday notice answers, and bears a mark that we know again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
@@ -27,8 +28,8 @@ class Forward:
     sender_address: str
     to_address: str
     reply_to: str = ""
-    case_title: str = ""
-    diary_number: str = ""
+    cases: tuple[tuple[str, str], ...] = ()
+    """Title and diary number of each case that the answered mail was about: a digest's are several."""
 
 
 def forwarded(raw: bytes, about: Forward, mark_header: str) -> bytes:
@@ -58,7 +59,8 @@ def _head(about: Forward, mark_header: str) -> bytes:
     head["To"] = Address(addr_spec=about.to_address)
     if about.reply_to:
         head["Reply-To"] = Address(addr_spec=about.reply_to)
-    subject = f"Svar från ett företag: {about.case_title or 'okänt ärende'}"
+    titles = [title for title, _ in about.cases]
+    subject = f"Svar från ett företag: {_one_of(titles, 'okänt ärende', '{} ärenden')}"
     head["Date"] = format_datetime(about.at)
     head["Message-ID"] = f"<{about.mark}@{about.sender_address.rpartition('@')[2]}>"
     head["Auto-Submitted"] = "auto-generated"
@@ -77,13 +79,18 @@ def _attached(raw: bytes) -> bytes:
 
 
 def _words(about: Forward) -> str:
-    case = " ".join(part for part in (about.case_title, about.diary_number) if part)
+    named = [" ".join(part for part in case if part) for case in about.cases]
+    several = "".join(f"\n - {case}" for case in named)
     return (
         f"Ett företag har svarat på ett utskick med e-post. Svaret ligger bifogat.\n\n"
-        f"Ärende: {case or 'framgår inte'}\n\n"
+        f"Ärende: {_one_of(named, 'framgår inte', 'ett av dessa {}:')}{several if len(named) > 1 else ''}\n\n"
         f"Svara avsändaren direkt. Närdialog svarar inte.\n\n"
         f"--\n\n"
         f"A business answered one of our mails by mail. The answer is attached.\n\n"
-        f"Case: {case or 'not known'}\n\n"
+        f"Case: {_one_of(named, 'not known', 'one of the {} above')}\n\n"
         f"Please answer its sender yourself: Närdialog does not.\n"
     )
+
+
+def _one_of(names: Sequence[str], none: str, several: str) -> str:
+    return names[0] if len(names) == 1 else several.format(len(names)) if names else none

@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
-from services.rendering.message import MailHeaders
+from services.rendering.message import MailHeaders, subject_line
 from services.rendering.shorten import chop
 
 _SUBJECT = 120
@@ -20,13 +20,12 @@ def sms_answer(phone: str, words: str, case: str, headers: MailHeaders, mark_hea
     mail["From"] = Address(headers.from_name, addr_spec=headers.from_address)
     mail["To"] = Address(addr_spec=headers.to_address)
     subject = f"Svar per SMS från ett företag: {case or 'okänt ärende'}"
-    mail["Subject"] = chop(" ".join(subject.split()), _SUBJECT, "…")
     mail["Date"] = format_datetime(headers.date)
     mail["Message-ID"] = f"<{headers.message_id}>"
     mail["Auto-Submitted"] = "auto-generated"
     mail[mark_header] = headers.message_id
     mail.set_content(_words(phone, words, case), cte="base64")
-    return mail.as_bytes()
+    return subject_line(chop(subject, _SUBJECT, "…")).encode() + mail.as_bytes()
 
 
 def _words(phone: str, words: str, case: str) -> str:

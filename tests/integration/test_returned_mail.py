@@ -226,6 +226,32 @@ async def test_a_reply_to_no_known_message_goes_to_the_mailbox_for_all_cases_or_
     assert [got.recipients for got in desk.relay.accepted] == [("kontakt@kommun.example",)]
 
 
+async def test_a_reply_to_a_digest_goes_to_the_mailbox_for_all_cases_and_names_them(desk: Desk) -> None:
+    desk.reader = reader(desk.house, desk.box, desk.channel, replies_to="kontakt@kommun.example")
+    digest = {"plan": {**ROUND["plan"], "asks": False}}  # type: ignore[dict-item]
+    only = [{"kind": "municipality", "ring": "everyone", "delivery": "digest"}]
+    await desk.house.company("w-r1", "r1")
+    await desk.house.contact("r1", "anna@exempel.test")
+    for number, title in enumerate(("Ny taxa", "Torget byggs om")):
+        texts = {**OFFICIAL, "title": title, "diary_number": f"KS {number}"}
+        await desk.house.round(round_id=f"round{number}", **digest, texts=texts)
+        places = [{"workplace_id": "w-r1", "reasons": only}]
+        own = {"round_id": f"round{number}", "invitation_id": f"i{number}", "workplaces": places}
+        await desk.house.invite("r1", "w-r1", **own)
+    await desk.house.sender.turn()
+    desk.house.clock.moment += timedelta(days=8)
+    await desk.house.sender.turn()
+    message = next(row for row in await desk.house.messages() if row.kind == "digest")
+    await desk.read(mail("Re: 2 ärenden", "Ja tack", f"In-Reply-To: <{message.message_id}@kommun.example>"))
+    [forward] = desk.relay.accepted
+    assert forward.recipients == ("kontakt@kommun.example",)
+    passed_on = only_forward(desk)
+    assert passed_on["Subject"] == "Svar från ett företag: 2 ärenden"
+    text, _ = passed_on.iter_parts()  # type: ignore[attr-defined]
+    said = text.get_content().replace("\r\n", "\n")
+    assert "ett av dessa 2:\n - Ny taxa KS 0\n - Torget byggs om KS 1\n" in said
+
+
 async def test_a_reply_is_never_forwarded_to_a_mailbox_of_ours(desk: Desk) -> None:
     official = {"official": {"name": "Bo", "email": "Naringsliv+arenden@kommun.example"}}
     message = await desk.sent(texts={**OFFICIAL, **official})

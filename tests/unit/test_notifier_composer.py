@@ -303,7 +303,7 @@ def test_a_title_that_reads_as_an_encoded_word_is_text_and_hides_no_header(title
     good, parsed = (message_from_bytes(raw, policy=default) for raw in (compose("email"), mail))
     assert set(parsed.keys()) == set(good.keys())
     assert parsed["Subject"].startswith(title[:20])
-    about = Forward("m", AT, "Danderyd", "d@dialog.example", "bo@dialog.example", case_title=title)
+    about = Forward("m", AT, "Danderyd", "d@dialog.example", "bo@dialog.example", cases=((title, ""),))
     passed_on = message_from_bytes(forwarded(b"Subject: x\r\n\r\n", about, "X-Mark"), policy=default)
     assert (passed_on["Subject"], passed_on["Bcc"]) == (f"Svar från ett företag: {title}", None)
 

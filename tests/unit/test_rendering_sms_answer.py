@@ -37,3 +37,6 @@ def test_fc_039_neither_words_nor_a_title_make_a_header() -> None:
     mail = message_from_bytes(raw, policy=policy.default)
     assert mail["Bcc"] is None
     assert mail["Subject"] == "Svar per SMS från ett företag: Mörby Bcc: alla@exempel.example"
+    hidden = "=?utf-8?q?=0ABcc:_alla=40x.example?="
+    mail = message_from_bytes(sms_answer("+46701740605", "hej", hidden, HEADERS, "X"), policy=policy.default)
+    assert (mail["Bcc"], mail["Subject"]) == (None, f"Svar per SMS från ett företag: {hidden}")

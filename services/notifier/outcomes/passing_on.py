@@ -6,7 +6,7 @@ would come back.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes
@@ -43,9 +43,11 @@ class PassingOn:
         self._channel = channel
         self._ours = ours
 
-    async def forward(self, raw: bytes, round_: Round | None, now: datetime) -> Outcome | None:
-        """What became of the forward; None where nobody is named whom it could go to."""
-        to = whom(round_, self._ours)
+    async def forward(self, raw: bytes, rounds: Sequence[Round], now: datetime) -> Outcome | None:
+        """What became of the forward; None where nobody is named whom it could go to. Of several rounds, a digest's,
+        nobody knows which is meant: the mailbox for all cases gets it, with their names.
+        """
+        to = whom(rounds[0] if len(rounds) == 1 else None, self._ours)
         if to is None:
             return None
         mark = f"vidare-{blake2b(raw, digest_size=20).hexdigest()}"
@@ -56,8 +58,7 @@ class PassingOn:
             sender_address=self._ours.sender_address,
             to_address=to,
             reply_to=_writer(raw),
-            case_title=round_.texts.title if round_ else "",
-            diary_number=(round_.texts.diary_number or "") if round_ else "",
+            cases=tuple((round_.texts.title, round_.texts.diary_number or "") for round_ in rounds),
         )
         return await self._channel.send(Outgoing(mark, to, forwarded(raw, about, FORWARDED), mark, now))
 

@@ -215,8 +215,8 @@ class ReturnedMail:
 
     async def _replied(self, mail: Arrived, about: About) -> _Done | _Aside | _Later:
         async with self._database.transaction() as connection:
-            round_ = await self._round(connection, about)
-        outcome = await self._passing_on.forward(mail.raw or b"", round_, self._clock.now())
+            rounds = await self._rounds(connection, about)
+        outcome = await self._passing_on.forward(mail.raw or b"", rounds, self._clock.now())
         if outcome is None:
             return _Aside("nobody_to_forward_to")
         if outcome.state is State.SENT:
@@ -228,10 +228,14 @@ class ReturnedMail:
         waiting.unknowns += outcome.state is State.UNKNOWN
         return _Aside("unknown_outcome") if waiting.unknowns >= _MOST_UNKNOWN else _Later(outcome.code)
 
-    async def _round(self, connection: AsyncConnection, about: About) -> Round | None:
+    async def _rounds(self, connection: AsyncConnection, about: About) -> list[Round]:
+        """What the answered message was about; of a digest all of it, what is due first before the rest."""
         message = await self._find(connection, about)
-        found = await store.rounds(connection, [message.round_id]) if message is not None else {}
-        return next(iter(found.values()), None)
+        if message is None:
+            return []
+        carried = (await store.items(connection, [message])).get(message.message_id, [message])
+        found = await store.rounds(connection, [item.round_id for item in carried])
+        return [found[item.round_id] for item in carried if item.round_id in found]
 
     async def _find(self, connection: AsyncConnection, about: About) -> Message | None:
         if about.number is not None:
