@@ -249,7 +249,8 @@ async def test_a_reply_to_a_digest_goes_to_the_mailbox_for_all_cases_and_names_t
     assert passed_on["Subject"] == "Svar från ett företag: 2 ärenden"
     text, _ = passed_on.iter_parts()  # type: ignore[attr-defined]
     said = text.get_content().replace("\r\n", "\n")
-    assert "ett av dessa 2:\n - Ny taxa KS 0\n - Torget byggs om KS 1\n" in said
+    assert "ett av dessa 2:\n - " in said
+    assert {"\n - Ny taxa KS 0\n" in said, "\n - Torget byggs om KS 1\n" in said} == {True}
 
 
 async def test_a_reply_is_never_forwarded_to_a_mailbox_of_ours(desk: Desk) -> None:
