@@ -30,6 +30,14 @@ def messages() -> Iterator[tuple[str, bytes]]:
                     yield f"{name}.{lang}.sms" if shape == "sms" else f"{name}.{ending}", found
 
 
+def pages() -> Iterator[tuple[str, str]]:
+    """The HTML of every sample mail, kept or not."""
+    for name, asked in _asked():
+        found = preview(Asked(asked.kind, asked.round, asked.notice), "html")
+        if found is not None:
+            yield name, found.decode()
+
+
 def _asked() -> Iterator[tuple[str, Asked]]:
     for kind in samples.ROUNDS:
         yield kind, Asked(_kind(kind), samples.round_of(kind))
