@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from schemas.topics import NOTICES, RESPONSES
+from services.portal.guesses import MOST_WRONG, WITHIN
 from services.runtime.letter_codes import code
 from tests.portal_world import (
     TOKEN_KEY,
@@ -42,6 +43,23 @@ async def test_a_code_leads_to_the_same_page_as_the_link(browser: httpx.AsyncCli
     assert led.status_code == 303
     assert led.headers["location"].partition("?")[0] == answer_path(7)
     assert ("lang=en" in led.headers["location"]) == (lang == "en")
+
+
+async def test_after_too_many_wrong_codes_in_a_minute_none_is_looked_at_and_the_link_leads_as_ever(
+    portal: Offline, browser: httpx.AsyncClient
+) -> None:
+    right = code(7, TOKEN_KEY)
+    for number in range(MOST_WRONG):
+        assert (await browser.post("/kod", data={"kod": f"7KQ2-MX9V-T{number:03}"})).status_code == 422
+        if number < MOST_WRONG - 1:
+            assert (await browser.post("/kod", data={"kod": right})).status_code == 303
+    refused = await browser.post("/kod", data={"kod": right})
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "60")
+    assert "Vänta en minut" in refused.text
+    assert right in refused.text
+    assert (await browser.get(answer_path(7))).status_code != 429
+    portal.clock.moment += WITHIN
+    assert (await browser.post("/kod", data={"kod": right})).status_code == 303
 
 
 async def test_a_wrong_code_keeps_what_was_typed_and_says_so(browser: httpx.AsyncClient) -> None:

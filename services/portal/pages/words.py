@@ -77,6 +77,8 @@ WORDS: Final[Mapping[Lang, Mapping[str, str]]] = {
         "code": "Kod",
         "code_hint": "Tolv tecken, till exempel 7KQ2-MX9V-TFA4. Stora och små bokstäver är lika.",
         "code_wrong": "Koden stämmer inte. Kontrollera att alla tolv tecknen kom med.",
+        "code_wait": "Just nu skrivs många felaktiga koder. Vänta en minut och försök igen, eller använd rutan i "
+        "brevet med mobilens kamera.",
         "code_go": "Fortsätt",
         # errors
         "error_prefix": "Fel: ",
@@ -248,6 +250,8 @@ WORDS: Final[Mapping[Lang, Mapping[str, str]]] = {
         "code": "Code",
         "code_hint": "Twelve signs, such as 7KQ2-MX9V-TFA4. Capital and small letters are alike.",
         "code_wrong": "The code is not right. Check that you have all twelve signs.",
+        "code_wait": "Many wrong codes are being typed just now. Wait a minute and try again, or use the square in the "
+        "letter with your phone's camera.",
         "code_go": "Continue",
         "error_prefix": "Error: ",
         "problem": "There is a problem",
