@@ -14,6 +14,7 @@ import shapely
 
 from schemas import industries
 from schemas.types import IndustryCode
+from services.matcher import municipalities
 from services.matcher.geometry import Part
 from services.matcher.grid import Booleans, Codes, Grid, build
 from services.matcher.texts import Texts
@@ -98,6 +99,22 @@ def cases(known: Places, count: int) -> list[Asked]:
     """So many questions, where somebody works."""
     chance = np.random.default_rng(SEED + 1)
     return [_case(chance, known) for _ in range(count)]
+
+
+def outlines(known: Places, count: int) -> list[Asked]:
+    """So many questions about the area of a real municipality, moved to where somebody works: what a plan for the whole
+    of it draws. Their corners are the border's, and those that the projection needs.
+    """
+    chance = np.random.default_rng(SEED + 2)
+    return [_outline(chance, known) for _ in range(count)]
+
+
+def _outline(chance: np.random.Generator, known: Places) -> Asked:
+    area = municipalities.border(chance.choice(municipalities.known()))
+    inside, somebody = shapely.get_coordinates(shapely.point_on_surface(area))[0], chance.integers(len(known.x))
+    moved = np.array([known.x[somebody], known.y[somebody]]) - inside
+    shape = shapely.transform(area, lambda xy: xy + moved)
+    return Asked(Part("site", shape, shape), 0.0, _wanted(chance))
 
 
 def _case(chance: np.random.Generator, known: Places) -> Asked:

@@ -23,7 +23,9 @@ from services.matcher.grid import CELL_M, HAIR_M, Booleans, Codes, Grid
 from services.matcher.grid import near as in_numpy
 
 BUNCH: Final = 8
-"""Edges with a common box, and boxes with a common larger box: what is far goes unmeasured by the bunch."""
+"""Edges with a common box: what is far goes unmeasured by the bunch. Each row of cells has a list of those that come
+near it, and of the edges that run through it, so that a long outline costs a cell only what of it comes near.
+"""
 DOUBT: Final = 1e-4
 """Of a hundredth of a metre: what is nearer to a half than this is measured by shapely."""
 ENDLESS: Final = 1e30
@@ -53,16 +55,16 @@ def near(
     if grid.codes.dtype != np.uint16:
         return in_numpy(grid, part, buffer_m, wanted, alive)
     reach = geometry.reach(buffer_m)
-    slots, metres, doubtful = _near(
+    rows, metres, doubtful = _near(
         grid.starts, grid.x, grid.y, grid.codes, grid.rows, grid.west, grid.south, grid.width, grid.height,
         *_lines(part.metric), reach,
         NOBODY if wanted is None else wanted, wanted is not None, NOBODY if alive is None else alive, alive is not None,
     )  # fmt: skip
     if doubtful.size:
-        at = slots[doubtful]
-        metres[doubtful] = geometry.distances(part, shapely.points(grid.x[at], grid.y[at]))
-        slots, metres = slots[metres <= reach], metres[metres <= reach]
-    return grid.rows[slots].astype(np.int64), metres
+        at, slots = doubtful
+        metres[at] = geometry.distances(part, shapely.points(grid.x[slots], grid.y[slots]))
+        rows, metres = rows[metres <= reach], metres[metres <= reach]
+    return rows, metres
 
 
 def _lines(shape: Shape) -> tuple[Floats, Indices, bool]:
@@ -106,21 +108,8 @@ def _across(west: float, south: float, east: float, north: float, box: Floats) -
 
 
 @_compiled()
-def _boxes(inner: Floats, count: int) -> Floats:
-    """The boxes of so many bunches of boxes or edges."""
-    boxes = np.empty((count, 4))
-    for k in range(count):
-        bunch = inner[k * BUNCH : (k + 1) * BUNCH]
-        boxes[k, 0] = min(bunch[:, 0].min(), bunch[:, 2].min())
-        boxes[k, 1] = min(bunch[:, 1].min(), bunch[:, 3].min())
-        boxes[k, 2] = max(bunch[:, 0].max(), bunch[:, 2].max())
-        boxes[k, 3] = max(bunch[:, 1].max(), bunch[:, 3].max())
-    return boxes
-
-
-@_compiled()
 def _edges(xy: Floats, starts: Indices) -> Floats:
-    """Every edge of every line; a lone position is an edge without length."""
+    """Every edge of every line; a lone position is an edge without length. None at all where one is not finite."""
     count = 0
     for line in range(starts.size - 1):
         count += min(starts[line + 1] - starts[line], max(1, starts[line + 1] - starts[line] - 1))
@@ -129,45 +118,94 @@ def _edges(xy: Floats, starts: Indices) -> Floats:
         begin, end = starts[line], starts[line + 1]
         for i in range(begin, min(end, max(begin + 1, end - 1))):
             j = min(i + 1, end - 1)
+            if not (
+                np.isfinite(xy[i, 0]) and np.isfinite(xy[i, 1]) and np.isfinite(xy[j, 0]) and np.isfinite(xy[j, 1])
+            ):
+                return np.empty((0, 4))
             edges[at, 0], edges[at, 1], edges[at, 2], edges[at, 3] = xy[i, 0], xy[i, 1], xy[j, 0], xy[j, 1]
             at += 1
     return edges
 
 
 @_compiled()
-def _inside(px: float, py: float, edges: Floats, boxes: Floats, large: Floats) -> bool:
-    """Whether a ray to the east crosses the outline an odd number of times."""
-    odd = False
-    for big in range(large.shape[0]):
-        if large[big, 1] > py or large[big, 3] < py or large[big, 2] < px:
-            continue
-        for k in range(big * BUNCH, min(boxes.shape[0], (big + 1) * BUNCH)):
-            if boxes[k, 1] > py or boxes[k, 3] < py or boxes[k, 2] < px:
+def _boxes(edges: Floats) -> Floats:
+    """The boxes of the bunches."""
+    boxes = np.empty(((edges.shape[0] + BUNCH - 1) // BUNCH, 4))
+    boxes[:, :2], boxes[:, 2:] = ENDLESS, -ENDLESS
+    for e in range(edges.shape[0]):
+        box = boxes[e // BUNCH]
+        box[0], box[1] = min(box[0], edges[e, 0], edges[e, 2]), min(box[1], edges[e, 1], edges[e, 3])
+        box[2], box[3] = max(box[2], edges[e, 0], edges[e, 2]), max(box[3], edges[e, 1], edges[e, 3])
+    return boxes
+
+
+@_compiled()
+def _past(south: float, north: float, boxes: Floats, found: Indices) -> int:
+    """Which bunches come between two lines of latitude, and how many."""
+    count = 0
+    for k in range(boxes.shape[0]):
+        if boxes[k, 1] <= north and boxes[k, 3] >= south:
+            found[count] = k
+            count += 1
+    return count
+
+
+@_compiled()
+def _strip(south: float, north: float, edges: Floats, past: Indices, found: Indices, spans: Floats) -> int:
+    """Which edges run between two lines of latitude, how many, and from where to where each runs there to the east."""
+    count = 0
+    for k in past:
+        for e in range(k * BUNCH, min(edges.shape[0], (k + 1) * BUNCH)):
+            x1, y1, x2, y2 = edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3]
+            low, high = max(min(y1, y2), south), min(max(y1, y2), north)
+            if low > high or y1 == y2:
                 continue
-            for e in range(k * BUNCH, min(edges.shape[0], (k + 1) * BUNCH)):
-                y1, y2 = edges[e, 1], edges[e, 3]
-                if (y1 > py) != (y2 > py) and px < (edges[e, 2] - edges[e, 0]) * (py - y1) / (y2 - y1) + edges[e, 0]:
-                    odd = not odd
+            one, other = x1 + (x2 - x1) * ((low - y1) / (y2 - y1)), x1 + (x2 - x1) * ((high - y1) / (y2 - y1))
+            found[count], spans[count, 0], spans[count, 1] = e, min(one, other) - HAIR_M, max(one, other) + HAIR_M
+            count += 1
+    return count
+
+
+@_compiled()
+def _east(
+    west: float, south: float, east: float, north: float, edges: Floats, strip: Indices, spans: Floats, found: Indices
+) -> tuple[bool, int]:
+    """What a ray to the east from within a box crosses: whether an odd number of edges for certain, and those of which
+    each point must ask.
+    """
+    odd, count = False, 0
+    for i, e in enumerate(strip):
+        if spans[i, 1] < west:
+            continue
+        if spans[i, 0] > east and min(edges[e, 1], edges[e, 3]) < south and max(edges[e, 1], edges[e, 3]) > north:
+            odd = not odd
+        else:
+            found[count] = e
+            count += 1
+    return odd, count
+
+
+@_compiled()
+def _inside(px: float, py: float, edges: Floats, odd: bool, asked: Indices) -> bool:
+    """Whether a ray to the east crosses the outline an odd number of times."""
+    for e in asked:
+        y1, y2 = edges[e, 1], edges[e, 3]
+        if (y1 > py) != (y2 > py) and px < (edges[e, 2] - edges[e, 0]) * (py - y1) / (y2 - y1) + edges[e, 0]:
+            odd = not odd
     return odd
 
 
 @_compiled()
-def _bunches(
-    west: float, south: float, east: float, north: float, reach2: float, boxes: Floats, large: Floats, found: Indices
+def _close(
+    west: float, south: float, east: float, north: float, far2: float, boxes: Floats, past: Indices, found: Indices
 ) -> int:
-    """Which bunches of edges can be the nearest to a point of a box, and how many; those beyond reach never are."""
-    least = reach2
-    for big in range(large.shape[0]):
-        least = min(least, _across(west, south, east, north, large[big]))
-    count = 0
-    for big in range(large.shape[0]):
-        if _to_box(west, south, east, north, large[big]) > least:
-            continue
-        for k in range(big * BUNCH, min(boxes.shape[0], (big + 1) * BUNCH)):
-            if _to_box(west, south, east, north, boxes[k]) <= least:
-                least = min(least, _across(west, south, east, north, boxes[k]))
-                found[count] = k
-                count += 1
+    """Which of the bunches can be the nearest to a point of a box, and how many; those that are too far never are."""
+    least, count = far2, 0
+    for k in past:
+        if _to_box(west, south, east, north, boxes[k]) <= least:
+            least = min(least, _across(west, south, east, north, boxes[k]))
+            found[count] = k
+            count += 1
     return count
 
 
@@ -201,7 +239,7 @@ def _read(kind: Any, dimensions: int = 1) -> Any:
 
 
 _TUPLE: Any = types.Tuple
-_SIGNATURE: Final = _TUPLE((types.int64[::1], types.float64[::1], types.int64[::1]))(
+_SIGNATURE: Final = _TUPLE((types.int64[::1], types.float64[::1], types.int64[:, ::1]))(
     _read(types.int32), _read(types.float64), _read(types.float64), _read(types.uint16, 2), _read(types.int32),
     types.float64, types.float64, types.int64, types.int64,
     _read(types.float64, 2), _read(types.int64), types.boolean, types.float64,
@@ -216,28 +254,31 @@ def _near(
     xy: Floats, starts: Indices, area: bool, reach: float,
     wanted: Booleans, some_wanted: bool, alive: Booleans, some_alive: bool,
 ) -> tuple[Indices, Floats, Indices]:  # fmt: skip
-    """Slots within reach of the lines or inside of them, their distances, and which of these shapely must measure."""
+    """Rows within reach of the lines or inside of them, their distances, and which of these shapely must measure: where
+    they stand among the found, and their slots.
+    """
     edges = _edges(xy, starts)
     if edges.shape[0] == 0:
-        return np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.int64)
-    boxes = _boxes(edges, (edges.shape[0] + BUNCH - 1) // BUNCH)
-    large = _boxes(boxes, (boxes.shape[0] + BUNCH - 1) // BUNCH)
-    if not np.isfinite(large).all():
-        return np.empty(0, np.int64), np.empty(0, np.float64), np.empty(0, np.int64)
-    far = reach + HAIR_M
-    left = _cell(large[:, 0].min() - far - grid_west, width)
-    bottom = _cell(large[:, 1].min() - far - grid_south, height)
-    right = _cell(large[:, 2].max() + far - grid_west, width)
-    top = _cell(large[:, 3].max() + far - grid_south, height)
+        return np.empty(0, np.int64), np.empty(0, np.float64), np.empty((2, 0), np.int64)
+    boxes, far = _boxes(edges), reach + HAIR_M
+    left = _cell(boxes[:, 0].min() - far - grid_west, width)
+    bottom = _cell(boxes[:, 1].min() - far - grid_south, height)
+    right = _cell(boxes[:, 2].max() + far - grid_west, width)
+    top = _cell(boxes[:, 3].max() + far - grid_south, height)
     room = 0
     for line in range(bottom, top + 1):
         room += cells[line * width + right + 1] - cells[line * width + left]
-    slots, metres, count = np.empty(room, np.int64), np.empty(room, np.float64), 0
-    doubtful, doubts = np.empty(room, np.int64), 0
-    bunches, far2 = np.empty(boxes.shape[0], np.int64), far * far
+    found, metres, count = np.empty(room, np.int64), np.empty(room, np.float64), 0
+    doubtful, doubts = np.empty((2, room), np.int64), 0
+    past, bunches, far2 = np.empty(boxes.shape[0], np.int64), np.empty(boxes.shape[0], np.int64), far * far
+    strip, asked, spans = np.empty(len(edges), np.int64), np.empty(len(edges), np.int64), np.empty((len(edges), 2))
     for line in range(bottom, top + 1):
         south, north = grid_south + line * CELL_M - HAIR_M, grid_south + (line + 1) * CELL_M + HAIR_M
         south, north = south if line > 0 else -ENDLESS, north if line < height - 1 else ENDLESS
+        if cells[line * width + left] == cells[line * width + right + 1]:
+            continue
+        passing = past[: _past(south - far, north + far, boxes, past)]
+        running = strip[: _strip(south, north, edges, passing, strip, spans) if area else 0]
         whole, known = False, -2  # the column for which `whole` holds
         for column in range(left, right + 1):
             begin, end = cells[line * width + column], cells[line * width + column + 1]
@@ -247,10 +288,13 @@ def _near(
                 continue  # before anything is asked of the outline
             west, east = grid_west + column * CELL_M - HAIR_M, grid_west + (column + 1) * CELL_M + HAIR_M
             west, east = west if column > 0 else -ENDLESS, east if column < width - 1 else ENDLESS
-            close = _bunches(west, south, east, north, far2, boxes, large, bunches)
+            close = _close(west, south, east, north, far2, boxes, passing, bunches)
+            odd, several = False, 0
+            if area and (close > 0 or known != column - 1):
+                odd, several = _east(west, south, east, north, edges, running, spans, asked)
             if close == 0:
                 if area and known != column - 1:
-                    whole = _inside(x[begin], y[begin], edges, boxes, large)
+                    whole = _inside(x[begin], y[begin], edges, odd, asked[:several])
                 known = column
                 if not whole:
                     continue
@@ -258,14 +302,14 @@ def _near(
                 if (some_wanted and not _wants(codes, slot, wanted)) or (some_alive and not alive[rows[slot]]):
                     continue
                 distance = 0.0
-                if close > 0 and not (area and _inside(x[slot], y[slot], edges, boxes, large)):
+                if close > 0 and not (area and _inside(x[slot], y[slot], edges, odd, asked[:several])):
                     distance = np.sqrt(_nearest(x[slot], y[slot], far2, edges, boxes, bunches, close))
                 hundredths = distance * 100.0
                 if abs(hundredths - np.floor(hundredths) - 0.5) < DOUBT or abs(distance - reach) < DOUBT / 100.0:
-                    doubtful[doubts] = count
+                    doubtful[0, doubts], doubtful[1, doubts] = count, slot
                     doubts += 1
                 elif distance > reach:
                     continue
-                slots[count], metres[count] = slot, distance
+                found[count], metres[count] = rows[slot], distance
                 count += 1
-    return slots[:count].copy(), metres[:count].copy(), doubtful[:doubts].copy()
+    return found[:count].copy(), metres[:count].copy(), doubtful[:, :doubts].copy()

@@ -24,6 +24,11 @@ def _borders() -> dict[str, Shape]:
     }
 
 
+def known() -> tuple[str, ...]:
+    """The codes of all municipalities."""
+    return tuple(_borders())
+
+
 def border(municipality: str) -> Shape | None:
     """A municipality's area in the grid; None where the code is unknown."""
     shape = _borders().get(municipality)

@@ -130,6 +130,34 @@ def test_the_index_finds_whom_asking_everybody_finds_after_every_change(
         assert len(register.everywhere(codes)) == sum(fits(row, codes) for row in known.values())
 
 
+@settings(max_examples=300 if EVERYTHING else 15, deadline=None, database=None)
+@given(st.integers(0, 2**32), st.integers(3, 700), st.sampled_from([0.0, 1.0, 700.0]))
+def test_of_a_long_outline_the_kernel_says_what_numpy_says(seed: int, corners: int, buffer_m: float) -> None:
+    """Many edges through every row of cells, with holes; people on corners, level with them, and on cells' lines."""
+    chance = np.random.default_rng(seed)
+    angles, middle = np.sort(chance.uniform(0, 2 * np.pi, corners)), np.array([500_000.0, 6_600_000.0])
+    star = np.column_stack([np.cos(angles), np.sin(angles)]) * chance.uniform(2000, 5000, corners)[:, None]
+    shape = (
+        shapely.Polygon(middle + star, [middle + 0.2 * star])
+        if chance.random() < 0.5
+        else shapely.Polygon(middle + star)
+    )
+    if not shape.is_valid:
+        return
+    edge, aside = shapely.get_coordinates(shape)[:200], chance.integers(-3, 4) * grid.CELL_M
+    at = np.concatenate(
+        [[middle - 6500], middle + chance.uniform(-6000, 6000, (2000, 2)), edge, edge + np.array([aside, 0.0])]
+    )
+    at[:500:3] = np.round(at[:500:3] / grid.CELL_M) * grid.CELL_M
+    codes = np.zeros((1, len(at)), dtype=np.uint16)
+    cells = grid.build(at[:, 0].copy(), at[:, 1].copy(), codes, np.arange(len(at), dtype=np.int32))
+    said = []
+    for near in IMPLEMENTATIONS.values():
+        rows, metres = near(cells, Part("site", shape, shape), buffer_m, None, None)
+        said.append(dict(zip(rows.tolist(), np.round(metres, 2).tolist(), strict=True)))
+    assert said[0] == said[1]
+
+
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_what_has_no_place_in_the_grid_is_near_nobody(implementation: str) -> None:
     register = replace(a_register(), index=IMPLEMENTATIONS[implementation])
