@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from datetime import datetime
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ MEMORY: Final = Path("/dev/shm")
 """Where there is one: nothing of a simulated year must survive a loss of power."""
 
 
-def run(size: Size, seed: int, on_day: Any = lambda _: None) -> tuple[Year, list[Check]]:
+def run(size: Size, seed: int, on_day: Callable[[Year], None] = lambda _: None) -> tuple[Year, list[Check]]:
     """One year, and its checks."""
     where = MEMORY if MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="year-", dir=where) as folder:
@@ -68,7 +68,7 @@ def main() -> int:
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     began = time.monotonic()
-    year, checks = run(Size(given.companies, given.cases, given.days), given.seed, _progress)
+    year, checks = run(Size(given.companies, given.cases, given.days), given.seed, _Progress())
     seconds = round(time.monotonic() - began)
     found = {"seed": given.seed, "seconds": seconds, **figures(year)}
     if given.json:
@@ -79,9 +79,16 @@ def main() -> int:
     return int(any(check.broken for check in checks))
 
 
-def _progress(day: datetime) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{day.date()}", end="", file=sys.stderr)
+class _Progress:
+    """Says each day how far it is: over itself on a terminal, line by line in a file."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def __call__(self, year: Year) -> None:
+        taken, seconds = sum(len(sink.copies) for sink in year.sinks), round(time.monotonic() - self._began)
+        said = f"{year.clock.now().date()}: {len(year.invitations)} invitations, {taken} messages, {seconds} s"
+        print(said, end="\r" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
 
 
 def _print(found: dict[str, Any], checks: list[Check]) -> None:

@@ -139,13 +139,13 @@ class Year:
         """Something happens then. What the notifier need not look at before it looks anyway: without `look`."""
         heapq.heappush(self._todo, (moment, next(self._order), deed, look))
 
-    async def live(self, on_day: Callable[[datetime], None] = lambda _: None) -> None:
+    async def live(self, on_day: Callable[["Year"], None] = lambda _: None) -> None:
         """From the first import to the end of the last round."""
         await self.notifier.start()
         self._begin()
         while (moment := await self._next()) is not None:
             if moment.date() > self.clock.now().date():
-                on_day(moment)
+                on_day(self)
             self.clock.moment = max(self.clock.now(), moment)
             if await self._happens() and not self._is_down():
                 await self._look()

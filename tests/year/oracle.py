@@ -44,6 +44,7 @@ class Oracle:
     def __init__(self, year: Year) -> None:
         self._year = year
         self._copies = sorted((copy for sink in year.sinks for copy in sink.copies), key=lambda copy: copy.at)
+        self._deliveries = year.deliveries()
         self._rounds: dict[str, tuple[list[datetime], list[Round]]] = {}
         self._invitations: dict[str, list[Invitation]] = {}
         for record, at in zip(year.log.records, year.log.times, strict=True):
@@ -78,7 +79,7 @@ class Oracle:
         """Every invitation that stood has a message, or a stated reason."""
         check = Check("an invitation has a message or a stated reason")
         reached = {id_ for copy in self._copies for ids in copy.rounds.values() for id_ in ids}
-        told = {id_ for event in self._year.deliveries() if event.state in FINAL for id_ in event.invitation_ids}
+        told = {id_ for event in self._deliveries if event.state in FINAL for id_ in event.invitation_ids}
         for id_, said in self._invitations.items():
             if said[-1].state is not InvitationState.REVOKED:
                 check.look(id_ in reached or id_ in told, id_)
@@ -126,7 +127,7 @@ class Oracle:
 
     def followed(self) -> Check:
         check, had = Check("what follows a round is told to those whom its message reached"), set[tuple[str, str]]()
-        carried = {event.message_id: event.round_ids for event in self._year.deliveries()}
+        carried = {event.message_id: event.round_ids for event in self._deliveries}
         for copy in self._copies:
             for id_ in copy.rounds:
                 round_ = self._rounds[id_][1][-1]
@@ -196,7 +197,7 @@ class Oracle:
     def _merged(self) -> set[str]:
         """Invitations of which the official was last told that they wait so that two messages do not come in a day."""
         waits: dict[str, str] = {}
-        for event in self._year.deliveries():
+        for event in self._deliveries:
             if event.state is DeliveryState.WAITING:
                 waits |= dict.fromkeys(event.invitation_ids, event.code)
         return {id_ for id_, code in waits.items() if code == "merge_window"}

@@ -98,10 +98,10 @@ FREQUENCIES: Final = ("at_once", "daily", "weekly")
 
 
 def _wish(number: int, which: int, firm: Firm, address: str, draw: random.Random) -> Subscription:
-    """At once what is in the quarter, every day what is near in the trade, every week what is further off. The middle
-    one is what the subscription's page offers by itself.
+    """At once what is next door, every day what is near in the trade, every week what is as far as the subscription's
+    page offers by itself.
     """
-    metres = (200, 800, 1500)[which] * draw.uniform(0.7, 1.3)
+    metres = (150, 400, 800)[which] * draw.uniform(0.7, 1.3)
     circle = {"longitude": firm.company.lon, "latitude": firm.company.lat, "radius_m": round(metres)}
     area: dict[str, Any] = {"kind": "circle", "label": "runt oss", "circle": circle}
     if which == 2 and draw.random() < 0.05:
