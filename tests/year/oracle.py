@@ -6,7 +6,7 @@ every message or invitation that it concerns, and says how many; a rule that met
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from itertools import takewhile
@@ -46,7 +46,7 @@ class Oracle:
         self._copies = sorted((copy for sink in year.sinks for copy in sink.copies), key=lambda copy: copy.at)
         self._deliveries = year.deliveries()
         self._rounds: dict[str, tuple[list[datetime], list[Round]]] = {}
-        self._invitations: dict[str, list[Invitation]] = {}
+        self._invitations: dict[str, tuple[list[datetime], list[Invitation]]] = {}
         for record, at in zip(year.log.records, year.log.times, strict=True):
             if record.topic == ROUNDS.name:
                 round_ = Round.model_validate_json(record.value or b"")
@@ -55,7 +55,13 @@ class Oracle:
                 states.append(round_)
             elif record.topic == INVITATIONS.name:
                 event = Invitation.model_validate_json(record.value or b"")
-                self._invitations.setdefault(event.invitation_id, []).append(event)
+                times_, events = self._invitations.setdefault(event.invitation_id, ([], []))
+                times_.append(at)
+                events.append(event)
+        self._written: dict[str, list[datetime]] = defaultdict(list)
+        for told in self._deliveries:
+            if told.state is DeliveryState.COMPOSED:
+                self._written[told.message_id or ""].append(told.at)
 
     def checks(self) -> list[Check]:
         """All of them, in the order of the table."""
@@ -80,7 +86,7 @@ class Oracle:
         check = Check("an invitation has a message or a stated reason")
         reached = {id_ for copy in self._copies for ids in copy.rounds.values() for id_ in ids}
         told = {id_ for event in self._deliveries if event.state in FINAL for id_ in event.invitation_ids}
-        for id_, said in self._invitations.items():
+        for id_, (_, said) in self._invitations.items():
             if said[-1].state is not InvitationState.REVOKED:
                 check.look(id_ in reached or id_ in told, id_)
         return check
@@ -183,12 +189,12 @@ class Oracle:
         asked: dict[str, list[_Asked]] = defaultdict(list)
         for copy in self._firsts():
             for round_id, ids in copy.rounds.items():
-                round_ = self._rounds[round_id][1][-1]
+                round_ = self._known(round_id, copy)
                 if not (round_.plan and round_.plan.asks) or (copy.kind == "digest" and not merged & set(ids)):
                     continue
                 now = _Asked(copy.at, round_id, round_.plan.minutes)
-                exempt = self._is_exempt(round_, ids)
-                for whom in {copy.address, *(self._invitations[id_][-1].recipient_id for id_ in ids)}:
+                exempt = self._is_exempt(round_, self._reasons(copy, ids))
+                for whom in {copy.address, *(self._invitations[id_][1][-1].recipient_id for id_ in ids)}:
                     if round_id not in {one.round_id for one in asked[whom]}:
                         asked[whom].append(now)
                     check.look(exempt or _within(asked[whom], copy.at), f"{_said(copy)} of {whom}")
@@ -202,17 +208,23 @@ class Oracle:
                 waits |= dict.fromkeys(event.invitation_ids, event.code)
         return {id_ for id_, code in waits.items() if code == "merge_window"}
 
-    def _is_exempt(self, round_: Round, ids: Sequence[str]) -> bool:
+    def _is_exempt(self, round_: Round, reasons: Iterable[Reason]) -> bool:
         plan = round_.plan
         owed = round_.purpose in (Purpose.FEEDBACK, Purpose.CHANGE)
-        return owed or (plan is not None and (plan.exempt or plan.urgent)) or any(self._is_direct(id_) for id_ in ids)
+        return owed or (plan is not None and (plan.exempt or plan.urgent)) or any(r.ring == "direct" for r in reasons)
 
-    def _is_direct(self, id_: str) -> bool:
-        return any(reason.ring == "direct" for reason in self._reasons(id_))
+    def _reasons(self, copy: Copy, ids: Sequence[str]) -> Iterator[Reason]:
+        """Why these were invited, as it stood when the message was written: a case may be moved later."""
+        for id_ in ids:
+            times, events = self._invitations[id_]
+            event = events[max(bisect_right(times, self._was_written(copy)) - 1, 0)]
+            yield from (reason for place in event.workplaces for reason in place.reasons)
 
-    def _reasons(self, id_: str) -> Iterator[Reason]:
-        for place in self._invitations[id_][-1].workplaces:
-            yield from place.reasons
+    def _was_written(self, copy: Copy) -> datetime:
+        """When its bytes were made: what is sent again after an unknown outcome is what was sent before."""
+        times = self._written[copy.message_id]
+        place = bisect_right(times, copy.at)
+        return times[place - 1] if place else copy.at
 
     def texts(self) -> Check:
         """What follows a round, and what is urgent, come besides."""
@@ -224,9 +236,6 @@ class Oracle:
                     stage = (copy.address, round_.case_key, round_.stage, str(round_.occurrence))
                     check.look(had.setdefault(stage, copy.message_id) == copy.message_id, _said(copy))
         return check
-
-    def _all(self, ids: Sequence[str]) -> Iterator[Reason]:
-        return (reason for id_ in ids for reason in self._reasons(id_))
 
     def frequencies(self) -> Check:
         """Who wants a digest gets one, and not more often than they want: unless it is urgent, a right hangs on the
@@ -240,8 +249,8 @@ class Oracle:
             if copy.kind != "first":
                 continue
             for round_id, ids in copy.rounds.items():
-                round_ = self._rounds[round_id][1][-1]
-                wishes = {self._wish(reason, wanted) for reason in self._all(ids)}
+                round_ = self._known(round_id, copy)
+                wishes = {self._wish(reason, wanted) for reason in self._reasons(copy, ids)}
                 if "at_once" not in wishes and not self._goes_alone(round_, copy.channel):
                     check.look(_no_digest_in_time(wishes, round_, copy.at), f"{_said(copy)} {wishes}")
         return check
@@ -250,11 +259,12 @@ class Oracle:
         """On its day, or later where nobody could send it then, or where its next day would be too late, or with the
         daily digest of the day before: two messages would come within a day.
         """
-        if any(self._wish(reason, wanted) == "daily" for ids in copy.rounds.values() for reason in self._all(ids)):
+        carried = [id_ for ids in copy.rounds.values() for id_ in ids]
+        if any(self._wish(reason, wanted) == "daily" for reason in self._reasons(copy, carried)):
             return True
         day = copy.at.astimezone(STOCKHOLM).date()
         late = any(back <= copy.at < back + timedelta(days=1) for _, back in self._year.notes.down)
-        known = [self._rounds[id_][1][-1] for id_ in copy.rounds]
+        known = [self._known(id_, copy) for id_ in copy.rounds]
         hurry = any(_no_digest_in_time({"weekly"}, round_, copy.at + timedelta(days=1)) for round_ in known)
         return _is_digest_day(day, daily=False) or late or hurry
 
@@ -294,6 +304,10 @@ class Oracle:
 
     def _of(self, kind: str) -> Iterator[Copy]:
         return (copy for copy in self._copies if copy.kind == kind)
+
+    def _known(self, round_id: str, copy: Copy) -> Round:
+        """The round that a message was written from."""
+        return self._round(round_id, self._was_written(copy)) or self._rounds[round_id][1][0]
 
     def _round(self, round_id: str, at: datetime) -> Round | None:
         """The round as it had been published by then."""
