@@ -116,6 +116,7 @@ class RenderingComposer:
             introduce=draft.introduce,
             rehearsal=draft.rehearsal,
             wording=self._wording,
+            lang=_lang(draft),
         )
         return compose(render_digest(letter), self._headers(draft, None, links))
 
@@ -161,6 +162,7 @@ class RenderingComposer:
             introduce=draft.introduce,
             rehearsal=draft.rehearsal,
             wording=self._wording,
+            lang=_lang(draft),
         )
 
     def _links(self, draft: Draft) -> Links:
@@ -192,6 +194,7 @@ class RenderingComposer:
             round=asked.round_,
             rehearsal=draft.rehearsal,
             wording=self._wording,
+            lang=_lang(draft),
         )
         if draft.channel == "sms":
             return self._sms(draft, notice_sms(letter, _lang(draft)))

@@ -13,13 +13,13 @@ from services.rendering.dates import Lang
 from services.rendering.wording import STANDARD, Wording, Words
 
 
-def subject(round_: Round, wording: Wording) -> str:
-    """The Swedish subject with `{title}` left open."""
+def subject(round_: Round, lang: Lang, wording: Wording) -> str:
+    """The subject with `{title}` left open."""
     meeting = round_.texts.meeting
     if round_.change == "moved" and meeting is not None:
-        day = dates.short(dates.local(meeting.start).date(), "sv")
-        return wording.words("mail.subject", "sv", _form(round_))["moved_meeting"].replace("{day}", day)
-    return _of_kind(wording.words("changes.heading", "sv", _form(round_)), round_)
+        day = dates.short(dates.local(meeting.start).date(), lang)
+        return wording.words("mail.subject", lang, _form(round_))["moved_meeting"].replace("{day}", day)
+    return _of_kind(wording.words("changes.heading", lang, _form(round_)), round_)
 
 
 def heading(round_: Round, lang: Lang, wording: Wording = STANDARD) -> str:

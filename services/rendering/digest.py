@@ -54,6 +54,8 @@ class DigestLetter:
     introduce: bool = True
     rehearsal: bool = False
     wording: Wording = STANDARD
+    lang: Lang = "sv"
+    """Of the subject, which has no room for both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +108,13 @@ def in_order(items: tuple[Item, ...]) -> tuple[Item, ...]:
 
 
 def _subject(letter: DigestLetter, count: int) -> str:
-    words = letter.wording.words("mail.subject", "sv")
-    mark = rehearsal_mark(letter.wording, rehearsal=letter.rehearsal)
+    words = letter.wording.words("mail.subject", letter.lang)
+    mark = rehearsal_mark(letter.wording, letter.lang, rehearsal=letter.rehearsal)
     if count > 1:
         return mark + words[f"gathers_{letter.gathered}"].format(count=count)
     start, _, end = words["gathers_one"].partition("{title}")
     room = LONGEST_SUBJECT - len(mark + start + end)
-    return mark + start + chop(asking.title(letter.items[0].round, "sv"), room, "…") + end
+    return mark + start + chop(asking.title(letter.items[0].round, letter.lang), room, "…") + end
 
 
 def _counted(count: int, words: Words) -> str:

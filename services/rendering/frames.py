@@ -84,6 +84,7 @@ def _key(letter: Letter) -> Hashable:
         letter.rehearsal,
         (dates.local(letter.at).date(), told) if letter.kind == "reminder" else None,
         letter.wording.version,
+        letter.lang,
     )
 
 

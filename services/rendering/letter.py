@@ -57,6 +57,8 @@ class Letter:
     rehearsal: bool = False
     """Goes to the municipality's own staff, and says so."""
     wording: Wording = STANDARD
+    lang: Lang = "sv"
+    """Of the subject, which has no room for both."""
 
     def words(self, lang: Lang, table: str = "mail") -> Words:
         """The words of a language, for the form of dialogue."""

@@ -58,37 +58,37 @@ def personal(letter: Letter) -> Personal:
 def _subject(letter: Letter) -> str:
     """At most 65 characters: the title yields, at a word, never the date."""
     start, _, end = _subject_frame(letter).partition("{title}")
-    start = rehearsal_mark(letter.wording, rehearsal=letter.rehearsal) + start
-    return start + chop(asking.title(letter.round, "sv"), LONGEST_SUBJECT - len(start) - len(end), "…") + end
+    start = rehearsal_mark(letter.wording, letter.lang, rehearsal=letter.rehearsal) + start
+    return start + chop(asking.title(letter.round, letter.lang), LONGEST_SUBJECT - len(start) - len(end), "…") + end
 
 
 def _subject_frame(letter: Letter) -> str:
     """The subject with a place for the title."""
-    round_, words = letter.round, letter.words("sv", "mail.subject")
+    round_, lang, words = letter.round, letter.lang, letter.words(letter.lang, "mail.subject")
     if asking.is_change(round_):
-        return changes.subject(round_, letter.wording)
+        return changes.subject(round_, lang, letter.wording)
     if letter.kind == "reminder":
-        return _last_day(round_.respond_by, dates.local(letter.at).date(), words)
+        return _last_day(round_.respond_by, dates.local(letter.at).date(), lang, words)
     if meeting := asking.meeting(round_):
-        return words["meets"].replace("{day}", dates.short(dates.local(meeting.start).date(), "sv"))
+        return words["meets"].replace("{day}", dates.short(dates.local(meeting.start).date(), lang))
     if asking.asks(round_):
         by = round_.respond_by
-        return words["asks_by"].replace("{day}", dates.short(by, "sv")) if by else words["asks"]
+        return words["asks_by"].replace("{day}", dates.short(by, lang)) if by else words["asks"]
     return words["feeds_back" if round_.purpose is Purpose.FEEDBACK else "informs"]
 
 
-def _last_day(by: date | None, on: date, words: Words) -> str:
+def _last_day(by: date | None, on: date, lang: Lang, words: Words) -> str:
     """How long there is left to answer, seen from the day of sending."""
     if by is None:
         return words["reminds"]
     if timedelta() <= by - on <= timedelta(days=1):
         return words["reminds_today" if by == on else "reminds_tomorrow"]
-    return words["reminds_by"].replace("{day}", dates.short(by, "sv"))
+    return words["reminds_by"].replace("{day}", dates.short(by, lang))
 
 
-def rehearsal_mark(wording: Wording, *, rehearsal: bool) -> str:
+def rehearsal_mark(wording: Wording, lang: Lang, *, rehearsal: bool) -> str:
     """What the subject of a rehearsal begins with."""
-    return wording.words("mail.subject", "sv")["rehearsal"] if rehearsal else ""
+    return wording.words("mail.subject", lang)["rehearsal"] if rehearsal else ""
 
 
 def _preheader(letter: Letter, why: Sequence[str]) -> str:

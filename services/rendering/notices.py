@@ -36,6 +36,8 @@ class NoticeLetter:
     rehearsal: bool = False
     """Goes to the municipality's own staff, and says so."""
     wording: Wording = STANDARD
+    lang: Lang = "sv"
+    """Of the subject, which has no room for both."""
 
     def words(self, lang: Lang, table: str = "") -> Words:
         """The words of its kind, or of another table of notices."""
@@ -91,9 +93,13 @@ def _kind(letter: NoticeLetter) -> str:
 
 
 def _subject(letter: NoticeLetter) -> str:
-    start, title, end = letter.words("sv", "subject")[_kind(letter)].partition("{title}")
-    start = rehearsal_mark(letter.wording, rehearsal=letter.rehearsal) + start
-    return start + chop(_title(letter, "sv"), LONGEST_SUBJECT - len(start) - len(end), "…") + end if title else start
+    start, title, end = letter.words(letter.lang, "subject")[_kind(letter)].partition("{title}")
+    start = rehearsal_mark(letter.wording, letter.lang, rehearsal=letter.rehearsal) + start
+    return (
+        start + chop(_title(letter, letter.lang), LONGEST_SUBJECT - len(start) - len(end), "…") + end
+        if title
+        else start
+    )
 
 
 def half(letter: NoticeLetter, lang: Lang) -> Half:

@@ -180,6 +180,41 @@ def test_a_reminder_says_how_long_is_left_and_when_the_first_was_sent_and_asks_w
         assert "vilka tider tar ni emot leveranser?" in said.casefold()
 
 
+ROAD = "Stockholmsvägen is rebuilt"
+
+
+ENGLISH: list[tuple[str, str]] = [
+    ("first", f"{ROAD} – does it affect you? Reply by 5 Dec"),
+    ("reminder", f"The last day is tomorrow: {ROAD}"),
+    ("digest", "2 matters that concern you this week"),
+    ("change", f"The matter is withdrawn: {ROAD}"),
+]
+
+
+@pytest.mark.parametrize(("kind", "subject"), ENGLISH)
+def test_whoever_reads_english_has_an_english_subject_and_the_same_mail(kind: str, subject: str) -> None:
+    """The subject has no room for both languages; the mail has both, Swedish first."""
+    round_, item = Round.model_validate(ROUND), Invitation.model_validate(INVITATION)
+    changed = Round.model_validate({**ROUND, "purpose": "change", "change": "withdrawn"})
+
+    def written(language: str, *, rehearsal: bool = False) -> bytes:
+        at = datetime.fromisoformat("2025-12-04T09:00:00+01:00")
+        draft = Draft("m1", 7, "email", language, "anna@exempel.test", at, rehearsal=rehearsal)
+        if kind == "reminder":
+            return COMPOSER.remind(draft, round_, [item], {})
+        if kind == "digest":
+            return COMPOSER.digest(draft, [DigestItem(round_, [item])], 1, {})
+        return COMPOSER.compose(draft, changed if kind == "change" else round_, [item], {})
+
+    mail, swedish = written("en"), written("sv")
+    assert subject_of(mail) == subject
+    assert subject_of(swedish) != subject
+    assert words_of(swedish) == words_of(mail)
+    marked = subject_of(written("en", rehearsal=True))
+    assert marked.startswith("REHEARSAL: ")
+    assert len(marked) <= 65
+
+
 def test_an_sms_reminder_is_one_part_and_says_that_tomorrow_is_the_last_day() -> None:
     at = datetime.fromisoformat("2025-12-04T09:00:00+01:00")
     draft = Draft("m2", 8, "sms", "sv", "+46701740605", at, FIRST)
