@@ -6,6 +6,7 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -104,9 +105,11 @@ def test_a_group_that_has_never_committed_is_listed_with_a_dash_and_its_members(
     group = f"{topic_prefix}new"
     consumer: Any = KafkaConsumer(
         topic, bootstrap_servers=kafka.bootstrap, group_id=group, enable_auto_commit=False,
-        auto_offset_reset="earliest",
+        auto_offset_reset="earliest", metadata_max_age_ms=1000,
     )  # fmt: skip
+    until = time.monotonic() + 60
     while not consumer.assignment():
+        assert time.monotonic() < until, "the group was not joined"
         consumer.poll(timeout_ms=200)
     found = of(group, run("lag", "--json")[1])
     (line,) = (line for line in run("lag")[1].splitlines() if group in line)

@@ -201,12 +201,18 @@ class Oracle:
         return check
 
     def _merged(self) -> set[str]:
-        """Invitations of which the official was last told that they wait so that two messages do not come in a day."""
-        waits: dict[str, str] = {}
+        """Invitations of which the official was last told that they wait so that two messages do not come in a day.
+
+        One invitation may lead to two addresses, which wait each for a reason of its own, and nobody is told which
+        message is whose. So it counts only where all of them say the same: a digest that may have informed is not held
+        to have asked.
+        """
+        said: dict[str, dict[str, str]] = defaultdict(dict)
         for event in self._deliveries:
             if event.state is DeliveryState.WAITING:
-                waits |= dict.fromkeys(event.invitation_ids, event.code)
-        return {id_ for id_, code in waits.items() if code == "merge_window"}
+                for id_ in event.invitation_ids:
+                    said[id_][event.message_id or ""] = event.code
+        return {id_ for id_, codes in said.items() if set(codes.values()) == {"merge_window"}}
 
     def _is_exempt(self, round_: Round, reasons: Iterable[Reason]) -> bool:
         plan = round_.plan
