@@ -10,7 +10,6 @@ from sqlalchemy import update
 from schemas.delivery import DeliveryState
 from services.notifier.channels.memory import MemoryChannel
 from services.notifier.channels.port import Outcome, Outgoing, State
-from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.tables import MESSAGES
 from services.notifier.outcomes.dead_addresses import DeadAddresses
 from services.notifier.outcomes.late import LateOutcomes
@@ -24,8 +23,7 @@ FULL = Outcome(State.FAILED, "mailbox_full", "5.2.2", suppress_after=3)
 
 
 def late(house: House) -> LateOutcomes:
-    outbox = Outbox(house.database, house.published, Topics())
-    return LateOutcomes(outbox, DeadAddresses(outbox, INDEX))
+    return LateOutcomes(house.outbox, DeadAddresses(house.outbox, INDEX))
 
 
 async def says(house: House, what: Callable[..., Awaitable[bool]], *about: Any, number: int | None = None) -> bool:

@@ -17,7 +17,6 @@ from schemas.round import EXAMPLE as ROUND
 from services.notifier.channels.port import Outcome, State
 from services.notifier.channels.sinks import Act, SmtpSink
 from services.notifier.channels.smtp import SmtpChannel, SmtpOptions
-from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.outcomes.maildir import MaildirMailbox
 from services.notifier.outcomes.passing_on import Ours, PassingOn
 from services.notifier.outcomes.return_path import ReturnPaths
@@ -83,7 +82,7 @@ def reader(house: House, box: Path, channel: SmtpChannel, *, replies_to: str = "
         MaildirMailbox(box, handled="Handled", aside="Aside", most_bytes=100_000),
         Sorter([KEY], PATHS),
         house.database,
-        Outbox(house.database, house.published, Topics()),
+        house.outbox,
         PassingOn(channel, ours),
         house.clock,
         index_key=INDEX,
