@@ -6,6 +6,7 @@ and database, it says how much our guarantees cost.
 
 import asyncio
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -116,7 +117,7 @@ async def admission(kafka: KafkaSettings, ledger: str, count: int) -> float:
         raise Fault(f"an invitation of the flow was refused: {error}")
 
     timed = _Timed(Admission(database, Outbox(database, broker, Topics()), clock, refuse), count)
-    broker.subscribe([kafka.topic(INVITATIONS)], group="bench-admission", handle=timed.handle)
+    broker.subscribe([kafka.topic(INVITATIONS)], group=f"bench-admission-{uuid.uuid4().hex}", handle=timed.handle)
     await broker.start()
     try:
         async with asyncio.timeout(120):
