@@ -40,7 +40,7 @@ from services.notifier.policy.windows import Mode
 from services.notifier.providers import Breaker, Providers
 from services.notifier.refusal_stop import NEVER, RefusalStop
 from services.notifier.reminding import Reminding
-from services.notifier.sifting import Facts, Verdict, closed, companies_of, gone, look, look_again, verdict
+from services.notifier.sifting import Facts, Verdict, closed, companies_of, gone, look, verdict
 from services.notifier.sms_budget import CHANNEL as SMS
 from services.notifier.sms_budget import SmsBudget
 from services.notifier.stride import Stride
@@ -323,9 +323,8 @@ class Sender:
             held = await store.read_again(connection, messages, self._owner)
             await self._sort_out(connection, held, now)
             facts = await look(connection, held)
-            going = await self._sift(connection, held, facts, now, waiting=_not_yet)
-            companies = await companies_of(connection, going, facts)
-            going = await self._still_there(connection, going, facts, companies)
+            companies = await companies_of(connection, held, facts)
+            going = await self._sift(connection, held, facts, companies, now, waiting=_not_yet)
             written = await self._compose_all(connection, going, facts, companies, now)
             kept = {message_id: self._vault.encrypt(words) for message_id, words in written.items()}
             composed = [(m, body) for m in going if (body := m.body_encrypted or kept.get(m.message_id))]
@@ -353,12 +352,23 @@ class Sender:
                     await self._end(connection, item, why.state, why.code)
 
     async def _sift(
-        self, connection: AsyncConnection, held: Sequence[Message], facts: Facts, now: datetime, *, waiting: _Waiting
+        self,
+        connection: AsyncConnection,
+        held: Sequence[Message],
+        facts: Facts,
+        companies: Mapping[str, Company],
+        now: datetime,
+        *,
+        waiting: _Waiting,
     ) -> list[Message]:
         """Those that may leave; the others end, or are given to `waiting`, with their reason."""
         going = []
         for message in held:
-            why = verdict(message, facts, now, self._staff) or closed(message, facts, now, self._options.windows)
+            why = (
+                verdict(message, facts, now, self._staff)
+                or closed(message, facts, now, self._options.windows)
+                or gone(message, facts, companies)
+            )
             if why is None:
                 going.append(message)
             elif why.state is None:
@@ -366,19 +376,6 @@ class Sender:
             else:
                 await self._end(connection, message, why.state, why.code)
         return going
-
-    async def _still_there(
-        self, connection: AsyncConnection, going: Sequence[Message], facts: Facts, companies: Mapping[str, Company]
-    ) -> list[Message]:
-        """Without those whose recipients have all left the register since they were planned."""
-        staying = []
-        for message in going:
-            why = gone(message, facts, companies)
-            if why is None or why.state is None:
-                staying.append(message)
-            else:
-                await self._end(connection, message, why.state, why.code)
-        return staying
 
     async def _compose_all(
         self,
@@ -455,8 +452,8 @@ class Sender:
         async with self._database.transaction() as connection:
             held = await store.still_held(connection, written.messages, self._owner, state="sending")
             await self._sort_out(connection, held, now)
-            facts = await look_again(connection, held, written.facts)
-            going = await self._sift(connection, held, facts, now, waiting=_taken_back)
+            facts = await look(connection, held, written.facts)
+            going = await self._sift(connection, held, facts, {}, now, waiting=_taken_back)  # all are written
             stale = [
                 message
                 for message in going

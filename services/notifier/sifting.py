@@ -4,9 +4,9 @@ The sender looks twice: before it composes, and once more after *composed* is ac
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypedDict
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -82,46 +82,28 @@ class Verdict:
     until: datetime | None = None
 
 
-async def look(connection: AsyncConnection, messages: Sequence[Message]) -> Facts:
-    """Reads what the ledger knows about these messages now."""
-    changing = await _may_change(connection, messages)
-    return Facts(
-        **changing,
-        told=await store.told_before(connection, messages, changing["rounds"]),
-        notices=await store.notices(connection, messages),
-        introduced=await store.introduced(connection, {message.address_index for message in messages}),
-    )
-
-
-async def look_again(connection: AsyncConnection, messages: Sequence[Message], before: Facts) -> Facts:
-    """The same for messages that were written after a look: what only their words needed is not read once more."""
-    return replace(before, **await _may_change(connection, messages))
-
-
-async def _may_change(connection: AsyncConnection, messages: Sequence[Message]) -> "_Changing":
-    """What decides until the last moment whether a message leaves."""
+async def look(connection: AsyncConnection, messages: Sequence[Message], before: Facts | None = None) -> Facts:
+    """Reads what the ledger knows about these messages now. What only their words need is not read once more for
+    messages that were written after the look `before`.
+    """
+    indexes = {message.address_index for message in messages}
     items = await store.items(connection, messages)
     all_ = [*messages, *(item for carried in items.values() for item in carried)]
     ids = {message.round_id for message in all_}
+    rounds = await store.rounds(connection, ids)
     links = await store.links(connection, all_)
     reminded = {link.invitation_id for m in messages if m.is_reminder for link in links.get(m.message_id, ())}
-    return {
-        "items": items,
-        "links": links,
-        "rounds": await store.rounds(connection, ids),
-        "stops": await store.stops(connection, {message.address_index for message in messages}),
-        "undone": frozenset(await store.undone_rounds(connection, ids)),
-        "answered": frozenset(await store.answered(connection, reminded)),
-    }
-
-
-class _Changing(TypedDict):
-    items: Mapping[str, list[Message]]
-    links: Mapping[str, list[Link]]
-    rounds: Mapping[str, Round]
-    stops: Mapping[str, list[Stop]]
-    undone: frozenset[str]
-    answered: frozenset[str]
+    return Facts(
+        items=items,
+        links=links,
+        rounds=rounds,
+        told=before.told if before else await store.told_before(connection, messages, rounds),
+        notices=before.notices if before else await store.notices(connection, messages),
+        stops=await store.stops(connection, indexes),
+        introduced=before.introduced if before else await store.introduced(connection, indexes),
+        undone=frozenset(await store.undone_rounds(connection, ids)),
+        answered=frozenset(await store.answered(connection, reminded)),
+    )
 
 
 async def companies_of(connection: AsyncConnection, messages: Sequence[Message], facts: Facts) -> Mapping[str, Company]:

@@ -95,11 +95,9 @@ def _kind(letter: NoticeLetter) -> str:
 def _subject(letter: NoticeLetter) -> str:
     start, title, end = letter.words(letter.lang, "subject")[_kind(letter)].partition("{title}")
     start = rehearsal_mark(letter.wording, letter.lang, rehearsal=letter.rehearsal) + start
-    return (
-        start + chop(_title(letter, letter.lang), LONGEST_SUBJECT - len(start) - len(end), "…") + end
-        if title
-        else start
-    )
+    if not title:
+        return start
+    return start + chop(_title(letter, letter.lang), LONGEST_SUBJECT - len(start) - len(end), "…") + end
 
 
 def half(letter: NoticeLetter, lang: Lang) -> Half:
