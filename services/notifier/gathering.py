@@ -4,7 +4,8 @@ In the ledger a digest is a message of its own; the first messages that it carri
 become what it becomes. So an invitation is on one digest only, an address has still one first message per round, and
 whatever asks whether a round's message left finds the answer where it always was. The digest's id derives from what it
 carries: to gather twice makes one. Nothing is gathered but what waits, so no digest is empty, and one whose time was
-missed is made when a notifier is back. Whatever would be sent to the address within the merge window goes along.
+missed is made when a notifier is back. Whatever would be sent to the address within the merge window goes along. What
+waited and has become one too many meanwhile (`reckoning`) is left for a later digest.
 """
 
 from collections import defaultdict
@@ -25,6 +26,7 @@ from services.notifier.numbers import message_id, new_number
 from services.notifier.policy.digest import MOST_ROUNDS, next_run
 from services.notifier.policy.timing import IN_CASE, Rules
 from services.notifier.policy.windows import next_open
+from services.notifier.reckoning import reckon
 from services.runtime.store.database import Database, micros, upsert
 
 _ADDRESSES: Final = 200
@@ -36,6 +38,7 @@ async def gather(database: Database, outbox: Outbox, rules: Rules, now: datetime
     """Makes the digests whose time has come."""
     async with database.transaction() as connection:
         if await store.alone(connection):
+            await reckon(connection, outbox, rules, await _asking(connection, rules, now), now)
             await _let_go(connection, rules, now)
     more = True
     while more:
@@ -45,6 +48,19 @@ async def gather(database: Database, outbox: Outbox, rules: Rules, now: datetime
                 await _gather(connection, rows[:MOST_ROUNDS], rules, now)
                 await _leave(connection, rows[MOST_ROUNDS:], next_run(rules.burden.digest, now, daily=True))
         more = len(indexes) == _ADDRESSES
+
+
+async def _asking(connection: AsyncConnection, rules: Rules, now: datetime) -> Sequence[Row[Any]]:
+    """What has waited, asks something, and would leave now; first what has its last day first."""
+    due = select(MESSAGES.c.address_index).where(_ready(now)).correlate(None)
+    asks = (
+        MESSAGES.c.waits.in_(IN_CASE),
+        MESSAGES.c.asks + MESSAGES.c.minutes > 0,
+        MESSAGES.c.created_at < micros(now),
+    )
+    found = select(MESSAGES).where(MESSAGES.c.address_index.in_(due), *asks, *_going(rules, now))
+    ordered = found.order_by(MESSAGES.c.expires_at, MESSAGES.c.message_id)
+    return (await connection.execute(ordered.with_for_update())).all()
 
 
 async def _let_go(connection: AsyncConnection, rules: Rules, now: datetime) -> None:
@@ -62,6 +78,12 @@ async def _let_go(connection: AsyncConnection, rules: Rules, now: datetime) -> N
 def _ready(now: datetime) -> ColumnElement[bool]:
     waited = and_(MESSAGES.c.state == DeliveryState.WAITING.value, MESSAGES.c.due <= micros(now))
     return and_(waited, store.unleased(micros(now)), store.round_is_open())
+
+
+def _going(rules: Rules, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """What goes when its address is due: its own time comes within the merge window."""
+    soon = (MESSAGES.c.state == DeliveryState.WAITING.value, MESSAGES.c.due <= _until(rules, now))
+    return *soon, store.unleased(micros(now)), store.round_is_open()
 
 
 def _until(rules: Rules, now: datetime) -> int:
@@ -87,8 +109,7 @@ async def _waiting(
     found: dict[tuple[str, str, str], list[Row[Any]]] = defaultdict(list)
     statement = (
         select(MESSAGES)
-        .where(MESSAGES.c.address_index.in_(indexes), MESSAGES.c.state == DeliveryState.WAITING.value)
-        .where(MESSAGES.c.due <= _until(rules, now), store.unleased(micros(now)), store.round_is_open())
+        .where(MESSAGES.c.address_index.in_(indexes), *_going(rules, now))
         .order_by(MESSAGES.c.expires_at, MESSAGES.c.message_id)
     )
     for row in await connection.execute(statement.with_for_update()):

@@ -422,6 +422,92 @@ async def test_what_comes_within_a_day_of_a_message_waits_and_comes_alone_as_its
     assert house.told()[-1].kind == "first"
 
 
+async def asked_once_and_one_waits(house: House) -> None:
+    """One question has left, and the next, for which there is a budget still, waits for the day after it."""
+    await ask(house, "one")
+    await house.sender.turn()
+    await ask(house, "two")
+    await house.sender.turn()
+    assert await waiting(house) == ["merge_window"]
+
+
+async def test_what_waits_is_one_too_many_when_something_exempt_asked_meanwhile_and_comes_as_information(
+    house: House,
+) -> None:
+    house.clock.moment = MONDAY + timedelta(days=1)
+    await asked_once_and_one_waits(house)
+    await ask(house, "urgent", plan=plan(urgent=True, exempt=True))
+    await house.sender.turn()
+    assert titles(house) == [["one"], ["urgent"]]
+    await turn_at(house, MONDAY + timedelta(days=3))
+    assert titles(house) == [["one"], ["urgent"]]
+    assert await waiting(house) == ["over_budget"]
+    told = [(event.code, event.detail) for event in house.told() if event.state is DeliveryState.WAITING]
+    assert [code for code, _ in told] == ["merge_window", "over_budget"]
+    assert told[-1][1] == "until 2025-11-18T08:00+01:00"
+    assert len({event.delivery_id for event in house.told()}) == len(house.told())
+    await turn_at(house, TUESDAY + timedelta(days=7))
+    assert titles(house) == [["one"], ["urgent"], ["two"]]
+    assert house.told()[-1].kind == "digest"
+    assert json.loads(house.email.accepted[-1].body)["gathered"] == "budget"
+
+
+@pytest.mark.parametrize(
+    ("reason", "changes"), [(DIRECT, {}), (NEAR, {"plan": plan(exempt=True)}), (NEAR, {"purpose": "feedback"})]
+)
+async def test_what_is_exempt_and_waits_for_its_day_leaves_on_it_whatever_was_asked_meanwhile(
+    house: House, reason: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    await ask(house, "one")
+    await house.sender.turn()
+    await ask(house, "two", reason, **changes)
+    for name in ("urgent", "more"):
+        await ask(house, name, plan=plan(urgent=True, exempt=True))
+    await house.sender.turn()
+    await turn_at(house, MONDAY + timedelta(days=1, hours=1))
+    assert titles(house)[-1] == ["two"]
+    assert house.told()[-1].kind == "first"
+
+
+async def test_of_two_that_wait_together_what_is_exempt_is_counted_first_and_the_other_left_out(house: House) -> None:
+    await asked_once_and_one_waits(house)
+    await ask(house, "three", DIRECT, expires_at="2026-01-16T00:00:00+01:00", respond_by="2026-01-15")
+    await house.sender.turn()
+    await turn_at(house, MONDAY + timedelta(days=1, hours=1))
+    assert titles(house) == [["one"], ["three"]]
+    assert await waiting(house) == ["over_budget"]
+
+
+async def test_what_became_one_too_many_on_its_last_day_leaves_at_once_as_information(house: House) -> None:
+    house.clock.moment = MONDAY + timedelta(days=1)
+    await ask(house, "one")
+    await house.sender.turn()
+    await ask(house, "two", respond_by="2025-11-13", expires_at="2025-11-14T00:00:00+01:00")
+    await house.sender.turn()
+    assert await waiting(house) == ["merge_window"]
+    await ask(house, "urgent", plan=plan(urgent=True, exempt=True))
+    await house.sender.turn()
+    assert titles(house) == [["one"], ["urgent"]]
+    await turn_at(house, MONDAY + timedelta(days=2, hours=1))
+    assert titles(house)[-1] == ["two"]
+    assert house.told()[-1].kind == "digest"
+    assert json.loads(house.email.accepted[-1].body)["gathered"] == "budget"
+
+
+async def test_a_company_asked_at_another_address_meanwhile_is_asked_no_more_by_what_waits(house: House) -> None:
+    await asked_once_and_one_waits(house)
+    await house.company("w-other", "r1")
+    await house.contact("r1", "bo@exempel.test", workplace="w-other")
+    other = [{"workplace_id": "w-other", "reasons": [DIRECT]}]
+    await house.round(round_id="cut", opened_at=house.clock.moment - timedelta(hours=1), plan=plan())
+    await house.invite("r1", "w-other", round_id="cut", invitation_id="i-cut", workplaces=other)
+    await house.sender.turn()
+    assert len(house.email.accepted) == 2
+    await turn_at(house, MONDAY + timedelta(days=1, hours=1))
+    assert len(house.email.accepted) == 2
+    assert await waiting(house) == ["over_budget"]
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -13,7 +13,7 @@ from schemas.invitation import Invitation
 from schemas.model import BurdenPolicy, Digest
 from schemas.round import EXAMPLE as ROUND
 from schemas.round import Round
-from services.notifier.policy.attention import Asked, is_exempt, over_budget
+from services.notifier.policy.attention import Asked, Leaving, is_exempt, one_too_many, over_budget
 from services.notifier.policy.digest import next_run, wall
 from services.notifier.policy.frequency import Wish, wish
 from services.notifier.policy.readiness import Readiness, readiness
@@ -87,6 +87,49 @@ def test_who_keeps_to_the_answer_is_never_over_the_budget(offers: list[tuple[int
         quarter = [other for other in taken if other.at is not None and ends - timedelta(days=90) < other.at <= ends]
         assert not item.asks or sum(other.asks for other in month) <= 2
         assert not item.minutes or sum(other.minutes for other in quarter) <= 90
+
+
+rounds_of_one_day = st.lists(
+    st.tuples(st.sampled_from("abc"), st.sets(st.sampled_from("XYZ"), min_size=1), st.integers(0, 1),
+              st.integers(0, 60), st.booleans()),
+    max_size=12,
+)  # fmt: skip
+
+
+@given(rounds_of_one_day, rounds_of_one_day)
+def test_what_leaves_together_is_in_every_budget_but_for_what_is_exempt(
+    before: list[tuple[str, set[str], int, int, bool]], offers: list[tuple[str, set[str], int, int, bool]]
+) -> None:
+    """Against budgets that are added up by hand, for every person and every company."""
+    persons: dict[str, list[Asked]] = {}
+    companies: dict[str, list[Asked]] = {}
+    for number, (address, of_it, asks, minutes, _) in enumerate(before):
+        persons.setdefault(address, []).append(left(1, asks, minutes, f"before-{number}"))
+        for who in of_it:
+            companies.setdefault(who, []).append(left(1, asks, minutes, f"before-{number}"))
+    leaving = [
+        Leaving(f"m{number}", address, frozenset(of_it), Asked(f"r{number}", asks, minutes), exempt)
+        for number, (address, of_it, asks, minutes, exempt) in enumerate(offers)
+    ]
+    beyond = one_too_many(BURDEN, persons, companies, leaving, NOW)
+    assert not any(item.exempt and item.message_id in beyond for item in leaving)
+    taken: list[tuple[str, frozenset[str], int, int]] = [(a, frozenset(c), q, m) for a, c, q, m, _ in before]
+    for item in sorted(leaving, key=lambda one: not one.exempt):
+        asks, minutes = item.asks.asks, item.asks.minutes
+        groups = [[t for t in taken if t[0] == item.address]]
+        groups += [[t for t in taken if who in t[1]] for who in item.companies]
+        too_many = asks > 0 and any(sum(t[2] for t in group) + asks > 2 for group in groups)
+        too_long = minutes > 0 and any(sum(t[3] for t in group) + minutes > 90 for group in groups)
+        assert (item.message_id in beyond) == (not item.exempt and (too_many or too_long))
+        if item.message_id not in beyond:
+            taken.append((item.address, item.companies, asks, minutes))
+
+
+def test_a_round_that_left_for_one_address_of_a_company_is_no_more_for_it_at_the_next() -> None:
+    companies = {"c": [left(1), left(1, name="same")]}
+    of_same = Leaving("m", "a", frozenset({"c"}), Asked("same", 1, 3))
+    assert one_too_many(BURDEN, {}, companies, [of_same], NOW) == set()
+    assert one_too_many(BURDEN, {}, companies, [Leaving("m", "a", frozenset({"c"}), Asked("x", 1, 3))], NOW) == {"m"}
 
 
 DIRECT = {"kind": "distance", "ring": "direct", "distance_m": 3}

@@ -43,9 +43,8 @@ async def of_addresses(
     left = func.max(case((leaves, func.coalesce(messages.intent_at, micros(now)))))
     for chunk in chunks(sorted(indexes)):
         others = (messages.address_index.in_(chunk), messages.kind.in_((FIRST, DIGEST)), messages.round_id != round_id)
-        asked = select(messages.address_index, messages.round_id, messages.asks, messages.minutes, messages.intent_at)
-        for row in await connection.execute(asked.where(*others, _asks(), *_counted(now))):
-            found[row.address_index].asked.append(_asked(row))
+        for index, asked in (await _asked_at(connection, *others, *_counted(now))).items():
+            found[index].asked += asked
         last = select(messages.address_index, left.label("left")).where(*others, *_counted(now))
         for index, at in (await connection.execute(last.group_by(messages.address_index))).tuples():
             found[index].left = None if at is None else moment_of(at)
@@ -56,6 +55,47 @@ async def of_companies(
     connection: AsyncConnection, round_id: str, recipients: Collection[str], now: datetime
 ) -> Mapping[str, list[Asked]]:
     """What each company was asked at all of its addresses, but for this round."""
+    return await _asked_of(connection, recipients, MESSAGES.c.round_id != round_id, *_counted(now))
+
+
+async def recipients(connection: AsyncConnection, messages: Collection[str]) -> Mapping[str, frozenset[str]]:
+    """The companies that each of these messages is for."""
+    found: dict[str, set[str]] = {message: set() for message in messages}
+    carried = select(MESSAGE_INVITATIONS.c.message_id, INVITATIONS.c.recipient_id).join(
+        INVITATIONS, INVITATIONS.c.invitation_id == MESSAGE_INVITATIONS.c.invitation_id
+    )
+    for chunk in chunks(sorted(messages)):
+        for row in await connection.execute(carried.where(MESSAGE_INVITATIONS.c.message_id.in_(chunk))):
+            found[row.message_id].add(row.recipient_id)
+    return {message: frozenset(of_it) for message, of_it in found.items()}
+
+
+async def gone_out(
+    connection: AsyncConnection, indexes: Collection[str], recipients: Collection[str], now: datetime
+) -> tuple[Mapping[str, list[Asked]], Mapping[str, list[Asked]]]:
+    """What was asked at these addresses and of these companies, by what left or is on its way and waits no more."""
+    on_its_way = (MESSAGES.c.state != DeliveryState.WAITING.value, *_counted(now))
+    persons: dict[str, list[Asked]] = {}
+    for chunk in chunks(sorted(indexes)):
+        firsts = (MESSAGES.c.address_index.in_(chunk), MESSAGES.c.kind == FIRST)
+        persons |= await _asked_at(connection, *firsts, *on_its_way)
+    return persons, await _asked_of(connection, recipients, *on_its_way)
+
+
+async def _asked_at(connection: AsyncConnection, *which: ColumnElement[bool]) -> dict[str, list[Asked]]:
+    """What these messages asked, by address."""
+    found: defaultdict[str, list[Asked]] = defaultdict(list)
+    messages = MESSAGES.c
+    asked = select(messages.address_index, messages.round_id, messages.asks, messages.minutes, messages.intent_at)
+    for row in await connection.execute(asked.where(*which, _asks())):
+        found[row.address_index].append(_asked(row))
+    return found
+
+
+async def _asked_of(
+    connection: AsyncConnection, recipients: Collection[str], *which: ColumnElement[bool]
+) -> Mapping[str, list[Asked]]:
+    """What these messages asked of each company, at whichever address: each round once."""
     found: defaultdict[str, list[Asked]] = defaultdict(list)
     for chunk in chunks(sorted(recipients)):
         statement = (
@@ -68,8 +108,7 @@ async def of_companies(
             )
             .join(MESSAGE_INVITATIONS, MESSAGE_INVITATIONS.c.invitation_id == INVITATIONS.c.invitation_id)
             .join(MESSAGES, MESSAGES.c.message_id == MESSAGE_INVITATIONS.c.message_id)
-            .where(INVITATIONS.c.recipient_id.in_(chunk), MESSAGES.c.kind == FIRST)
-            .where(MESSAGES.c.round_id != round_id, _asks(), *_counted(now))
+            .where(INVITATIONS.c.recipient_id.in_(chunk), MESSAGES.c.kind == FIRST, _asks(), *which)
             .group_by(INVITATIONS.c.recipient_id, MESSAGES.c.round_id, MESSAGES.c.asks, MESSAGES.c.minutes)
         )
         for row in await connection.execute(statement):

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -56,6 +56,7 @@ ROUND_OF_NOTICE: Final = "round"
 NOTICE: Final = "notice"
 REMINDER: Final = "reminder"
 _CHUNK: Final = 500
+_T = TypeVar("_T")
 _HELD_ROUNDS: Final = (
     select(ROUNDS.c.round_id)
     .join(SUPPRESSIONS, SUPPRESSIONS.c.round_id == ROUNDS.c.round_id)
@@ -668,8 +669,7 @@ def message_event(
 ) -> Delivery:
     """One thing that happened to a message. The attempt is the one it happened to."""
     attempt = message.attempts + 1
-    what = ",".join(link.invitation_id for link in on_it) if state is DeliveryState.MERGED else ""
-    parts = (message.message_id, state.value, str(attempt), str(message.unknowns), what)
+    parts = (message.message_id, state.value, str(attempt), str(message.unknowns), _what(on_it, state, code, detail))
     return Delivery.model_validate(
         {
             "municipality": message.municipality,
@@ -691,6 +691,13 @@ def message_event(
     )
 
 
+def _what(on_it: Sequence[Link], state: DeliveryState, code: str, detail: str) -> str:
+    """What tells two events of one attempt apart: a message may wait anew, for another reason, and merge with more."""
+    if state is DeliveryState.MERGED:
+        return ",".join(link.invitation_id for link in on_it)
+    return f"{code} {detail}" if state is DeliveryState.WAITING else ""
+
+
 def _rounds_of(message: Message, on_it: Sequence[Link]) -> list[str]:
     if message.is_notice:
         return []
@@ -707,7 +714,7 @@ async def leave_unknown(
     await transition(connection, message, "unknown", code=code, due=micros(due), **counted)
 
 
-def chunks(items: Sequence[str]) -> Iterable[Sequence[str]]:
+def chunks(items: Sequence[_T]) -> Iterable[Sequence[_T]]:
     """Pieces small enough for one statement's parameters."""
     return (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
 
