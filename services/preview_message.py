@@ -3,6 +3,7 @@ case leads to, and the notifier with which words it is written.
 """
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +12,9 @@ from services.runtime.terminal import OK, failed, usage
 if TYPE_CHECKING:  # help must not wait for the services
     from schemas.model import DialogueModel
     from schemas.round import Round
+    from services.notifier.settings import NotifierOptions
+    from services.rendering.dates import Lang
+    from services.rendering.previews import Asked, Kind
 
 Change = Literal["moved", "cancelled", "withdrawn", "undone", "not_affected", "corrected"]
 
@@ -42,7 +46,7 @@ def preview_message(
     form
         The form of dialogue, such as fraga or platsvandring; without it, what the model says of the case.
     lang
-        The language of an SMS; a mail has both.
+        The reader's language: of an SMS, and of a mail's subject. The mail itself has both.
     change
         Of a change: what happened.
     notice
@@ -50,10 +54,8 @@ def preview_message(
     output
         Write to this file instead of stdout.
     """
-    from services.notifier.own_words import wording_of
     from services.notifier.settings import NotifierSettings
-    from services.rendering.letter import Brand
-    from services.rendering.previews import Asked, preview
+    from services.rendering.previews import preview
     from services.runtime.errors import Fault, Rejected
     from services.runtime.settings import load
 
@@ -62,17 +64,8 @@ def preview_message(
         options, model = settings.notifier, settings.model.load()
         if form and form not in model.forms:
             return usage(f"--form {form}: not in the model; use one of {', '.join(sorted(model.forms))}")
-        name = options.sender_name
-        asked = Asked(
-            kind=kind,
-            round=_round(case, change if kind == "change" else kind, form, model),
-            notice=notice,
-            brand=Brand(name, name, options.privacy_contact or options.sender_email),
-            from_address=options.sender_email,
-            lang=lang,
-            wording=wording_of(options.templates_folder, model.forms),
-        )
-        data = preview(asked, shape)
+        round_ = _round(case, change if kind == "change" else kind, form, model)
+        data = preview(asked_by(options, kind, round_, notice, lang=lang, forms=model.forms), shape)
     except (Fault, Rejected, OSError) as error:
         return failed(str(error))
     if data is None:
@@ -83,6 +76,37 @@ def preview_message(
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
     return OK
+
+
+def asked_by(
+    options: "NotifierOptions",
+    kind: "Kind",
+    round_: "Round",
+    notice: str = "receipt",
+    *,
+    lang: "Lang" = "sv",
+    forms: Collection[str] = (),
+) -> "Asked":
+    """A preview by the settings. Raises `Fault` for words or templates of the municipality's that are unfit."""
+    from services.notifier.own_words import wording_of
+    from services.rendering.letter import Brand
+    from services.rendering.previews import Asked
+    from services.rendering.sms import Terms
+
+    name = options.sender_name
+    return Asked(
+        kind=kind,
+        round=round_,
+        notice=notice,
+        brand=Brand(name, name, options.privacy_contact or options.sender_email),
+        from_address=options.sender_email,
+        lang=lang,
+        wording=wording_of(options.templates_folder, forms),
+        portal=options.portal_url,
+        unsubscribe_mailto=options.unsubscribe_mailto,
+        terms=Terms(options.sms_parts, options.sms_two_way),
+        rehearsal=bool(options.rehearsal),
+    )
 
 
 def _round(file: Path | None, kind: str, form: str, model: "DialogueModel") -> "Round":

@@ -1,6 +1,7 @@
 """What a message of any kind looks like, in any shape: with made-up names and links, about a given round."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from schemas.round import Round
@@ -10,8 +11,8 @@ from services.rendering.digest import render_digest
 from services.rendering.letter import Brand
 from services.rendering.mail import render
 from services.rendering.message import MailHeaders, RenderedMail, compose
-from services.rendering.notices import notice_sms, render_notice
-from services.rendering.sms import digest_sms, remind_sms, render_sms
+from services.rendering.notices import NoticeLetter, notice_sms, render_notice
+from services.rendering.sms import ONE_WAY, Terms, digest_sms, rehearsed, remind_sms, render_sms
 from services.rendering.wording import STANDARD, Wording
 
 Kind: TypeAlias = Literal["first", "reminder", "digest", "feedback", "change", "notice"]
@@ -21,7 +22,9 @@ _STREET: Final = "Stockholmsvägen 40"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What to show. `round` is what a message is about, and what a digest has beside others."""
+    """What to show, by the settings of an installation. `round` is what it is about, and what a digest has beside
+    others; `lang` is its reader's.
+    """
 
     kind: Kind
     round: Round
@@ -30,6 +33,10 @@ class Asked:
     from_address: str = "dialog@kommun.example"
     lang: Lang = "sv"
     wording: Wording = STANDARD
+    portal: str = samples.PORTAL
+    unsubscribe_mailto: str = ""
+    terms: Terms = ONE_WAY
+    rehearsal: bool = False
 
 
 def preview(asked: Asked, shape: Shape) -> bytes | None:
@@ -44,26 +51,42 @@ def preview(asked: Asked, shape: Shape) -> bytes | None:
 
 
 def _mail(asked: Asked) -> RenderedMail:
+    brand, lang, rehearsal = asked.brand, asked.lang, asked.rehearsal
     if asked.kind == "notice":
-        return render_notice(replace(samples.notice_about(asked.notice, asked.wording), brand=asked.brand))
+        return render_notice(replace(_notice(asked), lang=lang, rehearsal=rehearsal))
     if asked.kind == "digest":
-        rounds = _gathered(asked)
-        return render_digest(replace(samples.digest_about(rounds, asked.wording), brand=asked.brand))
-    return render(replace(samples.letter_about(asked.round, asked.kind, asked.wording), brand=asked.brand))
+        digest = samples.digest_about(_gathered(asked), asked.wording, portal=asked.portal)
+        return render_digest(replace(digest, brand=brand, lang=lang, rehearsal=rehearsal))
+    letter = samples.letter_about(asked.round, asked.kind, asked.wording, portal=asked.portal)
+    return render(replace(letter, brand=brand, lang=lang, rehearsal=rehearsal))
+
+
+def _notice(asked: Asked) -> NoticeLetter:
+    return replace(samples.notice_about(asked.notice, asked.wording, portal=asked.portal), brand=asked.brand)
 
 
 def _sms(asked: Asked) -> bytes | None:
-    sender, link, lang, wording = asked.brand.municipality, samples.LINKS.answer_url, asked.lang, asked.wording
+    text = _text(asked)
+    return (rehearsed(text) if asked.rehearsal else text).encode() or None
+
+
+def _text(asked: Asked) -> str:
+    """Empty where that kind has no SMS."""
+    sender, lang, wording, terms = asked.brand.municipality, asked.lang, asked.wording, asked.terms
+    link = samples.links_at(asked.portal).answer_url
     if asked.kind == "notice":
-        if not wording.words("notices.sms", lang).get(asked.notice):
-            return None
-        return notice_sms(replace(samples.notice_about(asked.notice, wording), brand=asked.brand), lang).encode()
+        return notice_sms(_notice(asked), lang) if wording.words("notices.sms", lang).get(asked.notice) else ""
     if asked.kind == "digest":
-        return digest_sms(len(_gathered(asked)), sender=sender, link=link, lang=lang, wording=wording).encode()
+        return digest_sms(len(_gathered(asked)), sender=sender, link=link, lang=lang, wording=wording, terms=terms)
     if asked.kind == "reminder":
-        on = local(samples.letter_about(asked.round, asked.kind).at).date()
-        return remind_sms(asked.round, sender=sender, link=link, on=on, lang=lang, wording=wording).encode()
-    return render_sms(asked.round, sender=sender, link=link, address=_STREET, lang=lang, wording=wording).encode()
+        on = local(_at(asked)).date()
+        return remind_sms(asked.round, sender=sender, link=link, on=on, lang=lang, wording=wording, terms=terms)
+    return render_sms(asked.round, sender=sender, link=link, address=_STREET, lang=lang, wording=wording, terms=terms)
+
+
+def _at(asked: Asked) -> datetime:
+    """A reminder is one of the last day but one."""
+    return samples.letter_about(asked.round, "reminder").at if asked.kind == "reminder" else samples.AT
 
 
 def _gathered(asked: Asked) -> tuple[Round, ...]:
@@ -71,15 +94,20 @@ def _gathered(asked: Asked) -> tuple[Round, ...]:
 
 
 def _headers(asked: Asked) -> MailHeaders:
-    """As the notifier makes them; a notice is no list's."""
+    """As the notifier makes them; a notice is no list's, and a digest of several cases is answered to the sender."""
     domain = asked.from_address.rpartition("@")[2]
     is_list = asked.kind != "notice"
+    stop_url = samples.links_at(asked.portal).stop_url
+    stop_mail = f"mailto:{asked.unsubscribe_mailto}?subject=avsluta%20{stop_url.rpartition('/')[2]}"
+    official = asked.round.texts.official if asked.kind != "digest" else None
     return MailHeaders(
         message_id=f"sample@{domain}",
-        date=samples.AT,
+        date=_at(asked),
         from_name=asked.brand.sender,
         from_address=asked.from_address,
         to_address="foretag@mail.example",
         list_id=f"dialog.{domain}" if is_list else "",
-        unsubscribe_url=samples.LINKS.stop_url if is_list else "",
+        unsubscribe_url=stop_url if is_list else "",
+        unsubscribe_mailto=stop_mail if is_list and asked.unsubscribe_mailto else "",
+        reply_to=(official.email or "") if official else "",
     )

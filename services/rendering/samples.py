@@ -23,11 +23,7 @@ from services.rendering.wording import STANDARD, Wording
 AT: Final = datetime.fromisoformat("2025-11-10T09:00:00+01:00")
 BRAND: Final = Brand("Danderyds kommun", "Danderyds kommun, Näringsliv", "dataskydd@kommun.example")
 _NUMBER: Final = "7Kq2mX9vTfA4bWzR7Kq2mX"
-_PORTAL: Final = "https://dialog.kommun.example"
-LINKS: Final = Links(
-    f"{_PORTAL}/i/{_NUMBER}", f"{_PORTAL}/avsluta/{_NUMBER}", f"{_PORTAL}/mina", f"{_PORTAL}/personuppgifter",
-    f"{_PORTAL}/arenden",
-)  # fmt: skip
+PORTAL: Final = "https://dialog.kommun.example"
 _MEETING: Final = {
     "place": "Biblioteket, Mörby centrum",
     "start": "2025-11-28T08:00:00+01:00",
@@ -86,7 +82,20 @@ def round_of(kind: str, form: str = "") -> Round:
     return made.model_copy(update={"plan": made.plan.model_copy(update={"primary": form})})
 
 
-def letter_about(round_: Round, kind: str, wording: Wording = STANDARD, *, introduce: bool = True) -> Letter:
+def links_at(portal: str) -> Links:
+    """Where a sample message leads."""
+    return Links(
+        f"{portal}/i/{_NUMBER}",
+        f"{portal}/avsluta/{_NUMBER}",
+        f"{portal}/mina",
+        f"{portal}/personuppgifter",
+        f"{portal}/arenden",
+    )
+
+
+def letter_about(
+    round_: Round, kind: str, wording: Wording = STANDARD, *, introduce: bool = True, portal: str = PORTAL
+) -> Letter:
     """A first message about a round, or a reminder of it."""
     reminds = kind == "reminder"
     at = datetime.combine(round_.respond_by - timedelta(days=1), AT.timetz()) if reminds and round_.respond_by else AT
@@ -96,7 +105,7 @@ def letter_about(round_: Round, kind: str, wording: Wording = STANDARD, *, intro
         round=round_,
         workplaces=_WORKPLACES,
         facts=_FACTS,
-        links=LINKS,
+        links=links_at(portal),
         at=at,
         kind="reminder" if reminds else "first",
         told_at=AT,
@@ -105,11 +114,14 @@ def letter_about(round_: Round, kind: str, wording: Wording = STANDARD, *, intro
     )
 
 
-def digest_about(rounds: tuple[Round, ...], wording: Wording = STANDARD, *, more: int = 0) -> DigestLetter:
+def digest_about(
+    rounds: tuple[Round, ...], wording: Wording = STANDARD, *, more: int = 0, portal: str = PORTAL
+) -> DigestLetter:
     """A digest of these rounds, to the same reader."""
-    items = tuple(Item(round_, _WORKPLACES, asking.chosen(LINKS.answer_url, round_)) for round_ in rounds)
+    links = links_at(portal)
+    items = tuple(Item(round_, _WORKPLACES, asking.chosen(links.answer_url, round_)) for round_ in rounds)
     return DigestLetter(
-        brand=BRAND, recipients=(_NAME,), items=items, facts=_FACTS, links=LINKS, at=AT, more=more, wording=wording
+        brand=BRAND, recipients=(_NAME,), items=items, facts=_FACTS, links=links, at=AT, more=more, wording=wording
     )
 
 
@@ -126,13 +138,13 @@ def rounds_of_digest() -> tuple[Round, ...]:
     return tuple(made)
 
 
-def notice_about(kind: str, wording: Wording = STANDARD) -> NoticeLetter:
+def notice_about(kind: str, wording: Wording = STANDARD, *, portal: str = PORTAL) -> NoticeLetter:
     """A notice of a kind."""
     return NoticeLetter(
         brand=BRAND,
         kind=kind,
         parameters=NOTICES[kind],
-        url=f"{_PORTAL}/{'i' if kind == RECEIPT else 'bekrafta'}/{_NUMBER}",
+        url=f"{portal}/{'i' if kind == RECEIPT else 'bekrafta'}/{_NUMBER}",
         expires_at=AT + timedelta(days=2),
         round=round_of("first") if kind == RECEIPT else None,
         wording=wording,

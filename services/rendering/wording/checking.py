@@ -237,7 +237,7 @@ class _Made:
 
 def _messages(stem: str, form: str, wording: Wording) -> Iterator[_Made]:
     """Made-up messages that a template takes part in."""
-    links = samples.LINKS
+    links = samples.links_at(samples.PORTAL)
     common: dict[str, Sequence[str]] = {
         "links.stop_url": [links.stop_url],
         "links.manage_url": [links.manage_url],
