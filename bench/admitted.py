@@ -27,7 +27,7 @@ from services.notifier.addressing import Addressing
 from services.notifier.admission import Admission
 from services.notifier.feeders import CompanyFeed, ContactFeed, RoundFeed
 from services.notifier.ledger.events import Outbox, Topics
-from services.notifier.ledger.store import FIRST
+from services.notifier.ledger.messages import FIRST
 from services.notifier.ledger.tables import POSITIONS
 from services.notifier.numbers import message_id
 from services.notifier.policy.timing import Rules

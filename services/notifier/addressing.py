@@ -18,10 +18,13 @@ from schemas.identity import invitation_id
 from schemas.invitation import Invitation
 from schemas.round import CORRECTED, Round
 from services.notifier.gathering import gather
-from services.notifier.ledger import burden, steps, store
+from services.notifier.ledger import burden, deliveries, grounds, steps
+from services.notifier.ledger.addressing_turn import alone
 from services.notifier.ledger.events import Outbox, invitation_ended
+from services.notifier.ledger.links import Link, link_of, links_on
+from services.notifier.ledger.messages import FIRST, UNSENT, WAITING, Message, message_of, messages_there
+from services.notifier.ledger.open_rounds import undone_rounds
 from services.notifier.ledger.steps import Step
-from services.notifier.ledger.store import FIRST, Link, Message, chunks
 from services.notifier.ledger.tables import INVITATIONS, MESSAGE_INVITATIONS, MESSAGES, ROUNDS
 from services.notifier.numbers import message_id, new_number
 from services.notifier.planning import Group, cost, may_be_merged, tell_waiting, timings
@@ -33,7 +36,7 @@ from services.notifier.policy.timing import Rules, Timing, Waits
 from services.notifier.policy.told import Told, told
 from services.notifier.policy.unknown import UNKNOWN_OUTCOME
 from services.notifier.sms_budget import SmsBudget
-from services.runtime.store.database import Database, micros, moment_of, upsert
+from services.runtime.store.database import Database, chunks, micros, moment_of, upsert
 
 _DEAD_CONTACT: Final = "dead_contact"
 _MOST: Final = 20_000
@@ -87,10 +90,10 @@ class Addressing:
         await self._expire(now)
         async with self._database.transaction() as connection:
             waiting = select(INVITATIONS.c.round_id).where(INVITATIONS.c.state == "admitted").distinct()
-            rounds = await store.rounds(connection, (await connection.execute(waiting)).scalars())
+            rounds = await grounds.rounds(connection, (await connection.execute(waiting)).scalars())
         for round_id in sorted(rounds, key=lambda key: (not _is_urgent(rounds[key]), key)):
             async with self._database.transaction() as connection:
-                if await store.alone(connection):
+                if await alone(connection):
                     await self._round(connection, round_id, now, admitted_before)
         await gather(self._database, self._outbox, self._rules, now)
 
@@ -110,7 +113,7 @@ class Addressing:
         if round_.follows is None:  # nobody revokes what follows a round: what is cancelled there was never told
             in_round = in_round.where(INVITATIONS.c.state != DeliveryState.CANCELLED.value)
         verdict = readiness(round_, now, self._hold, await connection.scalar(in_round) or 0)
-        undone = round_id in await store.undone_rounds(connection, [round_id])
+        undone = round_id in await undone_rounds(connection, [round_id])
         if verdict is Readiness.WAIT or (undone and verdict is not Readiness.CANCEL):
             return
         rows = await _admitted(connection, round_id, before)
@@ -136,14 +139,14 @@ class Addressing:
         invited = [(row, event) for row, event in invited if event.basis.order <= round_.basis.order]
         decided = _Decided()
         invited = await _not_on_paper(connection, decided, round_, invited, now)
-        contacts = await store.contacts(connection, {event.recipient_id for _, event in invited})
+        contacts = await grounds.contacts(connection, {event.recipient_id for _, event in invited})
         places = {place.workplace_id for _, event in invited for place in event.workplaces}
-        known = await store.companies(connection, places)
+        known = await grounds.companies(connection, places)
         chosen: list[_Chosen] = []
         former = await _told(connection, round_, contacts) if round_.follows is not None else None
         if former is None and not _is_urgent(round_) and await self._sms_budget.reached(connection, now):
             contacts = {recipient: _by_mail(reaches) for recipient, reaches in contacts.items()}
-        stops = await store.stops(connection, {reach.address_index for found in contacts.values() for reach in found})
+        stops = await grounds.stops(connection, {reach.address_index for found in contacts.values() for reach in found})
         for row, event in invited:
             reaches = contacts.get(event.recipient_id, [])
             if former is None:
@@ -182,8 +185,8 @@ class Addressing:
         stops: Mapping[str, Sequence[Stop]],
         now: datetime,
     ) -> None:
-        there = await store.messages_there(connection, round_.round_id, FIRST, {item.index for item in chosen})
-        carried = await store.links(connection, list(there.values()))
+        there = await messages_there(connection, round_.round_id, FIRST, {item.index for item in chosen})
+        carried = await links_on(connection, list(there.values()))
         leaving = {item.row.invitation_id for item in chosen if _is_leaving(there.get(item.index))}
         for waiting in leaving:
             del decided.states[waiting]  # decided when the call has ended
@@ -193,9 +196,9 @@ class Addressing:
             if item.row.invitation_id in leaving:
                 continue
             if message is not None and _is_gathered(message):
-                decided.links.setdefault(message.message_id, []).append(store.link_of(item.row))
+                decided.links.setdefault(message.message_id, []).append(link_of(item.row))
             elif message is not None and _has_left(message):
-                _join_late(decided, message, store.link_of(item.row), carried.get(message.message_id, []), now)
+                _join_late(decided, message, link_of(item.row), carried.get(message.message_id, []), now)
             else:
                 fresh.append(item)
         groups = _groups(fresh, there, carried)
@@ -206,7 +209,7 @@ class Addressing:
             if item.choice.channel == "sms" and timing.waits and item.row.invitation_id in mailed:
                 continue  # what waits comes by mail
             row = self._new(round_, item, timing, stops, now, there.get(item.index))
-            _join(decided, row, store.link_of(item.row))
+            _join(decided, row, link_of(item.row))
 
     def _new(
         self,
@@ -220,7 +223,7 @@ class Addressing:
         index, choice = item.index, item.choice
         about = About(round_.municipality, round_.case_key, round_.case_type)
         stop = stopped_by(stops.get(index, ()), about)
-        released = there is not None and there.state in store.WAITING
+        released = there is not None and there.state in WAITING
         waits = None if released else timing.waits
         alone = released or (waits is None and not may_be_merged(round_, choice.channel, self._rules))
         asks, minutes = cost(round_) if waits in (None, Waits.MERGE) else (0, 0)  # a digest informs
@@ -260,14 +263,14 @@ class Addressing:
         await upsert(connection, MESSAGE_INVITATIONS, pairs, keep=True)
         await _set_states(connection, decided.states)
         await self._outbox.deliveries(connection, decided.events)
-        unsent = [row for row in decided.messages.values() if row["state"] in store.UNSENT and not row["waits"]]
+        unsent = [row for row in decided.messages.values() if row["state"] in UNSENT and not row["waits"]]
         await steps.take(connection, [_planned(row) for row in unsent])
         stopped = [row["message_id"] for row in decided.messages.values() if row["state"] == "suppressed"]
         for chunk in chunks(stopped):
             rows = await connection.execute(select(MESSAGES).where(MESSAGES.c.message_id.in_(chunk)))
             for row in rows.all():
-                message = store.message_of(row)
-                await store.tell(connection, self._outbox, [message], DeliveryState.SUPPRESSED, row.code, now)
+                message = message_of(row)
+                await deliveries.tell(connection, self._outbox, [message], DeliveryState.SUPPRESSED, row.code, now)
         waiting = [row["message_id"] for row in decided.messages.values() if row["waits"]]
         for chunk in chunks(waiting):
             rows = await connection.execute(select(MESSAGES).where(MESSAGES.c.message_id.in_(chunk)))
@@ -364,7 +367,7 @@ def _is_leaving(message: Message | None) -> bool:
 
 def _has_left(message: Message) -> bool:
     """Whether its bytes are fixed, or its end decided. One called off before its intent is reopened."""
-    return message.intent_at is not None or message.state not in (*store.UNSENT, "cancelled")
+    return message.intent_at is not None or message.state not in (*UNSENT, "cancelled")
 
 
 def _join(decided: _Decided, message: dict[str, Any], link: Link) -> None:
@@ -381,7 +384,7 @@ def _join_late(decided: _Decided, message: Message, link: Link, on_it: Sequence[
     state = DeliveryState(message.state) if ended else DeliveryState.MERGED
     decided.states[link.invitation_id] = state.value
     decided.links.setdefault(message.message_id, []).append(link)
-    decided.events.append(store.message_event(message, [link], state, "came_after", now, to=[link.recipient_id]))
+    decided.events.append(deliveries.message_event(message, [link], state, "came_after", now, to=[link.recipient_id]))
 
 
 def _ended(row: Row[Any], state: DeliveryState, code: str, now: datetime) -> Delivery:
@@ -470,7 +473,7 @@ async def _told(connection: AsyncConnection, change: Round, contacts: Mapping[st
     it right, if the case was corrected too.
     """
     follows = change.follows or ""
-    earlier = (await store.rounds(connection, [follows])).get(follows)
+    earlier = (await grounds.rounds(connection, [follows])).get(follows)
     corrects = change.change == CORRECTED
     current = earlier is not None and (corrects or earlier.basis.order >= change.basis.order)
     found: dict[str, Told] = {}

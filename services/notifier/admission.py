@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.delivery import DeliveryState
 from schemas.invitation import INVITATION_CHANGED, Invitation, InvitationState
 from services.notifier.ledger.events import Outbox, invitation_ended
-from services.notifier.ledger.store import REMINDER, chunks
+from services.notifier.ledger.messages import REMINDER
 from services.notifier.ledger.tables import INVITATIONS, MESSAGE_INVITATIONS, MESSAGES
 from services.runtime.clock import Clock
 from services.runtime.errors import Rejected
 from services.runtime.parsing import parse
 from services.runtime.records import Record
-from services.runtime.store.database import Database, micros, upsert
+from services.runtime.store.database import Database, chunks, micros, upsert
 
 GROUP: Final = "notifier"
 FAMILY: Final = "se.nardialog.invitation."

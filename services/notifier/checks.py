@@ -3,7 +3,7 @@
 from typing import Final, Literal
 
 from services.notifier.channels.smtp import SmtpChannel
-from services.notifier.ledger.store import pauses
+from services.notifier.ledger import pauses
 from services.notifier.ledger.tables import MIGRATIONS, POSITIONS
 from services.notifier.own_words import wording_of
 from services.notifier.settings import NotifierOptions, NotifierSettings
@@ -37,7 +37,7 @@ async def _sending(options: NotifierOptions, ledger: list[Check]) -> list[Check]
     database = Database(options.database)
     try:
         async with database.transaction() as connection:
-            standing = await pauses(connection)
+            standing = await pauses.standing(connection)
     finally:
         await database.close()
     resume = "`nardialog sending resume` lets messages leave"

@@ -18,8 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.delivery import DeliveryState
 from schemas.identity import derived
-from services.notifier.ledger import steps, store
+from services.notifier.ledger import steps
+from services.notifier.ledger.addressing_turn import alone
+from services.notifier.ledger.claims import unleased
 from services.notifier.ledger.events import Outbox
+from services.notifier.ledger.messages import DIGEST
+from services.notifier.ledger.open_rounds import round_is_open
 from services.notifier.ledger.steps import Step
 from services.notifier.ledger.tables import MESSAGES
 from services.notifier.numbers import message_id, new_number
@@ -27,7 +31,7 @@ from services.notifier.policy.digest import MOST_ROUNDS, next_run
 from services.notifier.policy.timing import IN_CASE, Rules
 from services.notifier.policy.windows import next_open
 from services.notifier.reckoning import reckon
-from services.runtime.store.database import Database, micros, upsert
+from services.runtime.store.database import Database, chunks, micros, upsert
 
 _ADDRESSES: Final = 200
 """Addresses whose messages are gathered in one transaction."""
@@ -37,13 +41,13 @@ _OTHERS: Final = MESSAGES.alias()
 async def gather(database: Database, outbox: Outbox, rules: Rules, now: datetime) -> None:
     """Makes the digests whose time has come."""
     async with database.transaction() as connection:
-        if await store.alone(connection):
+        if await alone(connection):
             await reckon(connection, outbox, rules, await _asking(connection, rules, now), now)
             await _let_go(connection, rules, now)
     more = True
     while more:
         async with database.transaction() as connection:
-            indexes = await _due(connection, now) if await store.alone(connection) else []
+            indexes = await _due(connection, now) if await alone(connection) else []
             for rows in (await _waiting(connection, indexes, rules, now)).values():
                 await _gather(connection, rows[:MOST_ROUNDS], rules, now)
                 await _leave(connection, rows[MOST_ROUNDS:], next_run(rules.burden.digest, now, daily=True))
@@ -77,13 +81,13 @@ async def _let_go(connection: AsyncConnection, rules: Rules, now: datetime) -> N
 
 def _ready(now: datetime) -> ColumnElement[bool]:
     waited = and_(MESSAGES.c.state == DeliveryState.WAITING.value, MESSAGES.c.due <= micros(now))
-    return and_(waited, store.unleased(micros(now)), store.round_is_open())
+    return and_(waited, unleased(micros(now)), round_is_open())
 
 
 def _going(rules: Rules, now: datetime) -> tuple[ColumnElement[bool], ...]:
     """What goes when its address is due: its own time comes within the merge window."""
     soon = (MESSAGES.c.state == DeliveryState.WAITING.value, MESSAGES.c.due <= _until(rules, now))
-    return *soon, store.unleased(micros(now)), store.round_is_open()
+    return *soon, unleased(micros(now)), round_is_open()
 
 
 def _until(rules: Rules, now: datetime) -> int:
@@ -132,7 +136,7 @@ async def _gather(connection: AsyncConnection, rows: Sequence[Row[Any]], rules: 
 
 async def _leave(connection: AsyncConnection, rows: Sequence[Row[Any]], due: datetime) -> None:
     """What is too much for one digest waits for another."""
-    for chunk in store.chunks([row.message_id for row in rows]):
+    for chunk in chunks([row.message_id for row in rows]):
         await connection.execute(update(MESSAGES).where(MESSAGES.c.message_id.in_(chunk)).values(due=micros(due)))
 
 
@@ -140,11 +144,11 @@ def _digest(rows: Sequence[Row[Any]], rules: Rules, now: datetime) -> dict[str, 
     first = rows[0]
     digest_id = derived("digest", first.address_index, *sorted(row.message_id for row in rows))
     return {
-        "message_id": message_id(digest_id, first.address_index, store.DIGEST),
+        "message_id": message_id(digest_id, first.address_index, DIGEST),
         "number": new_number(),
         "round_id": digest_id,
         "address_index": first.address_index,
-        "kind": store.DIGEST,
+        "kind": DIGEST,
         "channel": first.channel,
         "municipality": first.municipality,
         "language": first.language,

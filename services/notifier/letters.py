@@ -22,9 +22,11 @@ from schemas.identity import invitation_id
 from schemas.invitation import Invitation
 from schemas.round import Round, RoundState
 from services.notifier.composing import Draft
-from services.notifier.ledger import lookup, store
+from services.notifier.ledger import deliveries, grounds, lookup, pauses
 from services.notifier.ledger.events import Outbox
-from services.notifier.ledger.store import FIRST, Message
+from services.notifier.ledger.links import links_on
+from services.notifier.ledger.messages import FIRST, Message, message_of
+from services.notifier.ledger.open_rounds import undone_rounds
 from services.notifier.ledger.tables import INVITATIONS, MESSAGE_INVITATIONS, MESSAGES
 from services.notifier.numbers import message_id, new_letter_number
 from services.notifier.planning import cost
@@ -99,10 +101,10 @@ class Letters:
         """All letters of a case's open rounds, those of earlier exports too. Raises `Rejected`."""
         made, now = Export(), self._clock.now()
         async with self._database.transaction() as connection:
-            if any(pause.holds(CHANNEL) for pause in await store.pauses(connection)):
+            if any(pause.holds(CHANNEL) for pause in await pauses.standing(connection)):
                 raise Rejected("paused", "sending is paused: see `nardialog sending status`")
             rounds = [r for r in await lookup.rounds_of(connection, case) if r.state is RoundState.OPEN]
-            undone = await store.undone_rounds(connection, [r.round_id for r in rounds])
+            undone = await undone_rounds(connection, [r.round_id for r in rounds])
             for round_ in rounds:
                 if round_.round_id not in undone:
                     made.letters += await self._exported_before(connection, round_, now)
@@ -118,8 +120,8 @@ class Letters:
             .where(MESSAGES.c.state == "sent", MESSAGES.c.expires_at > micros(now))
             .order_by(MESSAGES.c.message_id)
         )
-        messages = [store.message_of(row) for row in rows]
-        linked = await store.links(connection, messages)
+        messages = [message_of(row) for row in rows]
+        linked = await links_on(connection, messages)
         return [
             self._exported(message, link.invitation_id, round_, fresh=False)
             for message in messages
@@ -146,9 +148,9 @@ class Letters:
             )
         ).all()
         invited = [(row, Invitation.model_validate_json(row.body, extra="ignore")) for row in rows]
-        known = await store.companies(connection, {p.workplace_id for _, event in invited for p in event.workplaces})
+        known = await grounds.companies(connection, {p.workplace_id for _, event in invited for p in event.workplaces})
         indexes = {row.invitation_id: blind_index(self._index_key, CHANNEL, row.recipient_id) for row in rows}
-        stops = await store.stops(connection, indexes.values())
+        stops = await grounds.stops(connection, indexes.values())
         told = await _told_on_paper(connection, round_, [row.recipient_id for row in rows], now)
         about = About(round_.municipality, round_.case_key, round_.case_type)
         made = []
@@ -217,11 +219,11 @@ class Letters:
             update(INVITATIONS).where(INVITATIONS.c.invitation_id == row.invitation_id).values(state="addressed")
         )
         made = await connection.execute(select(MESSAGES).where(MESSAGES.c.message_id == id_))
-        return store.message_of(made.one())
+        return message_of(made.one())
 
     async def _tell(self, messages: Sequence[Message], connection: AsyncConnection, now: datetime) -> None:
         for state, code in ((DeliveryState.COMPOSED, "ok"), (DeliveryState.SENT, "exported")):
-            await store.tell(connection, self._outbox, messages, state, code, now)
+            await deliveries.tell(connection, self._outbox, messages, state, code, now)
 
 
 async def _told_on_paper(

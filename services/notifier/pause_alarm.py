@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.notifier.ledger.store import Pause
+from services.notifier.ledger.pauses import Pause
 from services.runtime.logs import logger
 from services.runtime.metrics import ALARMS, SENDING_PAUSED
 

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.delivery import DeliveryState
 from schemas.invitation import Invitation
 from schemas.round import Round
-from services.notifier.ledger import burden, store
+from services.notifier.ledger import burden, deliveries
 from services.notifier.ledger.events import Outbox
+from services.notifier.ledger.messages import message_of
 from services.notifier.policy.attention import is_exempt, over_budget
 from services.notifier.policy.frequency import wish
 from services.notifier.policy.timing import Rules, Timing, goes_alone, timing
@@ -64,10 +65,10 @@ def may_be_merged(round_: Round, channel: str, rules: Rules) -> bool:
 async def tell_waiting(connection: AsyncConnection, outbox: Outbox, waiting: Sequence[Row[Any]], now: datetime) -> None:
     """Tells of each of these messages what it waits for, and until when."""
     said = [
-        (store.message_of(row), row.waits, f"until {moment_of(row.due).astimezone(ZONE).isoformat(timespec='minutes')}")
+        (message_of(row), row.waits, f"until {moment_of(row.due).astimezone(ZONE).isoformat(timespec='minutes')}")
         for row in waiting
     ]
-    await store.tell_each(connection, outbox, said, DeliveryState.WAITING, now)
+    await deliveries.tell_each(connection, outbox, said, DeliveryState.WAITING, now)
 
 
 def _subscriptions(groups: Mapping[str, Group]) -> set[str]:

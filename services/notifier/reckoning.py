@@ -14,15 +14,16 @@ from sqlalchemy import Row, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.round import Round
-from services.notifier.ledger import burden, store
+from services.notifier.ledger import burden, grounds
 from services.notifier.ledger.events import Outbox
-from services.notifier.ledger.store import Message
+from services.notifier.ledger.links import links_on
+from services.notifier.ledger.messages import Message, message_of
 from services.notifier.ledger.tables import MESSAGES
 from services.notifier.planning import tell_waiting
 from services.notifier.policy.attention import Asked, Leaving, is_exempt, one_too_many
 from services.notifier.policy.frequency import Wish
 from services.notifier.policy.timing import Rules, timing
-from services.runtime.store.database import micros
+from services.runtime.store.database import chunks, micros
 
 
 async def reckon(
@@ -31,7 +32,7 @@ async def reckon(
     """Leaves those of these messages that are one too many by now for the weekly digest."""
     if not rows:
         return
-    messages = {row.message_id: store.message_of(row) for row in rows}
+    messages = {row.message_id: message_of(row) for row in rows}
     companies = await burden.recipients(connection, messages)
     leaving = [Leaving(row.message_id, row.address_index, companies[row.message_id], _asks(row)) for row in rows]
     of_all = frozenset[str]().union(*companies.values())
@@ -40,7 +41,7 @@ async def reckon(
     if not beyond:
         return
     near = _near(leaving, beyond)
-    rounds = await store.rounds(connection, {messages[item.message_id].round_id for item in near})
+    rounds = await grounds.rounds(connection, {messages[item.message_id].round_id for item in near})
     exempt = await _exempt(connection, rounds, [messages[item.message_id] for item in near])
     known = [replace(item, exempt=item.message_id in exempt) for item in leaving]
     beyond = one_too_many(rules.burden, persons, asked, known, now)
@@ -57,8 +58,8 @@ def _near(leaving: Sequence[Leaving], beyond: Collection[str]) -> list[Leaving]:
 
 async def _exempt(connection: AsyncConnection, rounds: Mapping[str, Round], messages: Sequence[Message]) -> set[str]:
     found = set[str]()
-    for chunk in store.chunks(messages):
-        on_them = await store.links(connection, chunk)
+    for chunk in chunks(messages):
+        on_them = await links_on(connection, chunk)
         for message in chunk:
             invitations = [link.invitation() for link in on_them.get(message.message_id, ())]
             if is_exempt(rounds[message.round_id], invitations):

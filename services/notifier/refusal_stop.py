@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.channels.port import Outcome, State
-from services.notifier.ledger import store
+from services.notifier.ledger import pauses
 from services.notifier.policy.refusals import Refusals
 from services.runtime.logs import logger
 from services.runtime.metrics import ALARMS
@@ -33,8 +33,8 @@ class RefusalStop:
             return
         if not self._refusals.too_many(refused=outcome.code == "policy"):
             return
-        if any(pause.holds(channel) for pause in await store.pauses(connection)):
+        if any(pause.holds(channel) for pause in await pauses.standing(connection)):
             return
-        await store.pause(connection, _REASON, now, channel)
+        await pauses.pause(connection, _REASON, now, channel)
         ALARMS.labels(channel, "stopped_by_refusals").inc()
         logger().error("alarm", channel=channel, code="stopped_by_refusals")

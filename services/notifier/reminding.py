@@ -17,9 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.invitation import Invitation
 from schemas.round import Round
-from services.notifier.ledger import burden, steps, store
+from services.notifier.ledger import burden, grounds, steps
+from services.notifier.ledger.messages import FIRST, REMINDER, Message, messages_there
+from services.notifier.ledger.open_rounds import undone_rounds
 from services.notifier.ledger.steps import Step
-from services.notifier.ledger.store import FIRST, REMINDER, Message, chunks
 from services.notifier.ledger.tables import ANSWERS, INVITATIONS, MESSAGE_INVITATIONS, MESSAGES, ROUNDS
 from services.notifier.numbers import message_id, new_number
 from services.notifier.policy.channel_choice import Reach, choose
@@ -28,7 +29,7 @@ from services.notifier.policy.reminder import REACHED, REST, Address, addresses,
 from services.notifier.policy.suppression import About, stopped_by
 from services.notifier.policy.timing import IN_CASE, Rules
 from services.notifier.policy.windows import next_open
-from services.runtime.store.database import Database, micros, moment_of, upsert
+from services.runtime.store.database import Database, chunks, micros, moment_of, upsert
 
 EVERY: Final = timedelta(minutes=1)
 """How often it is looked who is to be reminded: nobody waits for a reminder by the second."""
@@ -81,7 +82,7 @@ class Reminding:
         if body is None:
             return  # another notifier is at it
         round_ = Round.model_validate_json(body, extra="ignore")
-        if is_due(round_, now) and round_id not in await store.undone_rounds(connection, [round_id]):
+        if is_due(round_, now) and round_id not in await undone_rounds(connection, [round_id]):
             asked = await _rested(connection, silent, now)
             await self._plan(connection, round_, await self._places(connection, round_, asked), now)
 
@@ -89,8 +90,8 @@ class Reminding:
         self, connection: AsyncConnection, round_: Round, places: Mapping[Address, Sequence[str]], now: datetime
     ) -> None:
         indexes = [place.address_index for place in places]
-        there = await store.messages_there(connection, round_.round_id, REMINDER, indexes)
-        stops = await store.stops(connection, indexes)
+        there = await messages_there(connection, round_.round_id, REMINDER, indexes)
+        stops = await grounds.stops(connection, indexes)
         about = About(round_.municipality, round_.case_key, round_.case_type)
         rows, pairs = list[dict[str, Any]](), list[dict[str, str]]()
         for place, invitations in places.items():
@@ -145,7 +146,7 @@ class Reminding:
         wanted = round_.plan.reminder.channel if round_.plan and round_.plan.reminder else ""
         contacts: Mapping[str, Sequence[Reach]] = {}
         if wanted == "sms":
-            contacts = await store.contacts(connection, {one.recipient_id for one in asked})
+            contacts = await grounds.contacts(connection, {one.recipient_id for one in asked})
         choices = [(one, _phones(one, contacts.get(one.recipient_id, ()), roles)) for one in asked]
         numbers = {a.address_index for one, phones in choices for a in (*one.had, *phones) if a.channel == "sms"}
         full = await self._texted_enough(connection, round_, numbers)
@@ -161,7 +162,7 @@ class Reminding:
         if not numbers or (round_.plan is not None and round_.plan.urgent):
             return set()
         had = await burden.texted(connection, round_, numbers)
-        first = await store.messages_there(connection, round_.round_id, FIRST, numbers)
+        first = await messages_there(connection, round_.round_id, FIRST, numbers)
         had.update(number for number, message in first.items() if message.state in REACHED)
         return {number for number in numbers if had[number] >= self._rules.burden.max_sms_per_person_per_case_stage}
 
@@ -210,7 +211,7 @@ async def _rested(connection: AsyncConnection, invitations: Sequence[str], now: 
                 place = Address(row.channel, row.language, row.address_index, row.address_encrypted)
                 had[row.invitation_id].append(place)
                 events[row.invitation_id] = Invitation.model_validate_json(row.invited, extra="ignore")
-    known = await store.companies(connection, {place.workplace_id for e in events.values() for place in e.workplaces})
+    known = await grounds.companies(connection, {place.workplace_id for e in events.values() for place in e.workplaces})
     asked = [_Asked(id_, event.recipient_id, living(event, known), had[id_]) for id_, event in events.items()]
     return [one for one in asked if one.workplaces]
 

@@ -26,9 +26,11 @@ from schemas.invitation import Invitation
 from services.notifier.addressing import Addressing
 from services.notifier.channels.port import TOO_FAST, Channel, Outcome, Outgoing, State
 from services.notifier.composing import Asked, Composer, DigestItem, Draft
-from services.notifier.ledger import provider_states, store
+from services.notifier.ledger import claims, deliveries, endings, pauses, provider_states, transitions
 from services.notifier.ledger.events import Outbox
-from services.notifier.ledger.store import Link, Message, NoticeRow
+from services.notifier.ledger.links import Link, unlink
+from services.notifier.ledger.messages import Message
+from services.notifier.ledger.notices import NoticeRow, forget_notices
 from services.notifier.outcomes.dead_addresses import DeadAddresses
 from services.notifier.outcomes.return_path import ReturnPaths
 from services.notifier.pause_alarm import PauseAlarm
@@ -181,7 +183,7 @@ class Sender:
             if self._held:
                 with contextlib.suppress(Transient):
                     async with self._database.transaction() as connection:
-                        await store.renew(connection, self._owner, self._held, self._clock.now() + self._options.lease)
+                        await claims.renew(connection, self._owner, self._held, self._clock.now() + self._options.lease)
 
     async def plan(self) -> int:
         """Addresses what was admitted, plans reminders, ends what is late or called off, tells what is to be told."""
@@ -197,14 +199,14 @@ class Sender:
     async def _sweep(self) -> None:
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            self.alarm.see(await store.pauses(connection), now)
-            for message in await store.abandoned(connection, now, self._held, _SWEEP):
-                await store.leave_unknown(connection, self._outbox, message, "sender_died", now)
+            self.alarm.see(await pauses.standing(connection), now)
+            for message in await claims.abandoned(connection, now, self._held, _SWEEP):
+                await endings.leave_unknown(connection, self._outbox, message, "sender_died", now)
             for message in await self._sms_budget.too_late(connection, now, _SWEEP):
                 await self._end(connection, message, DeliveryState.FAILED, month_cap.CODE)
-            for message in await store.overdue(connection, now, _SWEEP):
+            for message in await claims.overdue(connection, now, _SWEEP):
                 await self._end(connection, message, DeliveryState.EXPIRED, "expired")
-            for message in await store.called_off(connection, now, _SWEEP):
+            for message in await claims.called_off(connection, now, _SWEEP):
                 await self._end(connection, message, DeliveryState.CANCELLED, "round_ended")
 
     async def deliver(self, channel: str) -> int:
@@ -241,10 +243,10 @@ class Sender:
     async def _claim(self, channel: str, limit: int) -> list[Message]:
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            paused = any(pause.holds(channel) for pause in await store.pauses(connection))
+            paused = any(pause.holds(channel) for pause in await pauses.standing(connection))
             capped = channel == SMS and await self._sms_budget.reached(connection, now)
             until, allowed = now + self._options.lease, {"notices_only": paused, "urgent_only": capped}
-            return await store.claim(connection, channel, self._owner, now, until, limit, **allowed)
+            return await claims.take(connection, channel, self._owner, now, until, limit, **allowed)
 
     async def _carry(self, provider: Channel, claimed: Sequence[Message]) -> None:
         if not claimed:
@@ -272,7 +274,7 @@ class Sender:
         """What was claimed and not begun need not wait for its lease to run out."""
         with contextlib.suppress(Transient):
             async with self._database.transaction() as connection:
-                await store.release(connection, await store.still_held(connection, untouched, self._owner))
+                await claims.release(connection, await claims.still_held(connection, untouched, self._owner))
 
     async def _parted(self, provider: Channel, to_send: Sequence[Message]) -> list[tuple[Channel, list[Message]]]:
         """What goes by which provider: what is sent again, by the one that may have it; that one is waited for."""
@@ -285,7 +287,7 @@ class Sender:
             for going_by, part in parts.values():
                 breaker = self._providers.breaker(going_by)
                 if breaker.is_open(now):
-                    await store.release(connection, part, breaker.until)
+                    await claims.release(connection, part, breaker.until)
         return [(by, part) for by, part in parts.values() if not self._providers.breaker(by).is_open(now)]
 
     async def _resolve(self, claimed: Sequence[Message]) -> list[Message]:
@@ -302,8 +304,8 @@ class Sender:
         lost = [m for m in unknown if m.message_id not in done and not resolution(m.channel, m.unknowns).resend]
         if waiting or lost:
             async with self._database.transaction() as connection:
-                await store.release(connection, waiting, now + ASK_AGAIN)
-                for message in await store.still_held(connection, lost, self._owner):
+                await claims.release(connection, waiting, now + ASK_AGAIN)
+                for message in await claims.still_held(connection, lost, self._owner):
                     await self._end(connection, message, DeliveryState.FAILED, UNKNOWN_OUTCOME)
         done |= {message.message_id for message in lost}
         return [message for message in claimed if message.message_id not in done]
@@ -320,7 +322,7 @@ class Sender:
         """
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            held = await store.read_again(connection, messages, self._owner)
+            held = await claims.read_again(connection, messages, self._owner)
             await self._sort_out(connection, held, now)
             facts = await look(connection, held)
             companies = await companies_of(connection, held, facts)
@@ -328,11 +330,13 @@ class Sender:
             written = await self._compose_all(connection, going, facts, companies, now)
             kept = {message_id: self._vault.encrypt(words) for message_id, words in written.items()}
             composed = [(m, body) for m in going if (body := m.body_encrypted or kept.get(m.message_id))]
-            told = await store.record_intents(connection, composed, provider.provider, self._composer.version, now)
+            told = await transitions.record_intents(
+                connection, composed, provider.provider, self._composer.version, now
+            )
             carried = {message.message_id: facts.carried(message) for message in told}
-            await store.tell(connection, self._outbox, told, DeliveryState.COMPOSED, "ok", now, linked=carried)
+            await deliveries.tell(connection, self._outbox, told, DeliveryState.COMPOSED, "ok", now, linked=carried)
             for message in told:
-                await store.unlink(connection, message, facts.answered_on(message))
+                await unlink(connection, message, facts.answered_on(message))
         return _Group(told, facts, written)
 
     async def _sort_out(self, connection: AsyncConnection, held: Sequence[Message], now: datetime) -> None:
@@ -346,8 +350,8 @@ class Sender:
         for item in items:
             why = verdict(item, facts, now) or gone(item, facts, companies)
             if why is not None:
-                await store.leave_off(connection, item)
-                await store.note(connection, [item], "waiting", why.code, now)
+                await transitions.leave_off(connection, item)
+                await deliveries.note(connection, [item], "waiting", why.code, now)
                 if why.state is not None:
                     await self._end(connection, item, why.state, why.code)
 
@@ -441,16 +445,16 @@ class Sender:
             return await self._look_once_more(written)
         except BaseException:
             async with self._database.transaction() as connection:
-                held = await store.still_held(connection, written.messages, self._owner, state="sending")
+                held = await claims.still_held(connection, written.messages, self._owner, state="sending")
                 now = self._clock.now()
-                await store.put_back(connection, held, now, code="not_announced", now=now)
+                await transitions.put_back(connection, held, now, code="not_announced", now=now)
             raise
 
     async def _look_once_more(self, written: _Group) -> _Group:
         """What was said while the messages were composed still stops or changes them: nothing has been called."""
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            held = await store.still_held(connection, written.messages, self._owner, state="sending")
+            held = await claims.still_held(connection, written.messages, self._owner, state="sending")
             await self._sort_out(connection, held, now)
             facts = await look(connection, held, written.facts)
             going = await self._sift(connection, held, facts, {}, now, waiting=_taken_back)  # all are written
@@ -459,10 +463,10 @@ class Sender:
                 for message in going
                 if not message.repeats and facts.words_of(message) != written.facts.words_of(message)
             ]
-            await store.put_back(connection, stale, now, code="words_changed", now=now)
+            await transitions.put_back(connection, stale, now, code="words_changed", now=now)
             going = [message for message in going if message not in stale]
             called = {message.message_id for message in going}
-            await store.renew(connection, self._owner, called, now + self._options.lease)
+            await claims.renew(connection, self._owner, called, now + self._options.lease)
         return _Group(going, facts, written.written)
 
     async def _send(self, channel: Channel, group: _Group, slots: asyncio.Semaphore) -> None:
@@ -539,9 +543,9 @@ class Sender:
         """Writes outcomes of messages; what they carry is looked up where it is not given."""
         by_id = {message.message_id: outcome for message, outcome in outcomes}
         async with self._database.transaction() as connection:
-            held = await store.still_held(connection, [message for message, _ in outcomes], self._owner)
+            held = await claims.still_held(connection, [message for message, _ in outcomes], self._owner)
             became = [(message, by_id.pop(message.message_id)) for message in held]
-            await store.note_accepted(connection, by_id, self._clock.now())
+            await transitions.note_accepted(connection, by_id, self._clock.now())
             sent = [(message, outcome) for message, outcome in became if outcome.state is State.SENT]
             await self._sent(connection, sent, linked, looked_up=looked_up)
             for message, outcome in became:
@@ -552,19 +556,19 @@ class Sender:
     async def _not_accepted(self, connection: AsyncConnection, message: Message, outcome: Outcome) -> None:
         now = self._clock.now()
         if outcome.state is State.UNKNOWN:
-            await store.leave_unknown(connection, self._outbox, message, outcome.code, now)
+            await endings.leave_unknown(connection, self._outbox, message, outcome.code, now)
         elif outcome.state is State.NOT_SENT:
             until, state = self._free_again(message, now), "unknown" if message.repeats else "retry"
-            await store.note(connection, [message], "not_sent", outcome.code, now, outcome.detail)
-            await store.transition(
+            await deliveries.note(connection, [message], "not_sent", outcome.code, now, outcome.detail)
+            await transitions.change(
                 connection, message, state, code=outcome.code, due=micros(until), **_unwritten(message)
             )
         elif outcome.state is State.RETRY and (due := self._next(message, outcome, now)):
-            await store.tell(
+            await deliveries.tell(
                 connection, self._outbox, [message], DeliveryState.RETRY, outcome.code, now, detail=outcome.detail
             )
             values = {"code": outcome.code, "due": micros(due), "attempts": message.attempts + 1}
-            await store.transition(connection, message, "retry", **values, **_unwritten(message))
+            await transitions.change(connection, message, "retry", **values, **_unwritten(message))
         else:
             await self._failed(connection, message, outcome, now)
 
@@ -592,7 +596,7 @@ class Sender:
     ) -> None:
         now = self._clock.now()
         said = [(message, outcome.code, outcome.detail) for message, outcome in became]
-        await store.tell_each(connection, self._outbox, said, DeliveryState.SENT, now, linked=linked)
+        await deliveries.tell_each(connection, self._outbox, said, DeliveryState.SENT, now, linked=linked)
         changes = []
         for message, outcome in became:
             resent = message.repeats and not looked_up
@@ -602,13 +606,13 @@ class Sender:
                 "state": "sent",
                 "code": outcome.code,
                 "sent_at": micros(now),
-                **store.acceptance(outcome),
+                **transitions.acceptance(outcome),
                 "attempts": message.attempts + 1,
                 "resent_unknown": int(resent),
             }
             changes.append((message, values))
-        await store.transitions(connection, changes)
-        await store.forget_notices(connection, [message for message, _ in became])
+        await transitions.change_each(connection, changes)
+        await forget_notices(connection, [message for message, _ in became])
 
     async def _failed(self, connection: AsyncConnection, message: Message, outcome: Outcome, now: datetime) -> None:
         await self._end(connection, message, DeliveryState.FAILED, outcome.code, outcome.detail)
@@ -620,12 +624,12 @@ class Sender:
         """The message's end. One that may have been taken says so, whatever ended it."""
         if message.repeats and state is not DeliveryState.FAILED:
             state, code = DeliveryState.FAILED, "unknown_outcome"
-        await store.tell(connection, self._outbox, [message], state, code, self._clock.now(), detail=detail)
+        await deliveries.tell(connection, self._outbox, [message], state, code, self._clock.now(), detail=detail)
         emptied: dict[str, Any] = _unwritten(message) if state is DeliveryState.CANCELLED else {}
         if code == "erased":
             emptied = {"address_encrypted": b"", "body_encrypted": None}
-        await store.transition(connection, message, state.value, code=code, attempts=message.attempts + 1, **emptied)
-        await store.forget_notices(connection, [message])
+        await transitions.change(connection, message, state.value, code=code, attempts=message.attempts + 1, **emptied)
+        await forget_notices(connection, [message])
 
     def _outgoing(self, message: Message, words: bytes) -> Outgoing:
         address = self._vault.decrypt(message.address_encrypted).decode()
@@ -642,11 +646,11 @@ class Sender:
 
 async def _not_yet(connection: AsyncConnection, message: Message, why: Verdict, now: datetime) -> None:
     """Nothing was written for it: the round is not ready, or nobody is at work, and that is no step."""
-    await store.release(connection, [message], why.until or now + _AGAIN)
+    await claims.release(connection, [message], why.until or now + _AGAIN)
 
 
 async def _taken_back(connection: AsyncConnection, message: Message, why: Verdict, now: datetime) -> None:
-    await store.put_back(connection, [message], why.until or now + _AGAIN, code=why.code, now=now)
+    await transitions.put_back(connection, [message], why.until or now + _AGAIN, code=why.code, now=now)
 
 
 def _invitations(message: Message, facts: Facts) -> list[Invitation]:

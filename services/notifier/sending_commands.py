@@ -22,7 +22,7 @@ async def pause(*, reason: str, channel: ByChannel | None = None) -> int:
     channel
         Only this channel; without it, all.
     """
-    from services.notifier.ledger import store
+    from services.notifier.ledger import pauses
     from services.notifier.ledger.opened import opened_ledger
     from services.runtime.clock import SystemClock
     from services.runtime.impersonal import impersonal
@@ -32,7 +32,7 @@ async def pause(*, reason: str, channel: ByChannel | None = None) -> int:
     except ValueError as error:
         return usage(f"--reason {error}")
     async with opened_ledger() as database, database.transaction() as connection:
-        await store.pause(connection, said, SystemClock().now(), channel)
+        await pauses.pause(connection, said, SystemClock().now(), channel)
     print("paused")
     return OK
 
@@ -46,22 +46,22 @@ async def resume(*, channel: ByChannel | None = None) -> int:
     channel
         Only this channel, where it was paused by itself; without it, everything.
     """
-    from services.notifier.ledger import store
+    from services.notifier.ledger import pauses
     from services.notifier.ledger.opened import opened_ledger
 
     async with opened_ledger() as database, database.transaction() as connection:
-        await store.resume(connection, channel)
+        await pauses.resume(connection, channel)
     return await status()
 
 
 @sending.command
 async def status() -> int:
     """Whether sending is paused, since when and why. Exit 3 while it is."""
-    from services.notifier.ledger import store
+    from services.notifier.ledger import pauses
     from services.notifier.ledger.opened import opened_ledger
 
     async with opened_ledger() as database, database.transaction() as connection:
-        standing = await store.pauses(connection)
+        standing = await pauses.standing(connection)
     for found in standing:
         print(printable(f"{found.what} {found.told}"))
     if not standing:

@@ -13,8 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.company import Company
 from schemas.delivery import DeliveryState
 from schemas.round import Round, RoundState
-from services.notifier.ledger import store
-from services.notifier.ledger.store import Link, Message, NoticeRow
+from services.notifier.ledger import grounds
+from services.notifier.ledger.links import Link, links_on
+from services.notifier.ledger.messages import DIGEST, NOTICE, Message, items_of
+from services.notifier.ledger.notices import NoticeRow, notices_among
+from services.notifier.ledger.open_rounds import ENDED_ROUNDS, undone_rounds
 from services.notifier.policy.living import living
 from services.notifier.policy.reminder import last_moment
 from services.notifier.policy.suppression import UNUSABLE, About, Stop, stopped_by
@@ -87,22 +90,22 @@ async def look(connection: AsyncConnection, messages: Sequence[Message], before:
     messages that were written after the look `before`.
     """
     indexes = {message.address_index for message in messages}
-    items = await store.items(connection, messages)
+    items = await items_of(connection, messages)
     all_ = [*messages, *(item for carried in items.values() for item in carried)]
     ids = {message.round_id for message in all_}
-    rounds = await store.rounds(connection, ids)
-    links = await store.links(connection, all_)
+    rounds = await grounds.rounds(connection, ids)
+    links = await links_on(connection, all_)
     reminded = {link.invitation_id for m in messages if m.is_reminder for link in links.get(m.message_id, ())}
     return Facts(
         items=items,
         links=links,
         rounds=rounds,
-        told=before.told if before else await store.told_before(connection, messages, rounds),
-        notices=before.notices if before else await store.notices(connection, messages),
-        stops=await store.stops(connection, indexes),
-        introduced=before.introduced if before else await store.introduced(connection, indexes),
-        undone=frozenset(await store.undone_rounds(connection, ids)),
-        answered=frozenset(await store.answered(connection, reminded)),
+        told=before.told if before else await grounds.told_before(connection, messages, rounds),
+        notices=before.notices if before else await notices_among(connection, messages),
+        stops=await grounds.stops(connection, indexes),
+        introduced=before.introduced if before else await grounds.introduced(connection, indexes),
+        undone=frozenset(await undone_rounds(connection, ids)),
+        answered=frozenset(await grounds.answered(connection, reminded)),
     )
 
 
@@ -110,7 +113,7 @@ async def companies_of(connection: AsyncConnection, messages: Sequence[Message],
     """The workplaces that the words of those not written yet are about."""
     fresh = [message for message in messages if message.body_encrypted is None]
     invitations = [link.invitation() for message in fresh for link in facts.live(message)]
-    return await store.companies(connection, {place.workplace_id for i in invitations for place in i.workplaces})
+    return await grounds.companies(connection, {place.workplace_id for i in invitations for place in i.workplaces})
 
 
 def verdict(message: Message, facts: Facts, now: datetime, staff: frozenset[str] | None = None) -> Verdict | None:
@@ -149,7 +152,7 @@ def _of_invitations(message: Message, facts: Facts, now: datetime) -> Verdict | 
     live = facts.live(message)
     if not live:
         return Verdict(DeliveryState.CANCELLED, "answered" if facts.answered_on(message) else "revoked")
-    if round_ is not None and round_.state.value in store.ENDED_ROUNDS:
+    if round_ is not None and round_.state.value in ENDED_ROUNDS:
         return Verdict(DeliveryState.CANCELLED, f"round_{round_.state.value}")
     if now >= message.expires_at or (message.is_reminder and round_ is not None and _is_over(round_, now)):
         return Verdict(DeliveryState.EXPIRED, "expired")
@@ -184,5 +187,5 @@ def _of_notice(message: Message, facts: Facts, now: datetime) -> Verdict | None:
     return Verdict(DeliveryState.SUPPRESSED, stop.kind) if stop else None
 
 
-_RULES: Final = {store.NOTICE: _of_notice, store.DIGEST: _of_digest}
+_RULES: Final = {NOTICE: _of_notice, DIGEST: _of_digest}
 """The kinds that are not about one round's invitations."""

@@ -7,8 +7,8 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.notifier.ledger.messages import Message
 from services.notifier.ledger.spending import cannot_wait, spent_since
-from services.notifier.ledger.store import Message
 from services.notifier.policy.month_cap import CODE, Standing, month_of, standing
 from services.runtime.logs import logger
 from services.runtime.metrics import ALARMS, SMS_SPENT

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.suppression import SUPPRESSION_CHANGED, Suppression, message_stop_id
 from schemas.types import Event
 from services.notifier.ledger.events import Outbox
-from services.notifier.ledger.store import Message
+from services.notifier.ledger.messages import Message
 from services.notifier.ledger.tables import MESSAGES, SUPPRESSIONS, sortable
 from services.notifier.numbers import known_number
 from services.runtime.records import Record

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from services.notifier.channels.port import Channel, Outcome, Outgoing, State
-from services.notifier.ledger import store
+from services.notifier.ledger import transitions
+from services.notifier.ledger.messages import Message
 from services.notifier.settings import NotifierSettings
 from services.runtime import records
 from services.runtime.clock import SystemClock
@@ -101,14 +102,14 @@ def published(path: Path, log: Log) -> None:
 async def run(path: Path, step: str, nth: int) -> None:
     """Sends until nothing is owed, or until death."""
     death = Death(step, nth)
-    original = store.record_intents
+    original = transitions.record_intents
 
-    async def record_intents(*given: Any) -> list[store.Message]:
+    async def record_intents(*given: Any) -> list[Message]:
         written = await original(*given)
         death.at(BEFORE_INTENT)
         return written
 
-    setattr(store, "record_intents", record_intents)  # noqa: B010 - of this process alone
+    setattr(transitions, "record_intents", record_intents)  # noqa: B010 - of this process alone
     options = load(NotifierSettings).notifier
     way = MortalChannel(channel(options.smtp.port), death)
     notifier = OfflineNotifier(FileLog(path, death), SystemClock(), options, channels=[way])

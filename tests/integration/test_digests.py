@@ -15,7 +15,7 @@ from schemas.round import EXAMPLE as ROUND
 from schemas.subscription import EXAMPLE as SUBSCRIPTION
 from schemas.subscription import SUBSCRIPTION_CHANGED, Subscription
 from services.notifier.channels.port import Outcome, State
-from services.notifier.ledger import store
+from services.notifier.ledger.addressing_turn import alone
 from services.notifier.ledger.tables import MESSAGES
 from services.notifier.policy.timing import Rules
 from tests.integration.test_sender import MONDAY, House
@@ -605,8 +605,8 @@ async def test_of_several_notifiers_one_addresses_at_a_time(house: House) -> Non
     if "sqlite" in house.url:
         pytest.skip("SQLite is for one notifier")
     async with house.database.transaction() as one:
-        assert await store.alone(one)
+        assert await alone(one)
         async with house.database.transaction() as other:
-            assert not await store.alone(other)
+            assert not await alone(other)
     async with house.database.transaction() as other:
-        assert await store.alone(other)
+        assert await alone(other)

@@ -18,7 +18,7 @@ from schemas.company import EXAMPLE as COMPANY
 from schemas.round import EXAMPLE as ROUND
 from schemas.round import Round
 from schemas.types import Basis
-from services.notifier.ledger import store
+from services.notifier.ledger.open_rounds import undone_rounds
 from services.notifier.ledger.tables import (
     ANSWERS,
     COMPANIES,
@@ -71,10 +71,10 @@ async def test_a_ledger_of_before_keeps_its_rounds_and_what_holds_them(
         [row] = (await connection.execute(select(ROUNDS))).all()
         assert row.basis == sortable(Basis(case_version=1, decision=2))
         assert moment_of(row.remind_at) == datetime.fromisoformat("2025-12-01T09:00:00+01:00")
-        assert await store.undone_rounds(connection, [ROUND_ID]) == {ROUND_ID}
+        assert await undone_rounds(connection, [ROUND_ID]) == {ROUND_ID}
     await old.stop_all(kind="undone", scope="round", round_id=ROUND_ID, basis=ROUND["basis"], lifted=True)
     async with old.database.transaction() as connection:
-        assert await store.undone_rounds(connection, [ROUND_ID]) == set()
+        assert await undone_rounds(connection, [ROUND_ID]) == set()
     await old.database.close()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from schemas.identity import invitation_id
 from services.notifier.composer import RenderingComposer
-from services.notifier.ledger import store
+from services.notifier.ledger import pauses
 from services.notifier.letter_files import COLUMNS, table
 from services.notifier.letters import Export, Letters
 from services.runtime.errors import Rejected
@@ -142,7 +142,7 @@ async def test_what_an_official_took_back_and_what_is_paused_is_not_exported(hou
     await house.stop_all(kind="undone", scope="round", round_id=ROUND_ID, basis={"case_version": 1, "import_number": 1})
     assert (await export(house)).letters == []
     async with house.database.transaction() as connection:
-        await store.pause(connection, "the relay moves", MONDAY)
+        await pauses.pause(connection, "the relay moves", MONDAY)
     with pytest.raises(Rejected, match="paused"):
         await export(house)
 

@@ -16,7 +16,7 @@ from schemas.notice import EXAMPLE, NOTICE_REQUESTED, Notice
 from schemas.topics import ALL_TOPICS
 from services.notifier.app import build
 from services.notifier.channels.port import Outcome, State
-from services.notifier.ledger import store
+from services.notifier.ledger import pauses
 from services.notifier.ledger.tables import MIGRATIONS, NOTICES
 from services.notifier.notices import Notices
 from services.notifier.sender import SenderOptions
@@ -80,7 +80,7 @@ async def rows(house: House) -> int:
 async def test_a_notice_goes_at_once_on_a_saturday_night_and_while_sending_is_paused(house: House) -> None:
     house.clock.moment = MONDAY + timedelta(days=5, hours=15)
     async with house.database.transaction() as connection:
-        await store.pause(connection, "mail relay is moved", house.clock.moment)
+        await pauses.pause(connection, "mail relay is moved", house.clock.moment)
     await ask(house, expires_at=house.clock.moment + timedelta(hours=48))
     await house.sender.turn()
     [sent] = house.email.accepted
@@ -95,7 +95,7 @@ async def test_paused_sending_still_holds_the_invitations_beside_a_notice(house:
     await house.round()
     await house.reachable()
     async with house.database.transaction() as connection:
-        await store.pause(connection, "mail relay is moved", MONDAY)
+        await pauses.pause(connection, "mail relay is moved", MONDAY)
     await ask(house)
     await house.sender.turn()
     assert [json.loads(sent.body).get("kind") for sent in house.email.accepted] == ["confirm"]

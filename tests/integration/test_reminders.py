@@ -11,7 +11,7 @@ from schemas.identity import invitation_id
 from schemas.model import BurdenPolicy
 from schemas.round import EXAMPLE as ROUND
 from services.notifier.channels.port import Outcome, State
-from services.notifier.ledger import store
+from services.notifier.ledger import pauses
 from services.notifier.ledger.tables import MESSAGES
 from services.notifier.policy.timing import Rules
 from services.notifier.reminding import Reminding
@@ -350,11 +350,11 @@ async def test_a_paused_notifier_reminds_nobody_until_it_goes_on(house: House) -
     await house.reachable()
     await turn_at(house, MONDAY)
     async with house.database.transaction() as connection:
-        await store.pause(connection, "test", REMIND_AT)
+        await pauses.pause(connection, "test", REMIND_AT)
     await turn_at(house, REMIND_AT)
     assert bodies(house) == []
     async with house.database.transaction() as connection:
-        await store.resume(connection)
+        await pauses.resume(connection)
     await turn_at(house, REMIND_AT + timedelta(hours=1))
     assert len(bodies(house)) == 1
 

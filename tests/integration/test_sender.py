@@ -37,7 +37,7 @@ from services.notifier.channels.port import Channel, Outcome, State
 from services.notifier.channels.port import Outgoing as Sent
 from services.notifier.composing import Asked, DigestItem, Draft
 from services.notifier.feeders import AnswerFeed, CompanyFeed, ContactFeed, RoundFeed, SubscriptionFeed
-from services.notifier.ledger import store
+from services.notifier.ledger import pauses
 from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.tables import INVITATIONS, MESSAGES, MIGRATIONS, POSITIONS
 from services.notifier.notices import Notices
@@ -1182,16 +1182,16 @@ async def test_a_dead_address_is_suppressed_for_all_rounds(house: House) -> None
 
 
 async def test_paused_sending_sends_nothing(house: House) -> None:
-    from services.notifier.ledger import store
+    from services.notifier.ledger import pauses
 
     await house.round()
     await house.reachable()
     async with house.database.transaction() as connection:
-        await store.pause(connection, "mail relay is moved", MONDAY)
+        await pauses.pause(connection, "mail relay is moved", MONDAY)
     await house.sender.turn()
     assert not house.email.accepted
     async with house.database.transaction() as connection:
-        await store.resume(connection)
+        await pauses.resume(connection)
     await house.sender.turn()
     assert len(house.email.accepted) == 1
 
@@ -1291,9 +1291,9 @@ async def test_too_many_refusals_by_policy_pause_the_channel_until_somebody_lift
     assert Counter(row.state for row in await house.messages()) == {"failed": 22, "pending": 8}
     assert not house.suppressions()
     async with house.database.transaction() as connection:
-        [pause] = await store.pauses(connection)
+        [pause] = await pauses.standing(connection)
         assert (pause.channel, "5.7.x" in pause.reason) == ("email", True)
-        await store.resume(connection)
+        await pauses.resume(connection)
     await house.sender.turn()
     assert Counter(row.state for row in await house.messages()) == {"failed": 22, "sent": 8}
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from services.notifier.ledger.store import Pause
+from services.notifier.ledger.pauses import Pause
 from services.notifier.pause_alarm import PauseAlarm
 
 START = datetime.fromisoformat("2025-11-10T10:00:00+01:00")

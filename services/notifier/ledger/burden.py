@@ -14,11 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.delivery import DeliveryState
 from schemas.round import Round
-from services.notifier.ledger import store
-from services.notifier.ledger.store import DIGEST, FIRST, chunks
+from services.notifier.ledger import grounds
+from services.notifier.ledger.messages import DIGEST, FIRST
 from services.notifier.ledger.tables import INVITATIONS, MESSAGE_INVITATIONS, MESSAGES, SUBSCRIPTIONS
 from services.notifier.policy.attention import MINUTES_DAYS, Asked
-from services.runtime.store.database import micros, moment_of
+from services.runtime.store.database import chunks, micros, moment_of
 
 _NEVER_LEFT: Final = ("cancelled", "expired", "suppressed", "failed")
 
@@ -125,7 +125,7 @@ async def texted(connection: AsyncConnection, round_: Round, numbers: Collection
         )
         rows = await connection.execute(statement.where(MESSAGES.c.state.not_in(_NEVER_LEFT)))
         had += [(row.address_index, row.round_id) for row in rows]
-    rounds = await store.rounds(connection, {round_id for _, round_id in had})
+    rounds = await grounds.rounds(connection, {round_id for _, round_id in had})
     stage = (round_.case_key, round_.stage, round_.occurrence)
     same = {other.round_id for other in rounds.values() if (other.case_key, other.stage, other.occurrence) == stage}
     return Counter(index for index, round_id in had if round_id in same)

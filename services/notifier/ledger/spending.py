@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.notifier.ledger.store import NOTICE, WAITING, Message, message_of
+from services.notifier.ledger.messages import NOTICE, WAITING, Message, message_of
 from services.notifier.ledger.tables import MESSAGES
 from services.runtime.store.database import micros
 

@@ -16,8 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from schemas.identity import derived
 from services.notifier.channels.callbacks import Text
 from services.notifier.composing import ANSWER_BY_SMS
-from services.notifier.ledger import store
+from services.notifier.ledger import grounds
 from services.notifier.ledger.events import Outbox
+from services.notifier.ledger.links import links_on
+from services.notifier.ledger.messages import NOTICE, message_of
 from services.notifier.ledger.tables import MESSAGES, NOTICES
 from services.notifier.numbers import message_id, new_number
 from services.notifier.outcomes.passing_on import Ours, whom
@@ -84,19 +86,19 @@ class Answers:
 
     async def _pass_on(self, connection: AsyncConnection, text: Text, phone: str, about: Row[Any]) -> Taken:
         """As a notice whose id derives from the provider's, so that a text told twice goes once."""
-        rounds = await store.rounds(connection, [about.round_id])
+        rounds = await grounds.rounds(connection, [about.round_id])
         to = whom(rounds.get(about.round_id), self._ours)
         if to is None:
             return "nobody"
         address, indexed = normal("email", to)
         notice_id = derived(ANSWER_BY_SMS, text.id, phone)
-        identity, now = message_id(notice_id, "", store.NOTICE), self._clock.now()
+        identity, now = message_id(notice_id, "", NOTICE), self._clock.now()
         row = {
             "message_id": identity,
             "number": new_number(),
             "round_id": notice_id,
             "address_index": blind_index(self._index_key, "email", indexed),
-            "kind": store.NOTICE,
+            "kind": NOTICE,
             "channel": "email",
             "municipality": about.municipality,
             "language": "sv",
@@ -112,7 +114,7 @@ class Answers:
             "created_at": micros(now),
             "expires_at": micros(now + _KEPT),
         }
-        carried = await store.links(connection, [store.message_of(about)])
+        carried = await links_on(connection, [message_of(about)])
         said = {
             "message_id": identity,
             "kind": ANSWER_BY_SMS,

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.channels.port import OPTED_OUT, Outcome
 from services.notifier.ledger.events import Outbox
-from services.notifier.ledger.store import Message
+from services.notifier.ledger.messages import Message
 from services.notifier.ledger.tables import INVITATIONS, MESSAGE_INVITATIONS, MESSAGES, SUPPRESSIONS
 from services.notifier.policy.dead_address import Ended, gives_up
 from services.notifier.stops import suppress_address, suppression_id

@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.delivery import DeliveryState
 from services.notifier.channels.port import Outcome
-from services.notifier.ledger import store
+from services.notifier.ledger import deliveries, transitions
 from services.notifier.ledger.events import Outbox
-from services.notifier.ledger.store import Message
+from services.notifier.ledger.messages import Message, message_of
+from services.notifier.ledger.notices import forget_notices
 from services.notifier.ledger.tables import MESSAGES
 from services.notifier.outcomes.dead_addresses import DeadAddresses
 from services.notifier.policy.late import moves
@@ -70,11 +71,11 @@ class LateOutcomes:
         **values: Any,
     ) -> None:
         about = message if message.state == "sending" else replace(message, attempts=message.attempts - 1)
-        await store.tell(connection, self._outbox, [about], state, code, now, detail=detail)
-        await store.transition(connection, message, state.value, code=code, attempts=about.attempts + 1, **values)
-        await store.forget_notices(connection, [message])
+        await deliveries.tell(connection, self._outbox, [about], state, code, now, detail=detail)
+        await transitions.change(connection, message, state.value, code=code, attempts=about.attempts + 1, **values)
+        await forget_notices(connection, [message])
 
 
 async def _locked(connection: AsyncConnection, which: ColumnElement[bool]) -> Message | None:
     row = (await connection.execute(select(MESSAGES).where(which).with_for_update())).one_or_none()
-    return store.message_of(row) if row is not None else None
+    return message_of(row) if row is not None else None

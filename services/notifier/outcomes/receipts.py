@@ -10,8 +10,8 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.channels.callbacks import Receipt
+from services.notifier.ledger.messages import Message
 from services.notifier.ledger.spending import assume
-from services.notifier.ledger.store import Message
 from services.notifier.outcomes.late import LateOutcomes
 from services.runtime.clock import Clock
 from services.runtime.store.database import Database

@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.round import Round
 from services.notifier.channels.port import State
-from services.notifier.ledger import store
+from services.notifier.ledger import grounds
 from services.notifier.ledger.events import Outbox
-from services.notifier.ledger.store import Message
+from services.notifier.ledger.messages import Message, items_of
 from services.notifier.outcomes.dead_addresses import DeadAddresses
 from services.notifier.outcomes.late import LateOutcomes
 from services.notifier.outcomes.mailbox import Arrived, Mailbox
@@ -233,8 +233,8 @@ class ReturnedMail:
         message = await self._find(connection, about)
         if message is None:
             return []
-        carried = (await store.items(connection, [message])).get(message.message_id, [message])
-        found = await store.rounds(connection, [item.round_id for item in carried])
+        carried = (await items_of(connection, [message])).get(message.message_id, [message])
+        found = await grounds.rounds(connection, [item.round_id for item in carried])
         return [found[item.round_id] for item in carried if item.round_id in found]
 
     async def _find(self, connection: AsyncConnection, about: About) -> Message | None:

@@ -5,12 +5,12 @@ message sent twice. Each transaction begins with BEGIN IMMEDIATE, which does the
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Executable, Table, event, make_url
@@ -21,6 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from services.runtime.errors import Transient
 
+_CHUNK: Final = 500
+_T = TypeVar("_T")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LOCK: Final = 0x6E617264  # an advisory lock of our own, so that two instances starting at once migrate once
 
@@ -130,6 +132,11 @@ def _upserting(table: Table, dialect: str, columns: tuple[str, ...], keep: bool,
     changed = {name: insert.excluded[name] for name in columns if name not in keys}
     where = None if newer is None else insert.excluded[newer] >= table.c[newer]
     return insert.on_conflict_do_update(index_elements=keys, set_=changed, where=where)
+
+
+def chunks(items: Sequence[_T]) -> Iterable[Sequence[_T]]:
+    """Pieces small enough for one statement's parameters."""
+    return (items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK))
 
 
 def micros(moment: datetime) -> int:
