@@ -1,22 +1,16 @@
-"""`python -m bench.real_places --workplaces CSV --works CSV`: real shops and real road works, against another engine.
+"""`python -m bench.real_places osm|paris`: real workplaces and real areas and streets, against another engine.
 
 `nardialog match` is run as a user runs it, as a process on files. The oracle shares nothing with it but the two files
-and the dialogue model's JSON: geopandas reads them, projects to SWEREF 99 TM (EPSG:3006) and joins by `dwithin`;
-industries are compared as beginnings of text. Every pair of case and workplace must be in both, with distances within
-one centimetre, and what `match` refuses must be exactly what GEOS calls invalid, or what has no place.
+and the dialogue model's JSON: geopandas projects them to SWEREF 99 TM (EPSG:3006) and joins by `dwithin`; industries
+are compared as beginnings of text. Every pair of case and workplace must be in both, with distances within one
+centimetre, and what `match` refuses must be exactly what GEOS calls invalid.
 
-The recipe. Both files are open data of the City of Paris (Ville de Paris, opendata.paris.fr) under the Open Database
-License 1.0, exported as CSV with semicolons. They are not in this repository:
-
-    chantiers-a-paris                                      building sites on streets, some thousands of polygons
-    coronavirus-commercants-parisiens-livraison-a-domicile shops with their trade and place, some thousands of points
-
-Paris is far from the middle meridian of EPSG:3006, so its metres are stretched there; both sides measure the same. The
-times are of unlike work: `match` also starts, checks every row and case, and plans and writes every round.
+Where the places come from, and under which licence, stands in `osm_places` and `paris_places`. `osm --derive FOLDER`
+writes the small sample that the tests keep. The times are of unlike work: `match` also starts, checks every row and
+case, and plans and writes every round.
 """
 
 import argparse
-import csv
 import json
 import os
 import subprocess
@@ -29,37 +23,19 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import geopandas
-import pandas
 import shapely
 
-from bench import figures
+from bench import figures, osm_places, paris_places, place_files
+from bench.place_files import STAGE, Places
 from schemas import model as dialogue_model
 
-MUNICIPALITY: Final = "0162"
-DAY: Final = "2026-03-02"
 QUICK: Final = 300
 """Cases in a quick run."""
 CENTIMETRE: Final = 0.01
 STEP_DEGREES: Final = 0.0001
 """Lines are straight in degrees (RFC 7946 §3.1.1) and bent in the grid, so far east or west of it by centimetres."""
-STAGE: Final = ("gatuarbete", "projektering")
-TRADES: Final[Mapping[str, str]] = {
-    "Alimentation générale et produits de première nécessité": "47.112",
-    "Articles médicaux et orthopédiques": "47.741",
-    "Blanchisserie-teinturerie": "96.102",
-    "Boucherie - charcuterie - rôtisserie": "47.220",
-    "Boulangerie - pâtisserie": "47.241",
-    "Caviste - Brasserie": "47.250",
-    "Chocolaterie - Pâtisserie": "47.242",
-    "Fleuriste": "47.761",
-    "Fromagerie": "47.271",
-    "Librairie": "47.611",
-    "Pharmacies et parapharmacies": "47.731",
-    "Poissonnerie": "47.230",
-    "Primeur": "47.210",
-    "Restaurant ou traiteur": "56.110",
-}
-"""Some of the trades in the shops' file, as SNI 2025. The others have no code, and are found by distance alone."""
+DERIVED: Final = (250, 60)
+"""Workplaces and cases of the sample that the tests keep."""
 
 Pairs: TypeAlias = dict[tuple[str, str], float]
 """Case id and workplace id, and the least distance in metres."""
@@ -74,27 +50,10 @@ class Answer:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Places:
-    """The rows of both files that are used."""
-
-    shops: pandas.DataFrame
-    works: pandas.DataFrame
-
-
-def read(workplaces: Path, works: Path, cases: int | None = None) -> Places:
-    """Both files as they were exported."""
-    shops = pandas.read_csv(workplaces, sep=";", dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    rows = pandas.read_csv(works, sep=";", dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    rows = rows[rows["geo_shape"] != ""].reset_index(drop=True)
-    return Places(shops[shops["geo_shape"] != ""].reset_index(drop=True), rows.head(cases) if cases else rows)
-
-
 def match(places: Places, folder: Path) -> Answer:
     """What `nardialog match` says."""
     register, cases = folder / "register.csv", folder / "cases.jsonl"
-    _write_register(register, places.shops)
-    _write_cases(cases, places.works)
+    place_files.write(places, register, cases)
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "services.cli", "match", "--register", register, "--cases", cases, "--no-holds"],
@@ -118,51 +77,25 @@ def _refused(cases: Path, places: Places, folder: Path) -> frozenset[str]:
         capture_output=True, text=True, encoding="utf-8", check=False, cwd=folder,
         env={**os.environ, "NARDIALOG_MATCHER__ALLOW_OUTSIDE_SWEDEN": "true"},
     )  # fmt: skip
-    ids = [_case_id(i) for i in range(len(places.works))]
     told = map(json.loads, checked.stdout.splitlines())
-    return frozenset(ids[one["line"] - 1] for one in told if one["errors"])
-
-
-def _write_register(path: Path, shops: pandas.DataFrame) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        out = csv.writer(file)
-        out.writerow(["workplace_id", "organisation", "name", "lon", "lat", "sni", "sni_version", "municipality"])
-        for i, shop in shops.iterrows():
-            lon, lat = json.loads(shop["geo_shape"])["coordinates"]
-            code = TRADES.get(shop["Type de commerce"], "")
-            out.writerow([f"P{i}", f"company-{i}", "", repr(lon), repr(lat), code, "2025", MUNICIPALITY])
-
-
-def _write_cases(path: Path, works: pandas.DataFrame) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        for i, work in enumerate(works["geo_shape"]):
-            case_type, stage = STAGE
-            content = {
-                "case_id": _case_id(i), "source": "opendata", "version": 1, "municipality": MUNICIPALITY,
-                "title": "Road works", "case_type": case_type, "stage": stage, "stage_opened": DAY,
-                "geometries": [{"role": "road", "geometry": json.loads(work)}],
-            }  # fmt: skip
-            file.write(json.dumps(content) + "\n")
-
-
-def _case_id(row: int) -> str:
-    return f"C{row}"
+    return frozenset(places.cases[one["line"] - 1].case_id for one in told if one["errors"])
 
 
 def oracle(places: Places) -> Answer:
     """The same question, answered by geopandas."""
     began = time.monotonic()
+    there = places.workplaces
     shops = geopandas.GeoDataFrame(
         {
-            "workplace": [f"P{i}" for i in range(len(places.shops))],
-            "code": [TRADES.get(trade, "").replace(".", "") for trade in places.shops["Type de commerce"]],
+            "workplace": [place.workplace_id for place in there],
+            "code": [place.code.replace(".", "") for place in there],
         },
-        geometry=shapely.from_geojson(places.shops["geo_shape"].to_numpy()),
+        geometry=shapely.points([[place.lon, place.lat] for place in there]),
         crs="EPSG:4326",
     ).to_crs("EPSG:3006")
     works = geopandas.GeoDataFrame(
-        {"case": [_case_id(i) for i in range(len(places.works))]},
-        geometry=shapely.from_geojson(places.works["geo_shape"].to_numpy()),
+        {"case": [case.case_id for case in places.cases]},
+        geometry=shapely.from_geojson([case.geometry for case in places.cases]),
         crs="EPSG:4326",
     )
     invalid = frozenset(works["case"][~works.is_valid])
@@ -223,16 +156,15 @@ def agrees(told: Mapping[str, Any]) -> bool:
     return told["pairs"] > 0 and not any(told[name] for name in apart) and told["greatest_difference_m"] <= CENTIMETRE
 
 
-def run(workplaces: Path, works: Path, cases: int | None = None) -> dict[str, Any]:
-    """Both answers to both files, side by side."""
-    places = read(workplaces, works, cases)
+def run(places: Places) -> dict[str, Any]:
+    """Both answers, side by side."""
     with tempfile.TemporaryDirectory() as folder:
         ours = match(places, Path(folder))
     theirs = oracle(places)
     told = compare(ours, theirs)
     return {
-        "workplaces": len(places.shops),
-        "cases": len(places.works),
+        "workplaces": len(places.workplaces),
+        "cases": len(places.cases),
         **told,
         "agrees": agrees(told),
         "match_s": round(ours.seconds, 2),
@@ -241,17 +173,35 @@ def run(workplaces: Path, works: Path, cases: int | None = None) -> dict[str, An
     }
 
 
-def main() -> int:
-    """Real shops and real road works: `nardialog match` against geopandas."""
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.real_places", description=main.__doc__)
-    parser.add_argument("--workplaces", type=Path, required=True, help="the shops' CSV, see this module's recipe")
-    parser.add_argument("--works", type=Path, required=True, help="the building sites' CSV")
-    parser.add_argument("--quick", action="store_true", help=f"the first {QUICK} cases")
-    parser.add_argument("--json", action="store_true", help="one object on standard output")
-    given = parser.parse_args()
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--quick", action="store_true", help=f"the first {QUICK} cases")
+    common.add_argument("--json", action="store_true", help="one object on standard output")
+    sources = parser.add_subparsers(dest="source", required=True)
+    osm = sources.add_parser("osm", parents=[common], help=f"Helsinki, from the package {osm_places.PACKAGE}")
+    osm.add_argument("--derive", type=Path, metavar="FOLDER", help="writes the tests' sample there instead")
+    osm.add_argument("--seed", type=int, default=1, help="of the sample")
+    paris = sources.add_parser("paris", parents=[common], help="Paris, from two files of its open data")
+    paris.add_argument("--workplaces", type=Path, required=True, help="the shops' CSV, see paris_places")
+    paris.add_argument("--works", type=Path, required=True, help="the building sites' CSV")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Real workplaces and real areas and streets: `nardialog match` against geopandas."""
+    given = _arguments()
+    if given.source == "osm":
+        places = osm_places.read(osm_places.extract())
+    else:
+        places = paris_places.read(given.workplaces, given.works)
+    if given.source == "osm" and given.derive:
+        sample = places.sample(*DERIVED, given.seed)
+        place_files.write(sample, given.derive / "register.csv", given.derive / "cases.jsonl")
+        return 0
     machine = figures.machine()
-    told = run(given.workplaces, given.works, QUICK if given.quick else None)
-    told = {"bench": "real_places", "quick": given.quick, "machine": machine, **told}
+    told = run(Places(places.workplaces, places.cases[:QUICK]) if given.quick else places)
+    told = {"bench": f"real_places {given.source}", "quick": given.quick, "machine": machine, **told}
     print(json.dumps(told) if given.json else "\n".join(f"{name}: {value}" for name, value in told.items()))
     return 0 if told["agrees"] else 1
 

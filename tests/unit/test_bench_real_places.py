@@ -1,4 +1,4 @@
-"""The benchmark on real places, on invented ones in the same files: it agrees, and it sees where it would not."""
+"""`nardialog match` against another engine on real places, and that the comparison sees where they would not agree."""
 
 import csv
 import json
@@ -6,17 +6,18 @@ import random
 from pathlib import Path
 from typing import Any
 
-from bench import real_places
-from bench.real_places import Answer, agrees, compare, run
+from bench import paris_places, place_files
+from bench.real_places import DERIVED, Answer, agrees, compare, run
 
 CENTRE = (2.35, 48.86)
+HELSINKI = Path(__file__).parents[1] / "helsinki"
 
 
 def files(folder: Path, shops: int = 60, works: int = 12) -> tuple[Path, Path]:
     """Shops and building sites within a few blocks; one site is empty, one crosses itself."""
     rng = random.Random(5)
     places, sites = folder / "shops.csv", folder / "works.csv"
-    trades = [*real_places.TRADES, "Autre"]
+    trades = [*paris_places.TRADES, "Autre"]
     points = [{"type": "Point", "coordinates": _near(rng, 0.004)} for _ in range(shops)]
     rows = [[rng.choice(trades), json.dumps(point)] for point in points]
     _write(places, ["Type de commerce", "geo_shape"], rows)
@@ -42,11 +43,28 @@ def _write(path: Path, names: list[str], rows: list[list[str]]) -> None:
         csv.writer(file, delimiter=";").writerows([names, *rows])
 
 
-def test_match_agrees_with_geopandas_on_places_in_the_shape_of_the_real_files(tmp_path: Path) -> None:
-    told = run(*files(tmp_path))
+def test_match_agrees_with_geopandas_on_real_workplaces_and_real_areas_and_streets() -> None:
+    """A sample of OpenStreetMap's Helsinki, see its README; one of the areas crosses itself."""
+    places = place_files.read(HELSINKI / "register.csv", HELSINKI / "cases.jsonl")
+    told = run(places)
+    assert told["agrees"], told
+    assert (told["workplaces"], told["cases"]) == DERIVED
+    assert (told["pairs"], told["refused"]) == (849, 1)
+
+
+def test_match_agrees_with_geopandas_on_places_in_the_shape_of_a_citys_open_data(tmp_path: Path) -> None:
+    told = run(paris_places.read(*files(tmp_path)))
     assert told["agrees"], told
     assert told["pairs"] > 50
     assert (told["cases"], told["refused"]) == (12, 1), "the empty site is no case; the one that crosses is refused"
+
+
+def test_a_sample_is_drawn_by_its_seed_and_read_as_it_was_written(tmp_path: Path) -> None:
+    whole = paris_places.read(*files(tmp_path))
+    sample = whole.sample(20, 5, seed=3)
+    assert sample == whole.sample(20, 5, seed=3) != whole.sample(20, 5, seed=4)
+    place_files.write(sample, tmp_path / "register.csv", tmp_path / "cases.jsonl")
+    assert place_files.read(tmp_path / "register.csv", tmp_path / "cases.jsonl") == sample
 
 
 def test_what_only_one_of_them_says_is_no_agreement() -> None:
