@@ -8,7 +8,11 @@ ROUNDS = Counter("nardialog_rounds_total", "Rounds published, by state.", ["stat
 INVITATIONS = Counter("nardialog_invitations_total", "Invitations published.", ["state"])
 MATCH_SECONDS = Histogram("nardialog_match_seconds", "Seconds to derive one case's round and invitations.")
 DELIVERIES = Counter("nardialog_deliveries_total", "What became of messages.", ["channel", "state"])
-RESENT_UNKNOWN = Counter("nardialog_resent_unknown_total", "Messages sent again after an unknown outcome.", ["channel"])
+RESENT_UNKNOWN = Counter(
+    "nardialog_resent_unknown_total",
+    "Messages sent again because nobody knows whether the first attempt was taken: at most so many came twice.",
+    ["channel"],
+)
 CHANNEL_PAUSED = Gauge("nardialog_channel_paused", "1 while a channel in trouble is left alone.", ["channel"])
 SENDING_PAUSED = Gauge("nardialog_sending_paused", "1 while an operator has paused a channel, or all.", ["channel"])
 RETURNED_MAIL = Counter(

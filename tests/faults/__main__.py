@@ -189,8 +189,8 @@ def main() -> int:
 
 
 _COLUMNS: Final = (
-    "kind", "database", "injected", "invitations", "messages", "lost", "doubled", "resent_unknown", "stuck", "resolved",
-    "seconds",
+    "kind", "database", "injected", "invitations", "messages", "lost", "doubled", "resent_unknown", "copies", "stuck",
+    "resolved", "seconds",
 )  # fmt: skip
 
 

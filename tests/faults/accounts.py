@@ -52,7 +52,7 @@ def balance(expected: set[str], accounts: Accounts, accepted: Mapping[str, int])
     """Lost and doubled as the design defines them.
 
     lost = expected − (accepted by a provider ∪ stated reason); doubled = copies beyond the first, less those that
-    policy sent again after an unknown outcome.
+    policy sent again after an unknown outcome. `copies` are all beyond the first that a provider really took.
     """
     reached = {id_ for message in accepted for id_ in accounts.messages.get(message, ())}
     stated = {id_ for id_, state in accounts.final.items() if state is not DeliveryState.SENT}
@@ -63,6 +63,7 @@ def balance(expected: set[str], accounts: Accounts, accepted: Mapping[str, int])
         "lost": len(expected - reached - stated),
         "doubled": doubled(accepted, accounts.resent),
         "resent_unknown": sum(accounts.resent.values()),
+        "copies": sum(taken - 1 for taken in accepted.values()),
         "stuck": len(expected - set(accounts.final)),
         "unexpected": len(set(accounts.invitations) - expected),
         "resolved": ", ".join(f"{count} {state}" for state, count in sorted(resolved.items())),

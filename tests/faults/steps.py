@@ -116,7 +116,6 @@ async def run(step: str, database: str, *, seed: int, messages: int = 200, kills
     return {
         "kind": step,
         "injected": injected,
-        "twice": sum(count - 1 for count in taken.copies.values()),
         **await house.reckon(log, messages, taken.copies),
         "owed": owed if ended else max(owed, 1),
         "seconds": round(time.monotonic() - began, 1),
