@@ -28,6 +28,7 @@ from services.notifier.ledger.steps import Step
 from services.notifier.ledger.tables import INVITATIONS, MESSAGE_INVITATIONS, MESSAGES, ROUNDS
 from services.notifier.numbers import message_id, new_number
 from services.notifier.planning import Group, cost, may_be_merged, tell_waiting, timings
+from services.notifier.policy.attention import is_exempt
 from services.notifier.policy.channel_choice import Choice, Reach, choose
 from services.notifier.policy.living import living
 from services.notifier.policy.readiness import Readiness, readiness
@@ -91,7 +92,7 @@ class Addressing:
         async with self._database.transaction() as connection:
             waiting = select(INVITATIONS.c.round_id).where(INVITATIONS.c.state == "admitted").distinct()
             rounds = await grounds.rounds(connection, (await connection.execute(waiting)).scalars())
-        for round_id in sorted(rounds, key=lambda key: (not _is_urgent(rounds[key]), key)):
+        for round_id in sorted(rounds, key=lambda key: (*_first(rounds[key]), key)):
             async with self._database.transaction() as connection:
                 if await alone(connection):
                     await self._round(connection, round_id, now, admitted_before)
@@ -349,6 +350,11 @@ def _groups(
         group.invitations.append(item.event)
         group.expires_at = max(group.expires_at, moment_of(item.row.expires_at))
     return found
+
+
+def _first(round_: Round) -> tuple[bool, bool]:
+    """What is urgent is addressed first, then what is exempt: the budget that is left is for the others."""
+    return not _is_urgent(round_), not is_exempt(round_, ())
 
 
 def _is_urgent(round_: Round) -> bool:

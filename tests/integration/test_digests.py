@@ -170,6 +170,19 @@ async def test_the_exempt_kinds_are_sent_whatever_was_asked_before(
     assert titles(house) == [["third"]]
 
 
+async def test_what_is_exempt_is_counted_before_what_is_not_when_both_come_at_once(house: House) -> None:
+    house.clock.moment = MONDAY
+    await ask(house, "one")
+    await house.sender.turn()
+    house.clock.moment = MONDAY + timedelta(days=2)
+    calm, cut = sorted(("two", "three"), key=derived)
+    await ask(house, calm)
+    await ask(house, cut, plan=plan(exempt=True))
+    await house.sender.turn()
+    assert titles(house) == [["one"], [cut]]
+    assert await waiting(house) == ["over_budget"]
+
+
 async def test_a_company_is_not_asked_too_often_at_several_addresses(house: House) -> None:
     await asked_enough(house)
     await house.company("w-other", "r1")
