@@ -10,7 +10,7 @@ import hmac
 import re
 from collections.abc import Iterable
 
-from schemas.types import ContactId, InvitationId, RecipientId, RoundId, is_personal_number
+from schemas.types import ContactId, InvitationId, RecipientId, RoundId, is_personal_number, plain_digits
 
 DEMO_RECIPIENT_KEY = b"nardialog published demo key, never for real recipients"
 """The published key of the demo and of `nardialog match` without a key of its own."""
@@ -71,14 +71,25 @@ def subscriber_id(address: str, key: bytes) -> RecipientId:
 
 
 def normal_organisation(text: str) -> str:
-    """One form of an organisation number: ten digits. `559999-0008`, `165599990008` and `SE559999000801` are one.
+    """One form of an organisation number: ten digits. `559999-0008`, `165599990008` and `SE559999000801` are one, and
+    so is what people and spreadsheets make of it: a label before it, dashes and spaces of any kind in it, quotation
+    marks around it, `.0` after it.
 
     Anything that is not written as a Swedish number is an opaque id and only stripped.
     """
-    bare = re.sub(r"[\s-]", "", text.strip())
-    bare = re.sub(r"^SE(\d{10})01$", r"\1", bare.upper()) if bare.upper().startswith("SE") else bare
+    if _TEN.fullmatch(text):
+        return text
+    said = _FLOATED.sub(r"\1", _QUOTED.sub("", _LABEL.sub("", plain_digits(text))))
+    bare = _VAT.sub(r"\1", re.sub(r"[\s-]", "", said))
     if is_personal_number(bare):
         return bare.replace("+", "")[-10:]
-    if re.fullmatch(r"16\d{10}", bare):
-        return bare[2:]
-    return bare if re.fullmatch(r"\d{10}", bare) else text.strip()
+    found = _WRITTEN.fullmatch(bare)
+    return found[1] + found[2] if found else text.strip()
+
+
+_TEN = re.compile(r"[0-9]{10}")
+_LABEL = re.compile(r"^org(anisations)?[.\s-]*(nr|nummer)[.:\s]*", re.IGNORECASE)
+_QUOTED = re.compile(r"^=?[\"'(]+|[\"')]+$")
+_FLOATED = re.compile(r"^([0-9]{9,12})[.,]0+$")
+_VAT = re.compile(r"^SE([0-9]{10})(01)?$", re.IGNORECASE)
+_WRITTEN = re.compile(r"(?:16)?([0-9]{6})[./_]?([0-9]{4})")

@@ -18,7 +18,11 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from schemas.types import plain_digits
+
 VERSIONS: Final = ("2025", "2007")
+LONGEST: Final = 5
+"""Digits of a detailed group."""
 
 
 class UnknownCode(ValueError):
@@ -126,7 +130,7 @@ def parse(text: str, version: str) -> str:
     `1110` is 11.10 or, where a leading zero was lost, 01.110.
     """
     _known(version)
-    stripped = text.strip().upper()
+    stripped = plain_digits(text).upper()
     lettered = re.fullmatch(r"([A-Z])[.\s]?(\d.*)", stripped)
     letter, digits = (lettered[1], lettered[2]) if lettered else ("", stripped)
     pointed = re.sub(r"^(\d\d),(?=\d{1,3}$)", r"\1.", digits)
@@ -222,7 +226,7 @@ def _unknown(bare: str, version: str) -> UnknownCode:
 def _nearest(bare: str, version: str) -> tuple[str, ...]:
     """The first codes under the longest heading that fits; where none does, those beside it in the order of codes."""
     kept = _in_order(version)
-    for length in range(len(bare) - 1, 1, -1):
+    for length in range(min(len(bare) - 1, LONGEST - 1), 1, -1):
         start = bisect_left(kept, bare[:length])
         if near := [code for code in kept[start : start + 3] if code.startswith(bare[:length])]:
             return tuple(near)

@@ -30,13 +30,17 @@ _BORN = re.compile(r"(\d{2})?\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01]|6[1-9]|[78
 """Shaped like a date of birth, with day + 60 in a co-ordination number, and four digits: all that is worth a look."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 """Also what turns the direction of text (UAX 9), and would show a line as another than it is."""
-_DIRECTIONS = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
+_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"))
+_UNSEEN = re.compile(r"[\u00ad\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069]")
+"""What nobody sees and no two programs agree on: soft hyphens, spaces of no width, byte-order marks in the middle of a
+file that was put together, and what turns the direction of text. A line, and an id the more, is the same without it.
+"""
 
 
 def _one_line(value: Any) -> Any:
     if not isinstance(value, str) or _is_one_line(value):
         return value
-    return _BLANKS.sub(" ", unicodedata.normalize("NFC", _DIRECTIONS.sub("", value))).strip()
+    return _BLANKS.sub(" ", unicodedata.normalize("NFC", _UNSEEN.sub("", value))).strip()
 
 
 def _is_one_line(text: str) -> bool:
@@ -48,6 +52,13 @@ def _lines(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return _CONTROLS.sub("", unicodedata.normalize("NFC", value).replace("\r\n", "\n").replace("\r", "\n")).strip()
+
+
+def plain_digits(text: str) -> str:
+    """A number or a code as it is compared: full-width digits and spaces of every width as ASCII (NFKC, UAX 15), every
+    kind of dash as a hyphen, and nothing that cannot be seen.
+    """
+    return unicodedata.normalize("NFKC", _UNSEEN.sub("", text)).translate(_DASHES).strip()
 
 
 def _whole(value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from schemas.identity import recipient_id
 from services.matcher.register.checks import Rules
 from services.matcher.register.reading import Asked, RegisterFile, read
 from services.matcher.register.report import write_refusals
@@ -610,3 +611,158 @@ def test_fc_092_an_encoding_is_named_also_where_the_first_letter_stands_far_into
     rows = [placed(*HERE, workplace_id=f"W{i}", name="Bageriet") for i in range(3000)]
     path = table(tmp_path, [*rows, placed(*HERE)], encoding="mac_roman", end="\r")
     assert "line 3002 is not UTF-8; it reads as Swedish in mac_roman" in stopped(path)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "56\u00a0110",
+        "56\u2009110",
+        "56\u202f110",
+        "\uff15\uff16\uff0e\uff11\uff11\uff10",
+        "56110.0",
+        "56110,0",
+        "I\u00a056.110",
+    ],
+)
+def test_fc_085_digits_and_spaces_of_every_width_and_a_spreadsheets_decimals_are_the_same_code(
+    tmp_path: Path, code: str
+) -> None:
+    made = workplace(table(tmp_path, [placed(*HERE, sni=code)], delimiter="\t"))
+    assert [item.code for item in made.sni] == ["56110"]
+
+
+def test_fc_085_a_code_that_a_spreadsheet_shortened_or_that_has_words_is_refused_with_what_to_do(
+    tmp_path: Path,
+) -> None:
+    rows = [placed(*HERE, sni=code) | {"workplace_id": f"W{i}"} for i, code in enumerate(["5.6E+04", "56.110 Bar"])]
+    report = read(table(tmp_path, rows), RULES, PLAIN).report
+    assert [(r.reason, r.detail) for r in report.refusals] == [
+        ("lost_digits", "sni: a spreadsheet shortened it; format the column as text and export anew"),
+        ("unknown_code", "sni: has words in it; give the codes only, with a space between"),
+    ]
+
+
+def test_fc_084_an_industry_that_scb_does_not_know_is_no_code(tmp_path: Path) -> None:
+    file = read(table(tmp_path, [placed(*HERE, sni="00000")]), RULES, PLAIN)
+    assert (file.companies["90000001"].sni, file.report.reasons["without_code"]) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "559999\u20130008", "559999\u00a00008", "5599990008.0", "5599990008,00", '="5599990008"', "'5599990008",
+        "(559999-0008)", "559999.0008", "559999/0008", "SE5599990008", "Org.nr: 559999-0008",
+        "\uff15\uff15\uff19\uff19\uff19\uff19\uff10\uff10\uff10\uff18",
+    ],
+)  # fmt: skip
+def test_fc_090_what_people_and_spreadsheets_make_of_a_number_is_one_organisation_in_register_and_case(
+    tmp_path: Path, text: str
+) -> None:
+    """The applicant of a case is written as freely, and is never invited however it is."""
+    made = workplace(table(tmp_path, [placed(*HERE, organisation=text)], delimiter="\t"))
+    assert made.organisation == "5599990008"
+    assert made.recipient_id == recipient_id(text, RULES.key)
+
+
+def test_fc_090_a_number_of_zeros_stands_for_none_and_groups_nobody(tmp_path: Path) -> None:
+    report = read(table(tmp_path, [placed(*HERE, organisation="000000-0000")]), RULES, PLAIN).report
+    assert report.reasons == {"no_organisation": 1}
+
+
+@pytest.mark.parametrize("text", ["SE121212121201", "SE1212121212", "121212/1212", "\uff11\uff1212121212"])
+def test_fc_091_a_personal_number_is_recognised_in_every_disguise(tmp_path: Path, text: str) -> None:
+    made = workplace(table(tmp_path, [placed(*HERE, organisation=text)]))
+    assert made.organisation is None
+    assert made.recipient_id == recipient_id("121212-1212", RULES.key)
+
+
+@pytest.mark.parametrize("said", ["NULL", "nan", "#REF!", "-"])
+def test_an_id_that_says_nothing_is_no_id(tmp_path: Path, said: str) -> None:
+    report = read(table(tmp_path, [placed(*HERE) | {"workplace_id": said}]), RULES, PLAIN).report
+    assert report.reasons == {"no_workplace_id": 1}
+
+
+def test_an_id_keeps_what_a_spreadsheet_added_to_it_out_and_is_refused_where_it_lost_digits(tmp_path: Path) -> None:
+    rows = [placed(*HERE) | {"workplace_id": text} for text in ("90000001.0", "\u200b90000002\ufeff", "9,0E+07")]
+    file = read(table(tmp_path, rows, delimiter="\t"), RULES, PLAIN)
+    assert set(file.companies.keys()) == {"90000001", "90000002"}
+    assert file.report.reasons == {"lost_digits": 1}
+
+
+def test_what_programs_write_for_nothing_is_in_no_letter_and_other_spellings_of_a_value_are_that_value(
+    tmp_path: Path,
+) -> None:
+    said = {"name": "NULL", "street": "nan", "postcode": "18231.0", "language": "sv-SE", "municipality": "162.0"}
+    made = workplace(table(tmp_path, [placed(*HERE, advertising_block="1.0") | said]))
+    assert (made.name, made.street, made.postcode, made.language, made.municipality, made.advertising_block) == (
+        "", "", "18231", "sv", "0162", True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["\u00b2x", "\u0661\u0662", "9" * 30, "1e3"])
+def test_what_only_looks_like_a_whole_number_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    report = read(table(tmp_path, [placed(*HERE, employees=text)]), RULES, PLAIN).report
+    assert report.reasons == {"not_a_number": 1}
+
+
+def test_fc_084_a_number_beyond_all_numbers_is_refused_and_not_read_as_no_place(tmp_path: Path) -> None:
+    report = read(table(tmp_path, [placed(*HERE, municipality="0162") | {"lon": "1e400"}]), RULES, PLAIN).report
+    assert report.reasons == {"not_a_number": 1}
+
+
+def test_fc_093_files_that_were_put_together_are_read_through_their_marks_and_headers(tmp_path: Path) -> None:
+    header, first = ",".join(placed(*HERE)), ",".join(placed(*HERE).values())
+    second = first.replace("90000001", "90000002")
+    path = tmp_path / "register.csv"
+    path.write_text(f"\ufeff\ufeff{header}\n{first}\n\ufeff{header}\n\ufeff{second}\n\x1a\0\0", encoding="utf-8")
+    file = read(path, RULES, PLAIN)
+    assert (set(file.companies.keys()), file.report.refused) == ({"90000001", "90000002"}, 0)
+
+
+def test_fc_093_a_quotation_mark_that_is_not_doubled_refuses_its_row_and_no_other(tmp_path: Path) -> None:
+    rows = [placed(*HERE, name=name) | {"workplace_id": f"W{i}"} for i, name in enumerate(["A", '"B "C" D"', "E"])]
+    file = read(table(tmp_path, rows), RULES, PLAIN)
+    assert set(file.companies.keys()) == {"W0", "W2"}
+    assert [(r.line, r.reason, r.values["workplace_id"]) for r in file.report.refusals] == [(3, "unquoted", "W1")]
+    assert file.refused == {"W1"}
+
+
+@pytest.mark.parametrize("after", ["", '"Sist"'])
+def test_fc_093_a_quotation_mark_that_swallows_rows_stops_the_import_with_its_line(tmp_path: Path, after: str) -> None:
+    rows = [placed(*HERE, name=name) for name in ("A", '"B', "C", after or "D")]
+    assert "line 3: a quotation mark" in stopped(table(tmp_path, rows))
+
+
+def test_fc_093_a_field_without_end_is_refused_and_the_next_row_is_read(tmp_path: Path) -> None:
+    rows = [placed(*HERE, name="x" * (1 << 21)), placed(*HERE) | {"workplace_id": "W2"}]
+    file = read(table(tmp_path, rows), RULES, PLAIN)
+    assert (set(file.companies.keys()), file.report.reasons) == ({"W2"}, {"too_long_field": 1})
+
+
+@pytest.mark.parametrize(
+    ("beginning", "what"),
+    [
+        (b"PK\x03\x04", "spreadsheet"),
+        (b"\xd0\xcf\x11\xe0", "spreadsheet"),
+        (b"\x1f\x8b", "packed"),
+        (b"%PDF-1.7", "a PDF"),
+    ],
+)
+def test_fc_093_what_is_no_text_is_named_whatever_the_file_is_called(
+    tmp_path: Path, beginning: bytes, what: str
+) -> None:
+    path = tmp_path / "register.csv"
+    path.write_bytes(beginning + bytes(64) + b"\xff" * 64)
+    assert what in stopped(path)
+
+
+def test_fc_093_columns_that_differ_in_case_only_are_one_column_twice(tmp_path: Path) -> None:
+    rows = [{**placed(*HERE), "NAME": "Other"}]
+    assert "column NAME stands twice" in stopped(table(tmp_path, rows))
+
+
+def test_json_that_is_nested_without_end_stops_with_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "register.json"
+    path.write_text("[" * 100_000, encoding="utf-8")
+    assert "nested too deeply" in stopped(path)

@@ -21,20 +21,22 @@ from schemas import geojson, industries
 from schemas.company import MARKER_PREFIX, Company
 from schemas.contact import ContactChannel
 from schemas.identity import normal_organisation, organisation_workplace, recipient_id
-from schemas.types import IndustryCode, is_personal_number, type_id_pattern
+from schemas.types import IndustryCode, is_personal_number, plain_digits, type_id_pattern
 from services.matcher.municipalities import municipality_of
 from services.matcher.register.places import NOWHERE, Place, number
 from services.matcher.register.source import Row
 from services.runtime.addresses import mobile
 from services.runtime.errors import Rejected
 
-NOTHING: Final = frozenset(
-    {
-        "", "null", "(null)", "<null>", "nil", "nan", "-nan", "inf", "-inf", "none", "na", "n/a", "#n/a", "-", "--",
-        "?", "\\n", "#value!", "#ref!", "okänd", "okänt", "saknas", "uppgift saknas", "ej angiven", "ej angivet",
-    }
-)  # fmt: skip
-"""What programs and people write where there is nothing."""
+BY_PROGRAMS: Final = frozenset(
+    {"", "null", "(null)", "<null>", "nan", "-nan", "none", "#n/a", "\\n", "#value!", "#ref!", "#name?", "#null!"}
+)
+"""What programs write where there is nothing; no company is called so, and no street."""
+NOTHING: Final = BY_PROGRAMS | {
+    "nil", "inf", "-inf", "na", "n/a", "-", "--", "?", "okänd", "okänt", "saknas", "uppgift saknas", "ej angiven",
+    "ej angivet",
+}  # fmt: skip
+"""What people write too."""
 MOJIBAKE: Final = re.compile(
     "[\ufffd\x80-\x9f├┤]"
     "|Ã[\u0080-\u00bf…„–‰ƒ]|Â[\u00a0-\u00bf]|√[•§∂ÖÑñ©º]"  # UTF-8 read as Latin-1 or as Mac Roman
@@ -49,10 +51,17 @@ BIRTH_NUMBER: Final = re.compile(r"(\d{2})?\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[
 LETTERED_CODE: Final = re.compile(r"(?<!\S)([A-Za-z]) (?=\d)")
 SPACED_CODE: Final = re.compile(r"(?<!\S)(\d\d) (\d{3})(?!\S)")
 BETWEEN_CODES: Final = re.compile(r"[\s;|/]+|,(?=\s|$)|(?<=\d{5}),|(?<=\.\d{3}),")
-MUNICIPALITY: Final = re.compile(r"\d{3,4}")
-DASHES: Final = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212\u00ad", "-"))
-LABEL: Final = re.compile(r"^org(anisations)?[.\s-]*(nr|nummer)[.:\s]*", re.IGNORECASE)
-FLOATED: Final = re.compile(r"^(\d{9,12})\.0+$")
+MUNICIPALITY: Final = re.compile(r"[0-9]{3,4}")
+ZEROS: Final = re.compile(r"[0\s-]+")
+FLOATED: Final = re.compile(r"(?<!\S)(\d+)[.,]0+(?!\S)")
+"""What a spreadsheet or a table of numbers makes of a whole number."""
+CODE_FLOATED: Final = re.compile(r"(?<!\S)(\d{4,5})[.,]0+(?!\S)")
+SUBTAG: Final = re.compile(r"[-_].*")
+"""What stands after the language in `sv-SE` (RFC 5646)."""
+WORDS: Final = re.compile(r"[^\W\d_]{2}")
+UNKNOWN_INDUSTRY: Final = "00000"
+"""How SCB writes that the industry is not known."""
+TEXTS: Final = ("name", "street", "town", "legal_form")
 REGISTER_ROLE: Final = "register"
 """Of a contact whose file does not say what it is to the company."""
 SCIENTIFIC: Final = re.compile(r"\d([.,]\d+)?[eE]\+?\d+")
@@ -134,17 +143,14 @@ def check(row: Row, rules: Rules, place: Place | None = None) -> Accepted | Refu
 
 
 def _company(values: dict[str, str], rules: Rules, notes: list[str], place: Place) -> Company:
-    for name in ("name", "street", "town", "legal_form"):
+    for name in TEXTS:
         if MOJIBAKE.search(values.get(name, "")):
             raise _Refusal("wrong_encoding", name, "was decoded wrongly somewhere; export the file anew as UTF-8")
-    if values.get("workplace_id", "").startswith(MARKER_PREFIX) or not (
-        values.get("workplace_id") or rules.organisations
-    ):
-        raise _Refusal("no_workplace_id", "workplace_id", "is missing; give each workplace an id of its own")
+    values["workplace_id"] = _workplace_id(values.get("workplace_id", ""), rules)
     organisation = _organisation(values["organisation"])
     if not values.get("workplace_id"):
         values["workplace_id"] = organisation_workplace(organisation, rules.key)
-    said = values.get("status", "").lower()
+    said = values.get("status", "").strip().lower()
     status = STATUSES.get("" if said in NOTHING else said)
     if status is None:
         raise _Refusal("unknown_status", "status", "is not active, closed or vacant; map it")
@@ -158,33 +164,50 @@ def _company(values: dict[str, str], rules: Rules, notes: list[str], place: Plac
         "workplace_id": values["workplace_id"],
         "recipient_id": recipient_id(organisation, rules.key),
         "organisation": None if is_personal(organisation) else organisation,
-        "name": values.get("name", ""),
+        "name": _said(values, "name"),
         "lon": place.lon,
         "lat": place.lat,
         "sni": _codes(values, rules, notes),
         "status": status,
         "employees": _employees(values.get("employees", "")),
         "advertising_block": _truth(values.get("advertising_block", "")),
-        "language": values.get("language", "").lower() or "sv",
+        "language": SUBTAG.sub("", _said(values, "language").lower()) or "sv",
         "source": rules.source,
+        "postcode": FLOATED.sub(r"\1", _said(values, "postcode")),
     }
-    fields |= {name: values.get(name, "") for name in ("legal_form", "street", "postcode", "town")}
+    fields |= {name: _said(values, name) for name in ("legal_form", "street", "town")}
     return Company.model_validate(fields)
 
 
+def _said(values: Mapping[str, str], name: str) -> str:
+    text = values.get(name, "")
+    return "" if text.lower() in BY_PROGRAMS else text
+
+
+def _workplace_id(text: str, rules: Rules) -> str:
+    """The id as it stands, but for a spreadsheet's `.0`; "" where an organisation is its own workplace."""
+    if text.lower() in NOTHING and rules.organisations:
+        return ""
+    if text.lower() in NOTHING or text.startswith(MARKER_PREFIX):
+        raise _Refusal("no_workplace_id", "workplace_id", "is missing; give each workplace an id of its own")
+    if SCIENTIFIC.fullmatch(text):
+        raise _shortened("workplace_id")
+    return FLOATED.sub(r"\1", text)
+
+
+def _shortened(field: str) -> _Refusal:
+    return _Refusal("lost_digits", field, "a spreadsheet shortened it; format the column as text and export anew")
+
+
 def _organisation(text: str) -> str:
-    """One form of what is written in many: dashes of any length, a label, a spreadsheet's `.0`, a lost leading zero."""
-    bare = LABEL.sub("", text.translate(DASHES).replace("\u00a0", " ").strip())
-    if bare.lower() in NOTHING:
+    """One form of what is written in many, a lost leading zero put back. All zeros stand for no number."""
+    organisation = normal_organisation(text)
+    if organisation.lower() in NOTHING or ZEROS.fullmatch(organisation):
         raise _Refusal("no_organisation", "organisation", "is missing; give a number, or any id that groups workplaces")
-    if SCIENTIFIC.fullmatch(bare):
-        raise _Refusal(
-            "lost_digits", "organisation", "a spreadsheet shortened it; format the column as text and export anew"
-        )
-    bare = FLOATED.sub(r"\1", bare)
-    if 7 <= len(bare) <= 9 and bare.isdecimal() and is_personal_number(bare.zfill(10)):
-        bare = bare.zfill(10)
-    organisation = normal_organisation(bare)
+    if SCIENTIFIC.fullmatch(organisation):
+        raise _shortened("organisation")
+    if 7 <= len(organisation) <= 9 and organisation.isdecimal() and is_personal_number(organisation.zfill(10)):
+        organisation = organisation.zfill(10)
     ten_digits = len(organisation) == 10 and organisation.isdecimal()
     # An organisation number's third digit is 2 or more; below that the ten digits are a birth date or somebody's id.
     if ten_digits and int(organisation[2]) >= 2 and not organisationsnummer.valid(organisation):
@@ -194,7 +217,7 @@ def _organisation(text: str) -> str:
 
 def is_personal(text: str) -> bool:
     """Whether a text is a personal number or is shaped like one."""
-    bare = re.sub(r"\s", "", text.translate(DASHES))
+    bare = re.sub(r"\s", "", plain_digits(text))
     return is_personal_number(bare) or BIRTH_NUMBER.fullmatch(bare) is not None
 
 
@@ -210,7 +233,7 @@ def _degrees(values: Mapping[str, str], rules: Rules) -> Place:
 
 
 def _municipality(values: Mapping[str, str], lon: float | None, lat: float | None) -> str:
-    given = values.get("municipality", "")
+    given = FLOATED.sub(r"\1", plain_digits(values.get("municipality", "")))
     if given.lower() not in NOTHING:
         if not MUNICIPALITY.fullmatch(given):
             raise _Refusal("wrong_value", "municipality", "is not SCB's code of four digits, such as 0162; map it")
@@ -225,18 +248,18 @@ def _municipality(values: Mapping[str, str], lon: float | None, lat: float | Non
 
 
 def _truth(text: str) -> bool:
-    said = text.lower()
+    said = text.lower().removesuffix(".0")
     if said in TRUE or said in FALSE:
         return said in TRUE
     raise _Refusal("wrong_value", "advertising_block", "is neither yes nor no; write 1 or 0, or map it")
 
 
 def _codes(values: Mapping[str, str], rules: Rules, notes: list[str]) -> list[IndustryCode]:
-    text = values["sni"]
-    if text.lower() in NOTHING:
+    text = CODE_FLOATED.sub(r"\1", plain_digits(values["sni"]))
+    if text.lower() in NOTHING or text == UNKNOWN_INDUSTRY:
         notes.append("without_code")
         return []
-    version = values["sni_version"].removesuffix(".0").upper().removeprefix("SNI").strip()
+    version = FLOATED.sub(r"\1", plain_digits(values["sni_version"])).upper().removeprefix("SNI").strip(" -")
     if version not in industries.VERSIONS:
         raise _Refusal("no_sni_version", "sni_version", "a code needs its version; write 2025 or 2007")
     found = _codes_in(text, version, rules.code_width)
@@ -261,8 +284,12 @@ def _join_spaced(match: re.Match[str], version: str) -> str:
 
 @lru_cache(4096)
 def _code(token: str, version: str, width: int | None) -> str:
-    if token.isalpha():
+    if len(token) == 1 and token.isalpha():
         raise _Refusal("unknown_code", "sni", "a section letter says too little; give at least the division")
+    if SCIENTIFIC.fullmatch(token):
+        raise _shortened("sni")
+    if WORDS.search(token):
+        raise _Refusal("unknown_code", "sni", "has words in it; give the codes only, with a space between")
     if width == 4 and len(token) == 4 and token.isdigit():
         token = f"{token[:2]}.{token[2:]}"  # a class, and no five digits that lost one
     try:
@@ -272,10 +299,10 @@ def _code(token: str, version: str, width: int | None) -> str:
 
 
 def _employees(text: str) -> int | None:
-    digits = re.sub(r"[\s\u00a0]", "", text).removesuffix(".0")
+    digits = FLOATED.sub(r"\1", re.sub(r"\s", "", plain_digits(text)))
     if digits.lower() in NOTHING:
         return None
-    if not digits.isdigit():
+    if not re.fullmatch("[0-9]{1,10}", digits):
         raise _Refusal("not_a_number", "employees", "is not a whole number; leave it empty if it is unknown")
     return int(digits)
 

@@ -40,6 +40,7 @@ BEYOND_ASCII: Final = re.compile("[^\x00-\x7f]")
 WORD: Final = re.compile(rb"[A-Za-z]*[\x80-\xff][A-Za-z\x80-\xff]*")
 ENOUGH: Final = 1 << 16
 LIKELY: Final = 0.9
+LIKELY_ZERO: Final = 0.5
 UNLIKELY: Final = 0.5
 
 
@@ -55,11 +56,18 @@ def encoding_of(path: Path, stated: str | None) -> str:
         codec = codec_of(path.name, stated)
         _doubt(path, stated, codec, _read_through(path, codec, f"{stated}, as was stated"))
         return codec
-    if b"\0" in head:
-        wide = "utf-16-le" if head[1::2].count(0) >= head[::2].count(0) else "utf-16-be"
+    if (wide := _wide(head)) is not None:
         raise Unreadable(f"{path.name}: is not UTF-8 but looks like {wide}: say --encoding {wide}")
     _read_through(path, "utf-8", "UTF-8")
     return "utf-8"
+
+
+def _wide(head: bytes) -> str | None:
+    """The encoding of text of two bytes a letter, of which one is zero nearly always. Other zeros are padding."""
+    zeros = [head[start::2].count(0) / (len(head) // 2 or 1) for start in (0, 1)]
+    if max(zeros) < LIKELY_ZERO or min(zeros) > LIKELY_ZERO:
+        return None
+    return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
 
 
 def codec_of(where: str, stated: str) -> str:

@@ -21,6 +21,12 @@ PARQUET: Final = frozenset({".parquet", ".geoparquet"})
 RECORDS: Final = frozenset({".json", ".jsonl", ".ndjson"})
 UNPACK: Final = frozenset({".zip", ".gz", ".7z", ".xz", ".bz2"})
 SHEETS: Final = frozenset({".xlsx", ".xls", ".ods"})
+BEGINNINGS: Final = (
+    (b"PK\x03\x04", "a spreadsheet or packed"), (b"\xd0\xcf\x11\xe0", "a spreadsheet"), (b"\x1f\x8b", "packed"),
+    (b"BZh", "packed"), (b"7z\xbc\xaf", "packed"), (b"%PDF", "a PDF"), (b"PAR1", "Parquet"),
+    (b"SQLite format 3", "a GeoPackage or another database"),
+)  # fmt: skip
+"""How files begin that are no text, whatever their names say."""
 
 
 def open_source(path: Path, stated: Stated) -> Source:
@@ -29,6 +35,8 @@ def open_source(path: Path, stated: Stated) -> Source:
     try:
         if not path.is_file():
             raise Unreadable(f"{path.name}: is no file; check the path")
+        if suffix in DELIMITED | RECORDS:
+            _is_text(path)
         if suffix in DELIMITED:
             from services.matcher.register.delimited import open_delimited
 
@@ -42,6 +50,16 @@ def open_source(path: Path, stated: Stated) -> Source:
     except OSError as error:
         raise Unreadable(f"{path.name}: {error.strerror or 'cannot be read'}; check the path") from None
     raise Unreadable(f"{path.name}: {_advice(suffix)}")
+
+
+def _is_text(path: Path) -> None:
+    with path.open("rb") as file:
+        head = file.read(16)
+    for beginning, what in BEGINNINGS:
+        if head.startswith(beginning):
+            raise Unreadable(
+                f"{path.name}: is {what}, not text as its name says: save it as CSV UTF-8, or name it by what it is"
+            )
 
 
 def _open_geo_or_json(path: Path, stated: Stated) -> Source:

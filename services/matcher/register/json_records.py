@@ -34,7 +34,9 @@ def _records(path: Path, text: str) -> list[dict[str, Any]]:
     try:
         held = json.loads(text)
     except json.JSONDecodeError as error:
-        raise Unreadable(f"{path.name}: line {error.lineno}: is not JSON: {error.msg}") from None
+        raise Unreadable(f"{path.name}: line {error.lineno}: is not JSON: {error.msg}; send it whole") from None
+    except RecursionError:
+        raise Unreadable(f"{path.name}: is nested too deeply to be read") from None
     if isinstance(held, dict):
         lists = [value for value in held.values() if isinstance(value, list)]
         held = lists[0] if len(lists) == 1 and "organisationsidentitet" not in held else [held]
@@ -50,7 +52,9 @@ def _json_lines(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
-            raise Unreadable(f"{path.name}: line {number}: is not JSON: {error.msg}") from None
+            raise Unreadable(f"{path.name}: line {number}: is not JSON: {error.msg}; send it whole") from None
+        except RecursionError:
+            raise Unreadable(f"{path.name}: line {number}: is nested too deeply to be read") from None
         if not isinstance(record, dict):
             raise Unreadable(f"{path.name}: line {number}: is JSON but not an object")
         yield number, record

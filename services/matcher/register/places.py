@@ -21,6 +21,7 @@ from pyproj.exceptions import CRSError
 
 from schemas import geojson
 from schemas.complaints import Complaint
+from schemas.types import plain_digits
 from services.matcher.geometry import Floats
 from services.matcher.municipalities import municipalities_of
 from services.matcher.register.source import Unreadable
@@ -44,7 +45,8 @@ DECIMALS: Final = 8
 FITTING: Final = 0.75
 """Which share must lie on land: borders are simplified, and much of Sweden is coast."""
 SAMPLE: Final = 400
-_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+_NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_BLANKS: Final = re.compile(r"[\s'’°]")
 
 
 @dataclass(frozen=True)
@@ -100,14 +102,16 @@ NOWHERE: Final = Place()
 
 def number(text: str, nothing: frozenset[str], decimal: str | None = None) -> float | None:
     """A coordinate as people write it; None for what says nothing. Raises `ValueError` for what is no number."""
-    bare = re.sub(r"[\s\u00a0\u2009\u202f'’°]", "", text).replace("\u2212", "-")
+    bare = _BLANKS.sub("", text if text.isascii() else plain_digits(text))
     if text.strip().lower() in nothing or bare.lower() in nothing:
         return None
     bare = _pointed(bare, decimal)
     if not _NUMBER.fullmatch(bare):
         raise ValueError
     value = float(bare)
-    return value if math.isfinite(value) else None
+    if not math.isfinite(value):
+        raise ValueError
+    return value
 
 
 def _pointed(bare: str, decimal: str | None) -> str:

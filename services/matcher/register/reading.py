@@ -13,6 +13,7 @@ from typing import Final
 from schemas.complaints import Complaint
 from services.matcher.register import formats
 from services.matcher.register.checks import NOTHING, PlainContact, Refused, Rules, check
+from services.matcher.register.delimited import LONGEST
 from services.matcher.register.packed import Packed
 from services.matcher.register.places import Locator, Place, number, system
 from services.matcher.register.report import Report
@@ -23,6 +24,8 @@ BATCH: Final = 4096
 NOT_A_NUMBER: Final = Complaint("not_a_number", "is not a number; write degrees such as 18.0300, or metres", "")
 FAULTS: Final = {
     "too_many_fields": ("", "has more fields than the header; quote fields that hold the delimiter"),
+    "unquoted": ("", "has a quotation mark inside a quoted field that is not doubled; write it twice"),
+    "too_long_field": ("", f"has a field of more than {LONGEST:,} characters; shorten it"),
     "not_a_point": ("geometry", "is not a point; give the workplace one, such as its entrance"),
 }
 
