@@ -22,6 +22,7 @@ from schemas.invitation import Invitation
 from schemas.model import default
 from schemas.round import Round
 from services.notifier.addressing import Addressing
+from services.notifier.app import sender_for
 from services.notifier.channels.port import Channel
 from services.notifier.channels.smtp import SmtpChannel, SmtpOptions
 from services.notifier.composer import RenderingComposer
@@ -102,7 +103,7 @@ def wired(database: Database, channel: Channel, composer: Composer, keys: Keys, 
     addressing = Addressing(database, outbox, rules, hold=timedelta(0))
     tables, vault, clock = CaughtUp(), Vault(keys.vault), SystemClock()
     parts = (database, outbox, addressing, Reminding(database, rules), tables, [channel], composer, vault, clock)
-    return Sender(*parts, options, index_key=keys.index)
+    return sender_for(*parts, options, index_key=keys.index)
 
 
 @contextlib.asynccontextmanager

@@ -15,6 +15,7 @@ a mailbox     → ReturnedMail          → ledger; outbox → deliveries, suppr
 
 import asyncio
 import contextlib
+import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -30,6 +31,7 @@ from schemas.topics import (
 )
 from services.notifier.addressing import Addressing
 from services.notifier.admission import GROUP, Admission
+from services.notifier.calls import Calls
 from services.notifier.channels.callbacks import Callbacks
 from services.notifier.channels.elks46 import Elks46Channel
 from services.notifier.channels.elks46_callbacks import Elks46Callbacks
@@ -39,8 +41,10 @@ from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.channels.twilio import TwilioChannel
 from services.notifier.channels.twilio_callbacks import TwilioCallbacks
 from services.notifier.composing import Composer
+from services.notifier.envelopes import Envelopes
 from services.notifier.feeders import GROUP as TABLES
 from services.notifier.feeders import AnswerFeed, CompanyFeed, ContactFeed, RoundFeed, SubscriptionFeed
+from services.notifier.intents import Intents
 from services.notifier.ledger.events import Outbox, Topics
 from services.notifier.ledger.tables import MIGRATIONS, POSITIONS
 from services.notifier.notices import GROUP as ASKED
@@ -50,24 +54,30 @@ from services.notifier.outcomes.dead_addresses import DeadAddresses
 from services.notifier.outcomes.late import LateOutcomes
 from services.notifier.outcomes.passing_on import PassingOn
 from services.notifier.outcomes.receipts import Receipts
+from services.notifier.outcomes.return_path import ReturnPaths
 from services.notifier.outcomes.returned import ReturnedMail
 from services.notifier.outcomes.sorting import Sorter
 from services.notifier.policy.timing import Rules
 from services.notifier.provider_door import ProviderDoor
-from services.notifier.refusal_stop import RefusalStop
+from services.notifier.providers import Providers
+from services.notifier.recording import Recorder
+from services.notifier.refusal_stop import NEVER, RefusalStop
 from services.notifier.rehearsal import StaffOnly, check_topics, claim_ledger, staff_indexes
 from services.notifier.reminding import Reminding
 from services.notifier.sender import Sender, SenderOptions
 from services.notifier.settings import NotifierOptions, NotifierSettings
 from services.notifier.sms_budget import SmsBudget
 from services.notifier.stops import SuppressionFeed
+from services.notifier.table_readers import Tables
+from services.notifier.unknown_outcomes import UnknownOutcomes
+from services.notifier.writing import Writer
 from services.runtime.broker import Broker
 from services.runtime.clock import Clock
 from services.runtime.errors import Fault, Rejected
 from services.runtime.health import HealthServer
 from services.runtime.logs import logger
 from services.runtime.records import Record
-from services.runtime.sealing import Opener
+from services.runtime.sealing import Opener, Vault
 from services.runtime.store.database import Database, migrate
 from services.runtime.store.feeding import Feed, Feeder
 from services.runtime.tables import TableReader
@@ -114,7 +124,7 @@ class NotifierApp:
         self._tables = _Readers()
         self._feeds = tuple(feeds)
         sms_budget = SmsBudget(options.sms_month_cap)
-        self.sender = Sender(
+        self.sender = sender_for(
             self.database,
             self.outbox,
             Addressing(
@@ -209,6 +219,67 @@ class NotifierApp:
         await self.door.stop()
         await self._health.stop()
         await self.database.close()
+
+
+def sender_for(
+    database: Database,
+    outbox: Outbox,
+    addressing: Addressing,
+    reminding: Reminding,
+    tables: Tables,
+    channels: Sequence[Channel],
+    composer: Composer,
+    vault: Vault,
+    clock: Clock,
+    options: SenderOptions | None = None,
+    *,
+    index_key: bytes,
+    return_paths: ReturnPaths | None = None,
+    receipt_key: bytes | None = None,
+    sms_budget: SmsBudget | None = None,
+    staff: frozenset[str] | None = None,
+    refusals: RefusalStop | None = None,
+) -> Sender:
+    """One notifier's sending, with a name of its own in the ledger. In a rehearsal `staff` are the only addresses."""
+    options, owner = options or SenderOptions(), uuid.uuid4().hex
+    providers, envelopes = Providers(channels), Envelopes(vault, clock, return_paths, receipt_key)
+    recorder = Recorder(
+        database,
+        outbox,
+        providers,
+        DeadAddresses(outbox, index_key),
+        refusals or RefusalStop(NEVER),
+        clock,
+        owner,
+        poll=options.poll,
+    )
+    writer = Writer(composer, vault, rehearsal=staff is not None)
+    return Sender(
+        database,
+        outbox,
+        tables,
+        clock,
+        options,
+        owner,
+        addressing=addressing,
+        reminding=reminding,
+        providers=providers,
+        sms_budget=sms_budget or SmsBudget(None),
+        unknown_outcomes=UnknownOutcomes(database, outbox, providers, envelopes, recorder, clock, owner),
+        intents=Intents(
+            database,
+            outbox,
+            tables,
+            writer,
+            vault,
+            clock,
+            owner,
+            lease=options.lease,
+            windows=options.windows,
+            staff=staff,
+        ),
+        calls=Calls(providers, envelopes, recorder, clock, options.parallel),
+    )
 
 
 class DeadLetters:

@@ -85,8 +85,7 @@ async def test_the_command_says_what_it_did_and_what_did_not_open(
 
 async def test_what_was_written_under_the_old_key_is_sent_again_with_the_same_bytes(house: House) -> None:
     await some(house)
-    house.sender = house.new_sender()
-    house.sender._vault = Vault(NEW, VAULT)
+    house.sender = house.new_sender(vault=Vault(NEW, VAULT))
     await house.sender.turn()
     copies = Counter((sent.message_id, sent.body) for sent in house.email.accepted)
     assert sorted(copies.values()) == [1, 1, 1, 2]

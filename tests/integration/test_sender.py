@@ -31,7 +31,7 @@ from schemas.topics import ALL_TOPICS
 from schemas.types import Event
 from services.notifier.addressing import Addressing
 from services.notifier.admission import Admission
-from services.notifier.app import build
+from services.notifier.app import build, sender_for
 from services.notifier.channels.memory import MemoryChannel
 from services.notifier.channels.port import Channel, Outcome, State
 from services.notifier.channels.port import Outgoing as Sent
@@ -174,6 +174,8 @@ class House:
         return_paths: ReturnPaths | None = None,
         staff: frozenset[str] | None = None,
         refusals: RefusalStop | None = None,
+        composer: Plain | None = None,
+        vault: Vault | None = None,
     ) -> Sender:
         ledger = database or self.database
         outbox = self.outbox if database is None else Outbox(ledger, self.published, Topics())
@@ -181,15 +183,15 @@ class House:
         sms_budget = SmsBudget(self.month_cap)
         addressing = Addressing(ledger, outbox, self.rules, hold=hold, sms_budget=sms_budget)
         channels = (self.email, *self.providers)
-        return Sender(
+        return sender_for(
             ledger,
             outbox,
             addressing,
             Reminding(ledger, self.rules),
             self.tables,
             channels,
-            Plain(),
-            Vault(VAULT),
+            composer or Plain(),
+            vault or Vault(VAULT),
             self.clock,
             options,
             index_key=INDEX,
@@ -1036,7 +1038,7 @@ async def test_a_message_keeps_the_version_of_the_words_it_was_made_with_also_wh
     await house.reachable()
     house.email.will(Outcome(State.UNKNOWN, "connection_lost"))
     await house.sender.turn()
-    house.sender._composer = Plain("newer")
+    house.sender = house.new_sender(composer=Plain("newer"))
     house.clock.moment += timedelta(seconds=30)
     await house.sender.turn()
     assert len(house.email.accepted) == 2

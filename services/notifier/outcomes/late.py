@@ -13,10 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.delivery import DeliveryState
 from services.notifier.channels.port import Outcome
-from services.notifier.ledger import deliveries, transitions
+from services.notifier.ledger.endings import become
 from services.notifier.ledger.events import Outbox
 from services.notifier.ledger.messages import Message, message_of
-from services.notifier.ledger.notices import forget_notices
 from services.notifier.ledger.tables import MESSAGES
 from services.notifier.outcomes.dead_addresses import DeadAddresses
 from services.notifier.policy.late import moves
@@ -71,9 +70,7 @@ class LateOutcomes:
         **values: Any,
     ) -> None:
         about = message if message.state == "sending" else replace(message, attempts=message.attempts - 1)
-        await deliveries.tell(connection, self._outbox, [about], state, code, now, detail=detail)
-        await transitions.change(connection, message, state.value, code=code, attempts=about.attempts + 1, **values)
-        await forget_notices(connection, [message])
+        await become(connection, self._outbox, about, state, code, now, detail, **values)
 
 
 async def _locked(connection: AsyncConnection, which: ColumnElement[bool]) -> Message | None:
