@@ -9,7 +9,7 @@ import pytest
 from schemas.identity import invitation_id
 from schemas.round import EXAMPLE as ROUND
 from services.notifier.channels.port import Outcome, State
-from tests.integration.test_sender import MONDAY, ROUND_ID, House, house
+from tests.notifier_house import MONDAY, ROUND_ID, House, house
 
 pytestmark = pytest.mark.anyio
 __all__ = ["house"]

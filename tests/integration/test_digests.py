@@ -18,7 +18,7 @@ from services.notifier.channels.port import Outcome, State
 from services.notifier.ledger.addressing_turn import alone
 from services.notifier.ledger.tables import MESSAGES
 from services.notifier.policy.timing import Rules
-from tests.integration.test_sender import MONDAY, House
+from tests.notifier_house import MONDAY, House
 from tests.transitions import seen, unstated, watch
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ from services.notifier.ledger.second_try import try_again
 from services.notifier.ledger.steps import Step
 from services.runtime.errors import Rejected, Transient
 from services.runtime.store.database import moment_of
-from tests.integration.test_sender import MONDAY, ROUND_ID, House, house
+from tests.notifier_house import MONDAY, ROUND_ID, House, house
 
 pytestmark = pytest.mark.anyio
 __all__ = ["house"]

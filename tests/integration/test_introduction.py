@@ -8,7 +8,7 @@ import pytest
 
 from schemas.identity import invitation_id
 from services.notifier.channels.port import Outcome, State
-from tests.integration.test_sender import House, house
+from tests.notifier_house import House, house
 
 pytestmark = pytest.mark.anyio
 __all__ = ["house"]

@@ -14,7 +14,7 @@ from services.runtime.errors import Fault
 from services.runtime.sealing import Vault, new_key
 from tests.integration.test_history import asked
 from tests.integration.test_notices import ask
-from tests.integration.test_sender import VAULT, House, house
+from tests.notifier_house import VAULT, House, house
 
 pytestmark = pytest.mark.anyio
 __all__ = ["house"]

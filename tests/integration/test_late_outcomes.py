@@ -13,7 +13,7 @@ from services.notifier.channels.port import Outcome, Outgoing, State
 from services.notifier.ledger.tables import MESSAGES
 from services.notifier.outcomes.dead_addresses import DeadAddresses
 from services.notifier.outcomes.late import LateOutcomes
-from tests.integration.test_sender import INDEX, House, house
+from tests.notifier_house import INDEX, House, house
 
 pytestmark = pytest.mark.anyio
 __all__ = ["house"]

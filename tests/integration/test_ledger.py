@@ -31,8 +31,8 @@ from services.notifier.ledger.tables import (
 )
 from services.runtime.errors import Transient
 from services.runtime.store.database import Database, micros, migrate, moment_of
-from tests.integration.test_sender import MONDAY, ROUND_ID, House, house
 from tests.migrating import migrate_to
+from tests.notifier_house import MONDAY, ROUND_ID, House, house
 from tests.transitions import WATCHED
 
 pytestmark = pytest.mark.anyio

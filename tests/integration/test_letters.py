@@ -19,7 +19,7 @@ from services.runtime.letter_codes import opened
 from services.runtime.link_tokens import Purpose, mint
 from services.runtime.sealing import Vault, new_key
 from tests.integration.test_history import asked
-from tests.integration.test_sender import INDEX, MONDAY, ROUND_ID, VAULT, House, house
+from tests.notifier_house import INDEX, MONDAY, ROUND_ID, VAULT, House, house
 
 pytestmark = pytest.mark.anyio
 __all__ = ["house"]

@@ -28,20 +28,8 @@ from services.runtime.sealing import Opener, Seal, Vault
 from services.runtime.store.database import Database, migrate
 from services.runtime.tables import TableReader
 from services.runtime.topic_admin import TopicAdmin
-from tests.integration.test_sender import (
-    INDEX,
-    MONDAY,
-    PRIVATE,
-    PUBLIC,
-    ROUND_ID,
-    VAULT,
-    Announcing,
-    Dies,
-    House,
-    Plain,
-    _settings,
-    house,
-)
+from tests.notifier_house import INDEX, MONDAY, PRIVATE, PUBLIC, ROUND_ID, VAULT, Announcing, Dies, House, Plain, house
+from tests.notifier_wired import wired_settings
 
 pytestmark = pytest.mark.anyio
 __all__ = ["house"]
@@ -280,7 +268,7 @@ async def test_a_withdrawn_round_does_not_take_a_receipt_with_it(house: House) -
 async def test_the_wired_notifier_sends_a_notice_from_kafka_and_keeps_what_it_cannot_read_sealed_or_not_at_all(
     kafka: LocalKafka, topic_prefix: str, tmp_path: Path
 ) -> None:
-    settings = _settings(kafka, topic_prefix, tmp_path)
+    settings = wired_settings(kafka, topic_prefix, tmp_path)
     with TopicAdmin(kafka.bootstrap) as admin:
         topics = [replace(topic, name=topic_prefix + topic.name) for topic in ALL_TOPICS]
         admin.create(topics, partitions=2, replication=1)

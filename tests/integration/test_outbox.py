@@ -15,8 +15,8 @@ from services.runtime.errors import Transient
 from services.runtime.records import Outgoing, Publisher, Unpublished
 from services.runtime.store.database import Database, micros, migrate
 from services.runtime.store.outbox import Outbox
-from tests.integration.test_sender import Kept
 from tests.migrating import migrate_to
+from tests.notifier_house import Kept
 
 pytestmark = pytest.mark.anyio
 GONE = Outgoing("responses", "k0", None, {"ce_id": "e0"})

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.integration.test_history import asked
-from tests.integration.test_sender import House, house
+from tests.notifier_house import House, house
 
 pytestmark = pytest.mark.anyio
 __all__ = ["house"]

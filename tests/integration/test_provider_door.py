@@ -35,8 +35,8 @@ from services.runtime.link_tokens import Purpose, mint
 from services.runtime.metrics import PROVIDER_CALLS
 from services.runtime.sealing import Vault
 from tests.integration.test_channels import elks_options, sms_sink
-from tests.integration.test_sender import INDEX, VAULT, House, Plain
 from tests.mail_sinks import once
+from tests.notifier_house import INDEX, VAULT, House, Plain
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from services.notifier.settings import NotifierOptions, NotifierSettings
 from services.runtime.errors import Fault
 from services.runtime.settings import KafkaSettings
 from tests.integration.test_notices import ask
-from tests.integration.test_sender import INDEX, MONDAY, House, Plain, house
+from tests.notifier_house import INDEX, MONDAY, House, Plain, house
 
 pytestmark = pytest.mark.anyio
 __all__ = ["house"]

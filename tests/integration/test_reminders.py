@@ -15,7 +15,7 @@ from services.notifier.ledger import pauses
 from services.notifier.ledger.tables import MESSAGES
 from services.notifier.policy.timing import Rules
 from services.notifier.reminding import Reminding
-from tests.integration.test_sender import MONDAY, ROUND_ID, House, house
+from tests.notifier_house import MONDAY, ROUND_ID, House, house
 
 pytestmark = pytest.mark.anyio
 __all__ = ["house"]

@@ -25,7 +25,7 @@ from services.notifier.outcomes.sorting import FORWARDED, Sorter
 from services.notifier.refusal_stop import RefusalStop
 from services.runtime.errors import Transient
 from services.runtime.link_tokens import Purpose, mint
-from tests.integration.test_sender import INDEX, House, house
+from tests.notifier_house import INDEX, House, house
 from tests.returned_mails import complaint, mail, report
 
 pytestmark = pytest.mark.anyio

@@ -28,7 +28,7 @@ from services.runtime.link_tokens import Purpose, verify
 from services.runtime.metrics import ALARMS
 from services.runtime.sealing import new_key
 from services.runtime.store.database import micros, migrate
-from tests.integration.test_sender import House
+from tests.notifier_house import House
 
 pytestmark = pytest.mark.anyio
 

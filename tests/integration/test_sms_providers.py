@@ -16,8 +16,8 @@ from services.notifier.channels.twilio import TwilioChannel
 from services.notifier.ledger.tables import MIGRATIONS
 from services.runtime.store.database import migrate
 from tests.integration.test_channels import elks_options, sms, twilio_options
-from tests.integration.test_sender import House
 from tests.mail_sinks import once
+from tests.notifier_house import House
 
 pytestmark = pytest.mark.anyio
 

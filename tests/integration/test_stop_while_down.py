@@ -27,7 +27,8 @@ from services.runtime.parsing import outgoing
 from services.runtime.records import Outgoing, Record
 from services.runtime.tables import TableReader
 from services.runtime.topic_admin import TopicAdmin
-from tests.integration.test_sender import Plain, _settings, _story
+from tests.notifier_house import Plain
+from tests.notifier_wired import wired_settings, wired_story
 
 pytestmark = pytest.mark.anyio
 
@@ -69,7 +70,7 @@ class Watched:
 async def test_a_stop_made_while_the_notifier_was_down_stops_what_waits_for_it(
     kafka: LocalKafka, topic_prefix: str, tmp_path: Path, scope: str, named: dict[str, Any]
 ) -> None:
-    settings = _settings(kafka, topic_prefix, tmp_path)
+    settings = wired_settings(kafka, topic_prefix, tmp_path)
     with TopicAdmin(kafka.bootstrap) as admin:
         admin.create(
             [replace(topic, name=topic_prefix + topic.name) for topic in ALL_TOPICS], partitions=2, replication=1
@@ -79,7 +80,7 @@ async def test_a_stop_made_while_the_notifier_was_down_stops_what_waits_for_it(
     await reader.start()
     first = build(settings, SystemClock(), channels=[MemoryChannel("email")], composer=Plain())
     await first.start()
-    await first.broker.publish(_story(topic_prefix))
+    await first.broker.publish(wired_story(topic_prefix))
     await watched.until(lambda: [event.state.value for event in watched.deliveries()] == ["composed", "sent"])
     number = await _number(first)
     await first.stop()
@@ -108,7 +109,7 @@ async def _number(app: NotifierApp) -> int:
 
 def _second_round(prefix: str) -> list[Outgoing]:
     """Another stage of the same case, open, with an invitation to the same recipient."""
-    story = {record.topic.removeprefix(prefix): record for record in _story(prefix)}
+    story = {record.topic.removeprefix(prefix): record for record in wired_story(prefix)}
     round_ = Round.model_validate_json(story["rounds"].value or b"").model_copy(update={"round_id": "second"})
     invited = Invitation.model_validate_json(story["invitations"].value or b"")
     invitation = invited.model_copy(update={"round_id": "second", "invitation_id": "i2"})

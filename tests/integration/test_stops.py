@@ -9,7 +9,7 @@ from sqlalchemy import delete
 
 from services.notifier.ledger.lifting import lift
 from services.notifier.ledger.tables import SUPPRESSIONS
-from tests.integration.test_sender import House, house
+from tests.notifier_house import House, house
 
 pytestmark = pytest.mark.anyio
 __all__ = ["house"]

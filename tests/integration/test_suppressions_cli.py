@@ -15,7 +15,7 @@ from services.notifier.stops import stop_by_message
 from services.runtime.errors import Rejected
 from tests.integration.test_history import asked
 from tests.integration.test_late_outcomes import late
-from tests.integration.test_sender import INDEX, House, house
+from tests.notifier_house import INDEX, House, house
 
 pytestmark = pytest.mark.anyio
 __all__ = ["house"]

@@ -9,7 +9,7 @@ from schemas.delivery import DeliveryState
 from services.notifier.channels.port import Outcome, State
 from services.notifier.ledger.tables import MESSAGES
 from services.runtime.store.database import micros
-from tests.integration.test_sender import MONDAY, House, house
+from tests.notifier_house import MONDAY, House, house
 
 pytestmark = pytest.mark.anyio
 __all__ = ["house"]

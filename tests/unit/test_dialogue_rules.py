@@ -1,9 +1,10 @@
 """The rules of dialogue that no table of the model can show, as far as the matcher answers for them.
 
-Tested where they live: that an answer opens a subscription to its case, and who is found by it (`test_matcher_who.py`,
-`test_portal_subscribe.py`); that what comes after a message to the same address is merged (`test_sender.py`); that a
-message says that it is information, or that one click is no formal comment (`test_rendering_mail.py`); that who is over
-budget hears in the digest only (`test_digests.py`, `test_notifier_burden.py`).
+Tested where they live: that an answer opens a subscription to its case, and who is found by it
+(`test_matcher_who.py`, `test_portal_subscribe.py`); that what comes after a message to the same address is merged
+(`test_addressing.py`); that a message says that it is information, or that one click is no formal comment
+(`test_rendering_mail.py`); that who is over budget hears in the digest only (`test_digests.py`,
+`test_notifier_burden.py`).
 """
 
 from datetime import date
