@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -42,7 +42,8 @@ from services.runtime.store.database import Database
 
 _PARTS: Final = 3
 """A claim goes in so many groups: one is written and told of while those before it are called and written down. A crash
-leaves all of them unknown, called or not: never more than one claim of a channel.
+leaves all of them unknown, called or not: never more than one claim of a channel. What is sent again goes alone, and as
+few as are called at once: a third try there is not, and a second crash must not end a whole claim that nobody got.
 """
 
 
@@ -185,13 +186,14 @@ class Sender:
         if not claimed:
             return
         to_send = await self._unknown_outcomes.resolve(claimed)
-        few, slots = math.ceil(len(claimed) / _PARTS), asyncio.Semaphore(self._options.parallel)
-        parts = await self._parted(provider, to_send)
-        groups = deque((by, part[start : start + few]) for by, part in parts for start in range(0, len(part), few))
+        slots = asyncio.Semaphore(self._options.parallel)
+        groups = deque(self._grouped(await self._parted(provider, to_send), math.ceil(len(claimed) / _PARTS)))
         sending: list[asyncio.Task[None]] = []
         try:
             while groups:
                 going_by, group = groups.popleft()
+                if group[0].repeats:
+                    await asyncio.gather(*sending)
                 written = await self._intents.record(going_by, group)
                 if written.messages:
                     going = await self._intents.announce(written)
@@ -216,6 +218,14 @@ class Sender:
                 if breaker.is_open(now):
                     await claims.release(connection, part, breaker.until)
         return [(by, part) for by, part in parts.values() if not self._providers.breaker(by).is_open(now)]
+
+    def _grouped(
+        self, parts: Sequence[tuple[Channel, Sequence[Message]]], third: int
+    ) -> Iterator[tuple[Channel, Sequence[Message]]]:
+        for by, part in parts:
+            again, fresh = [m for m in part if m.repeats], [m for m in part if not m.repeats]
+            for messages, few in ((again, self._options.parallel), (fresh, third)):
+                yield from ((by, messages[start : start + few]) for start in range(0, len(messages), few))
 
     async def _let_go(self, untouched: Sequence[Message]) -> None:
         """What was claimed and not begun need not wait for its lease to run out."""

@@ -2,6 +2,7 @@
 real SMTP dialogue. No row needs luck: the relay misbehaves at a stated point, the clock is given.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from schemas.invitation import INVITATION_CHANGED, Invitation
 from schemas.round import EXAMPLE as ROUND
 from schemas.round import ROUND_CHANGED, Round
 from schemas.topics import COMPANIES, CONTACTS, DELIVERIES, INVITATIONS, ROUNDS, SUPPRESSIONS
+from services.notifier.channels.port import Outcome, Outgoing
 from services.notifier.channels.sinks import Act, Behaviour, SmtpSink
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.ledger.tables import MESSAGES
@@ -130,6 +132,31 @@ async def test_lost_twice_ends_as_failed_with_its_reason_and_two_copies_at_most(
     assert (row.state, row.code) == ("failed", "unknown_outcome")
     assert len(town.copies()) == 2
     assert len(set(town.copies())) == 1
+
+
+class Dies(BaseException):
+    """The process is gone."""
+
+
+async def test_a_second_crash_ends_no_more_than_what_was_being_called_again(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that was claimed is unknown after the first crash, called or not."""
+
+    async def die(channel: SmtpChannel, message: Outgoing) -> Outcome:
+        raise Dies
+
+    await town.invites(*(f"a{number}@exempel.test" for number in range(60)))
+    with monkeypatch.context() as crashing:
+        crashing.setattr(SmtpChannel, "send", die)
+        for _ in range(2):
+            with pytest.raises(Dies):
+                await town.notifier.turn()
+            town.clock.moment += SOON
+    await town.turns(5)
+    ended = Counter(row.state for row in await town.messages())
+    assert ended == {"failed": town.options.parallel, "sent": 60 - town.options.parallel}
+    assert len(town.copies()) == ended["sent"]
 
 
 @pytest.mark.parametrize("reply", ["xyz", "2", "354 go on"])
