@@ -22,7 +22,7 @@ from services.notifier.ledger import burden, deliveries, grounds, steps
 from services.notifier.ledger.addressing_turn import alone
 from services.notifier.ledger.events import Outbox, invitation_ended
 from services.notifier.ledger.links import Link, link_of, links_on
-from services.notifier.ledger.messages import FIRST, UNSENT, WAITING, Message, message_of, messages_there
+from services.notifier.ledger.messages import FIRST, UNSENT, WAITING, Message, failed_texts, message_of, messages_there
 from services.notifier.ledger.open_rounds import undone_rounds
 from services.notifier.ledger.steps import Step
 from services.notifier.ledger.tables import INVITATIONS, MESSAGE_INVITATIONS, MESSAGES, ROUNDS
@@ -40,6 +40,7 @@ from services.notifier.sms_budget import SmsBudget
 from services.runtime.store.database import Database, chunks, micros, moment_of, upsert
 
 _DEAD_CONTACT: Final = "dead_contact"
+_UNDELIVERED: Final = "undelivered"
 _MOST: Final = 20_000
 """Invitations addressed in one transaction; a larger round goes in several."""
 
@@ -57,6 +58,21 @@ class _Decided:
         """The invitation leads to no message, and why."""
         self.states[row.invitation_id] = state.value
         self.events.append(_ended(row, state, code, now))
+
+
+@dataclass(frozen=True, slots=True)
+class _Useless:
+    """Addresses by which nobody is reached."""
+
+    stops: Mapping[str, Sequence[Stop]]
+    failed_texts: Collection[str]
+
+    def is_dead(self, reach: Reach) -> bool:
+        return any(stop.kind == DEAD for stop in self.stops.get(reach.address_index, ()))
+
+    def has_failed(self, reach: Reach) -> bool:
+        """In this round."""
+        return reach.address_index in self.failed_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +164,11 @@ class Addressing:
         if former is None and not _is_urgent(round_) and await self._sms_budget.reached(connection, now):
             contacts = {recipient: _by_mail(reaches) for recipient, reaches in contacts.items()}
         stops = await grounds.stops(connection, {reach.address_index for found in contacts.values() for reach in found})
+        useless = _Useless(stops, await failed_texts(connection, round_.round_id))
         for row, event in invited:
             reaches = contacts.get(event.recipient_id, [])
             if former is None:
-                choices = _choices(decided, round_, row, living(event, known), reaches, stops, now)
+                choices = _choices(decided, round_, row, living(event, known), reaches, useless, now)
             else:
                 choices = _same_addresses(decided, row, reaches, former, now)
             chosen += [_Chosen(row, event, choice) for choice in choices]
@@ -290,22 +307,24 @@ def _choices(
     row: Row[Any],
     places: Collection[str],
     contacts: Sequence[Reach],
-    stops: Mapping[str, Sequence[Stop]],
+    useless: _Useless,
     now: datetime,
 ) -> list[Choice]:
     """The addresses of one invitation; where there are none, its end is decided. A dead address gives way to another,
-    or to a letter: nobody reads it. One whose reader said stop does not, for that is a person's word.
+    or to a letter: nobody reads it; so does a number that this round's text did not come through to. One whose reader
+    said stop does not, for that is a person's word.
     """
     if not places:
         decided.end(row, DeliveryState.GONE, "left_register", now)
         return []
     channel, urgent = (round_.plan.channel, round_.plan.urgent) if round_.plan else ("email", False)
     roles = round_.plan.contact_roles if round_.plan else ()
-    usable = [reach for reach in contacts if not any(stop.kind == DEAD for stop in stops.get(reach.address_index, ()))]
-    choices = choose(channel, urgent, places, usable, roles)
+    alive = [reach for reach in contacts if not useless.is_dead(reach)]
+    choices = choose(channel, urgent, places, [reach for reach in alive if not useless.has_failed(reach)], roles)
     if not choices:
-        dead = choose(channel, urgent, places, contacts, roles)
-        decided.end(row, DeliveryState.NOT_REACHABLE, _DEAD_CONTACT if dead else "no_contact", now)
+        ways = ((_UNDELIVERED, alive), (_DEAD_CONTACT, contacts))
+        code = next((why for why, known in ways if choose(channel, urgent, places, known, roles)), "no_contact")
+        decided.end(row, DeliveryState.NOT_REACHABLE, code, now)
         return []
     decided.states[row.invitation_id] = "addressed"
     return choices
@@ -408,11 +427,11 @@ def _ended(row: Row[Any], state: DeliveryState, code: str, now: datetime) -> Del
 
 async def _keep_left(connection: AsyncConnection, decided: _Decided) -> None:
     """An invitation that was revised after it left stays what it was, whatever its addresses came to since; but one
-    that left for a dead address alone has reached nobody.
+    that left for a dead address alone, or by a text that did not come through, has reached nobody.
     """
     left = await _left(connection, [event.invitation_ids[0] for event in decided.events])
-    dead = [event.invitation_ids[0] for event in decided.events if event.code == _DEAD_CONTACT]
-    left -= set(dead) - await _left(connection, dead, reached=True)
+    nobody = [event.invitation_ids[0] for event in decided.events if event.code in (_DEAD_CONTACT, _UNDELIVERED)]
+    left -= set(nobody) - await _left(connection, nobody, reached=True)
     decided.states |= dict.fromkeys(left, "addressed")
     decided.events = [event for event in decided.events if event.invitation_ids[0] not in left]
 

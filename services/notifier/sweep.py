@@ -10,6 +10,7 @@ from schemas.delivery import DeliveryState
 from services.notifier.ledger import claims
 from services.notifier.ledger.endings import end, leave_unknown
 from services.notifier.ledger.events import Outbox
+from services.notifier.outcomes.dead_addresses import address_anew
 from services.notifier.policy import month_cap
 from services.notifier.sms_budget import SmsBudget
 
@@ -25,6 +26,7 @@ async def sweep(
         await leave_unknown(connection, outbox, message, "sender_died", now)
     for message in await sms_budget.too_late(connection, now, _MOST):
         await end(connection, outbox, message, DeliveryState.FAILED, month_cap.CODE, now)
+        await address_anew(connection, message)
     for message in await claims.overdue(connection, now, _MOST):
         await end(connection, outbox, message, DeliveryState.EXPIRED, "expired", now)
     for message in await claims.called_off(connection, now, _MOST):

@@ -10,6 +10,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.ledger.tables import MESSAGES
+from services.notifier.policy.giving_way import GIVES_WAY
 from services.runtime.store.database import chunks, moment_of
 
 WAITING: Final = ("pending", "retry")
@@ -84,6 +85,16 @@ async def messages_there(
         )
         found |= {row.address_index: message_of(row) for row in rows}
     return found
+
+
+async def failed_texts(connection: AsyncConnection, round_id: str) -> set[str]:
+    """The numbers, as blind indexes, that a round's text did not come through to, though another try might."""
+    rows = await connection.execute(
+        select(MESSAGES.c.address_index)
+        .where(MESSAGES.c.round_id == round_id, MESSAGES.c.kind == FIRST, MESSAGES.c.channel == "sms")
+        .where(MESSAGES.c.state == "failed", MESSAGES.c.code.in_(sorted(GIVES_WAY)))
+    )
+    return set(rows.scalars())
 
 
 async def items_of(connection: AsyncConnection, digests: Sequence[Message]) -> dict[str, list[Message]]:

@@ -40,7 +40,9 @@ async def try_again(
     }
     await connection.execute(update(MESSAGES).where(MESSAGES.c.message_id == message_id).values(**fresh))
     on = select(MESSAGE_INVITATIONS.c.invitation_id).where(MESSAGE_INVITATIONS.c.message_id == message_id)
-    late = update(INVITATIONS).where(INVITATIONS.c.invitation_id.in_(on), INVITATIONS.c.state == "failed")
+    late = update(INVITATIONS).where(
+        INVITATIONS.c.invitation_id.in_(on), INVITATIONS.c.state.in_(("failed", "not_reachable"))
+    )
     await connection.execute(late.values(state="addressed"))
     said = f"{by}: {because}"[:200]
     await steps.take(connection, [Step(message_id, now, "pending", "tried_again", said, row.attempts + 1)])

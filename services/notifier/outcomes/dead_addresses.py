@@ -1,13 +1,14 @@
 """Addresses that are given up: a suppression for good, by the address's blind index, in the ledger and on its topic.
 
 Written into the ledger in the transaction that ends the message, so that whatever is sent next meets it, and its
-invitations are addressed anew, since there may be another way to their company.
+invitations are addressed anew, since there may be another way to their company. So are those of a text that reached
+nobody, though its address is not given up.
 """
 
 from datetime import datetime
 from typing import Final, Literal
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.channels.port import OPTED_OUT, Outcome
@@ -15,6 +16,7 @@ from services.notifier.ledger.events import Outbox
 from services.notifier.ledger.messages import Message
 from services.notifier.ledger.tables import INVITATIONS, MESSAGE_INVITATIONS, MESSAGES, SUPPRESSIONS
 from services.notifier.policy.dead_address import Ended, gives_up
+from services.notifier.policy.giving_way import gives_way
 from services.notifier.stops import suppress_address, suppression_id
 from services.runtime.store.database import micros
 
@@ -37,6 +39,8 @@ class DeadAddresses:
         lifted_at = await self._lifted_at(connection, message.address_index, "bounce")
         if gives_up(outcome, await _latest(connection, message, lifted_at)):
             await self.suppress(connection, message, "bounce", outcome.code, now)
+        elif gives_way(message.channel, outcome.code):
+            await address_anew(connection, message)
 
     async def suppress(
         self,
@@ -52,7 +56,7 @@ class DeadAddresses:
             return
         await self._suppress(connection, message, kind, reason, now)
         if kind == "bounce":
-            await _address_anew(connection, message)
+            await address_anew(connection, message)
 
     async def _suppress(
         self,
@@ -92,8 +96,14 @@ async def _latest(connection: AsyncConnection, message: Message, since: int | No
     return [Ended(row.round_id, row.state, row.code) for row in await connection.execute(statement)]
 
 
-async def _address_anew(connection: AsyncConnection, message: Message) -> None:
-    on_it = select(MESSAGE_INVITATIONS.c.invitation_id).where(MESSAGE_INVITATIONS.c.message_id == message.message_id)
+async def address_anew(connection: AsyncConnection, message: Message) -> None:
+    """Its invitations, those of a digest too, look for another way."""
+    carrying = or_(MESSAGES.c.message_id == message.message_id, MESSAGES.c.digest_id == message.message_id)
+    on_it = (
+        select(MESSAGE_INVITATIONS.c.invitation_id)
+        .join(MESSAGES, MESSAGES.c.message_id == MESSAGE_INVITATIONS.c.message_id)
+        .where(carrying)
+    )
     await connection.execute(
         update(INVITATIONS)
         .where(INVITATIONS.c.invitation_id.in_(on_it), INVITATIONS.c.state == "addressed")
