@@ -5,11 +5,12 @@ here: such ids are open strings.
 """
 
 import re
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from schemas.geojson import Geometry, vertices
 from schemas.identity import case_key
@@ -41,8 +42,30 @@ def _with_room(value: date) -> date:
     return value
 
 
-CaseDay = Annotated[Day, AfterValidator(_with_room)]
+def _written_out(kind: type[date]) -> BeforeValidator:
+    """Refuses a number: `20261220` would be the 23rd of August 1970, so many seconds after the epoch. Text is read
+    here, since nothing after a validator in Python is strict JSON any more; what is wrong with it is said as ever.
+    """
+    adapter: TypeAdapter[date] = TypeAdapter(kind)
+
+    def read(value: Any) -> Any:
+        if isinstance(value, int | float) or (isinstance(value, str) and _NUMERAL.fullmatch(value)):
+            raise ValueError("is a number; write it out, as 2025-12-05 or 2025-12-05T16:00:00+01:00")
+        if not isinstance(value, str):
+            return value
+        try:
+            return adapter.validate_python(value)
+        except ValidationError as error:
+            raise PydanticCustomError(error.errors()[0]["type"], "is no day or moment") from None
+
+    return BeforeValidator(read)
+
+
+_NUMERAL: Final = re.compile(r"[+-]?[0-9.]+")
+CaseDay = Annotated[Day, _written_out(date), AfterValidator(_with_room)]
 """A day that a case gives."""
+CaseMoment = Annotated[Moment, _written_out(datetime)]
+"""A moment that a case gives."""
 
 
 class CaseState(StrEnum):
@@ -80,8 +103,8 @@ class Meeting(Value):
 
     form: OpenId | None = None
     place: Line
-    start: Moment
-    end: Moment | None = None
+    start: CaseMoment
+    end: CaseMoment | None = None
     seats: Annotated[int, Field(ge=1, le=10_000), Whole] | None = None
 
     @model_validator(mode="after")
@@ -153,7 +176,7 @@ class Case(Event):
     urgent_reason: Line = ""
     stage_opened: CaseDay | None = None
     respond_by: CaseDay | None = None
-    event_at: Moment | None = None
+    event_at: CaseMoment | None = None
     meeting: Meeting | None = None
     decision_at: CaseDay | None = None
     question: Question = ""

@@ -74,7 +74,9 @@ def too_large(size: int, most: int = EVENT_BYTES) -> Complaint | None:
     """Whether an event has too many bytes."""
     if size <= most:
         return None
-    return Complaint("too_large", f"the event has {size} bytes; the limit is {most}: make it smaller")
+    return Complaint(
+        "too_large", f"the event has {size} bytes; the limit is {most}: make it smaller, its geometries first"
+    )
 
 
 def says_confidential(found: list[Complaint], value: bytes) -> bool:

@@ -27,6 +27,8 @@ SWEREF_TM: Final = (200_000.0, 6_100_000.0, 1_000_000.0, 7_700_000.0)
 """The same in SWEREF 99 TM metres (EPSG:3006)."""
 LONGEST: Final = 10.0
 """Degrees of one edge, where the world is allowed: a longer one could pass where there are no metres."""
+WORLDS: Final = 1080.0
+"""Degrees that a map may be scrolled around the world."""
 MERIDIAN: Final = 15.0
 """Degrees east: the middle of SWEREF 99 TM."""
 FARTHEST: Final = 0.98
@@ -188,7 +190,10 @@ def misplaced(pointer: str, x: float, y: float, *, anywhere: bool) -> Complaint 
             return Complaint("not_degrees", f"not degrees; are these SWEREF 99 TM metres? {hint}", pointer)
         if west <= y <= east and south <= x <= north:
             return _swapped(pointer)
-        return Complaint("not_degrees", f"not degrees; {hint}", pointer)
+        if abs(y) <= 90 and abs(x) <= WORLDS and _within(SWEDEN, (x + 180) % 360 - 180, y):
+            return Complaint("not_degrees", "the longitude is whole turns of 360° too far; take them away", pointer)
+        metres = "; are these metres of a map's grid?" if min(abs(x), abs(y)) > 1000 else ";"
+        return Complaint("not_degrees", f"not degrees{metres} {hint}", pointer)
     if anywhere and math.cos(math.radians(y)) * abs(math.sin(math.radians(x - MERIDIAN))) > FARTHEST:
         return Complaint("unmeasurable", "lies where SWEREF 99 TM (EPSG:3006) has no metres; leave it out", pointer)
     if anywhere or _within(SWEDEN, x, y):
@@ -257,6 +262,7 @@ def _crossing(geometry: Geometry) -> Complaint | None:
         for shape in (whole,) if whole.is_valid else shapely.get_parts(whole):
             if not shape.is_valid:
                 kind, _, where = str(shapely.is_valid_reason(shape)).partition("[")
+                kind = _NO_AREA if shapely.Polygon(shape.exterior).area == 0 else kind
                 return Complaint("invalid_polygon", _invalid(kind, where.rstrip("]").split()), f"{prefix}/coordinates")
     return None
 
@@ -267,10 +273,11 @@ def _invalid(kind: str, where: Sequence[str]) -> str:
     return f"{said}{place}; {remedy}"
 
 
+_NO_AREA: Final = "too few points in geometry component"
 _FAULTS: Final[Mapping[str, tuple[str, str]]] = {
     "self-intersection": ("the line crosses itself", "redraw the ring there"),
     "ring self-intersection": ("the ring touches itself", "redraw the ring there, or make two rings of it"),
-    "too few points in geometry component": ("has no area", "a ring needs three corners; draw a line as a LineString"),
+    _NO_AREA: ("has no area", "a ring needs three corners; draw a line as a LineString"),
     "hole lies outside shell": ("a hole lies outside its ring", "the first ring is the outer one (RFC 7946 §3.1.6)"),
     "holes are nested": ("a hole lies in another hole", "leave one of them out"),
     "interior is disconnected": ("holes cut it in pieces", "make a polygon of each piece"),

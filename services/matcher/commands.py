@@ -152,12 +152,14 @@ def _match(
     for line in result.lines():
         sys.stdout.write(line + "\n")
     sys.stdout.flush()
-    _say_refused(read.report.said(register.name))
-    _say_refused([f"{subscriptions.name}: {refused}" for refused in follows.refused] if subscriptions else [])
-    _say_refused([f"{dialogues.name}: {refused}" for refused in decisions.refused] if dialogues else [])
-    _say_refused([f"{cases.name}: {refused}" for refused in result.refused])
+    _say_some(read.report.said(register.name))
+    _say_some([f"{register.name}: {note}" for note in read.report.notes], "notes")
+    _say_some([f"{subscriptions.name}: {refused}" for refused in follows.refused] if subscriptions else [])
+    _say_some([f"{dialogues.name}: {refused}" for refused in decisions.refused] if dialogues else [])
+    _say_some([f"{cases.name}: {refused}" for refused in result.refused])
     for held in result.held:
         _say(f"{cases.name}: case {held.case_id} held: {held.reason}: {held.detail}")
+    _say_some([f"{cases.name}: {note}" for note in result.notes], "notes")
     _say(_summary(read.report.accepted, read.report.refused, result))
     refusals = read.report.refused or follows.refused or decisions.refused or result.refused
     return PARTLY if refusals or result.held else OK
@@ -196,11 +198,11 @@ def _failed(error: Exception) -> int:
     return FAILED
 
 
-def _say_refused(lines: list[str]) -> None:
+def _say_some(lines: list[str], what: str = "refused") -> None:
     for line in lines[:SHOWN]:
         _say(line)
     if len(lines) > SHOWN:
-        _say(f"... and {len(lines) - SHOWN} more refused")
+        _say(f"... and {len(lines) - SHOWN} more {what}")
 
 
 def _say(text: str) -> None:

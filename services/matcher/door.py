@@ -49,10 +49,10 @@ def is_edited(parsed: Parsed[Case]) -> bool:
 
 
 def read(value: bytes, model: DialogueModel, *, anywhere: bool = False) -> Case:
-    """The case in a line of a case file: unknown fields are refused. Raises `Rejected`."""
+    """The case in a line of a case file, read as strictly as `case validate` does. Raises `Rejected`."""
     _bounded(value)
     try:
-        case = validate(value, Case, extra="forbid")
+        case = validate(value, Case, extra="forbid", strict=True)
     except Rejected as error:
         raise _careful(error, value) from None
     admit(case, model, anywhere=anywhere)

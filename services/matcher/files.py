@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from schemas.model import DialogueModel
 from schemas.round import Round, RoundState
 from schemas.subscription import Following, Subscription
 from schemas.types import Basis
+from services.matcher.audience import model_rings
 from services.matcher.case_formats.items import Draft, Item, Refusal, Skipped, Unreadable
 from services.matcher.case_formats.reading import Told, items
 from services.matcher.dialogue.working_days import at
@@ -78,6 +79,8 @@ class Result:
     rounds: dict[str, Round] = field(default_factory=dict)
     invitations: dict[str, tuple[Invitation, ...]] = field(default_factory=dict)
     refused: list[RefusedLine] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What is right and yet may be a slip."""
     stale: int = 0
     skipped: int = 0
     cases: int = 0
@@ -152,6 +155,8 @@ def match(
             ):
                 result.stale += 1
                 continue
+            if note := _note(case, derived, model):
+                result.notes.append(f"case {case.case_id} {note}")
             result.rounds[derived.round.round_id] = derived.round
             result.invitations[derived.round.round_id] = derived.invitations
             if newest is None or newest.version < case.version:
@@ -242,8 +247,27 @@ def derived_of(
     """What one case of a file leads to, with what was decided on it."""
     decided = Decided(dialogue)
     basis = Basis(case_version=case.version, decision=decided.number, import_number=register.import_number)
-    day = case.stage_opened or today
+    day = _opening(case, today, limits)
     return derive(case, register, model, day, basis, key=key, limits=limits, decided=decided, subscribers=subscribers)
+
+
+def _opening(case: Case, today: date, limits: Limits | None) -> date:
+    """The day on which a case's round opens: its stage's first. One that nobody means is left to the guard of dates."""
+    opened = case.stage_opened or today
+    return today if limits and opened > today + timedelta(days=limits.horizon_days) else opened
+
+
+def _note(case: Case, derived: Derivation, model: DialogueModel) -> str:
+    """Why an open round reaches nobody, or fewer than it would."""
+    if derived.round.state is not RoundState.OPEN:
+        return ""
+    rings = () if case.reach is not None else model_rings(case, model)
+    if not case.industries and any(ring.industries == "from_case" for ring in rings):
+        return "names no industries, and its stage asks for those that the case names: add industries"
+    if derived.invitations:
+        return ""
+    left_out = ", ".join(f"{count} {reason}" for reason, count in derived.round.counts.excluded.items())
+    return f"reaches nobody{f' (left out: {left_out})' if left_out else ''}"
 
 
 def _opens(result: Result, opened: Round, newest: Case, today: date) -> bool:

@@ -15,6 +15,7 @@ import shapely
 
 from schemas.case import Case
 from services.matcher import municipalities
+from services.matcher.dialogue.deviations import PROCEDURE
 from services.matcher.dialogue.plan import StagePlan
 from services.matcher.dialogue.working_days import local_day
 from services.matcher.geometry import Part
@@ -127,10 +128,12 @@ def _slip(name: str, given: date, what: str) -> Hold:
 
 def _too_soon(case: Case, planned: StagePlan) -> Iterator[Hold]:
     earliest = planned.earliest_respond_by
+    known = next((f" to one of {item.model}" for item in planned.deviations if item.kind == PROCEDURE), "")
     if earliest is not None and planned.respond_by is not None and planned.respond_by < earliest:
         yield Hold(
             "respond_by_under_floor",
-            f"respond_by {planned.respond_by} is sooner than the law allows ({earliest}); move it, or set procedure",
+            f"respond_by {planned.respond_by} is sooner than the law allows ({earliest}); "
+            f"move it, or set procedure{known}",
         )
 
 

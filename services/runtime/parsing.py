@@ -51,10 +51,14 @@ def parse(record: Record, types: Mapping[str, type[E]], family: str) -> Parsed[E
     return Parsed(record, envelope, validate(value, model))
 
 
-def validate(value: bytes, model: type[E], *, extra: str = "ignore") -> E:
-    """An event from its JSON. Readers ignore fields that they do not know; doors pass `extra="forbid"`."""
+def validate(value: bytes, model: type[E], *, extra: str = "ignore", strict: bool = False) -> E:
+    """An event from its JSON. Readers ignore fields that they do not know; doors pass `extra="forbid"`, and with
+    `strict` they take no text for a number.
+    """
     try:
-        return model.model_validate_json(value, extra="forbid" if extra == "forbid" else "ignore")
+        return model.model_validate_json(
+            value, extra="forbid" if extra == "forbid" else "ignore", strict=strict or None
+        )
     except ValidationError as error:
         raise rejection(error, value) from None
 

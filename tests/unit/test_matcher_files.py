@@ -124,3 +124,31 @@ def test_a_dry_run_reports_counts_and_refused_rows_without_their_values(
     written = report.read_text(encoding="utf-8-sig")
     assert written.splitlines()[1].startswith("4,axis_order,")
     assert "1212" not in written
+
+
+def test_an_open_round_that_reaches_nobody_says_so_and_whom_it_left_out(files: Files) -> None:
+    code, lines, said = files.match(line(applicant="559999-0008"))
+    assert (code, lines) == (0, [])
+    assert "case A reaches nobody (left out: 1 applicant)" in said
+
+
+def test_a_stage_that_asks_for_the_cases_industries_says_where_the_case_names_none(files: Files) -> None:
+    wide = {"case_type": "taxa", "stage": "utredning", "geometries": [], "area": "municipality"}
+    assert "names no industries" in files.match(line(**wide))[2]
+    assert "names no industries" not in files.match(line(**wide, industries=[{"code": "56", "version": "2025"}]))[2]
+
+
+def test_a_case_file_is_read_as_strictly_as_case_validate_reads_it(files: Files) -> None:
+    as_text = [{"role": "site", "geometry": {"type": "Point", "coordinates": ["18.03", "59.4"]}}]
+    for changes in ({"version": "1"}, {"occurrence": True}, {"geometries": as_text}):
+        code, lines, said = files.match(line(**changes))
+        assert (code, lines) == (6, []), changes
+        assert "wrong_shape" in said
+
+
+def test_fc_020_a_stage_that_opens_in_a_day_that_nobody_means_waits_though_a_replay_counts_from_it(
+    files: Files,
+) -> None:
+    code, lines, said = files.match(line(stage_opened="2090-01-01"))
+    assert (code, lines) == (6, [])
+    assert "implausible_date: stage_opened 2090-01-01" in said

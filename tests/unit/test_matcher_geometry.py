@@ -207,6 +207,10 @@ def _finely(line: list[list[float]]) -> np.ndarray[Any, Any]:
     ("content", "code", "said"),
     [
         ({"type": "MultiPoint", "coordinates": []}, "empty_geometry", "has no position"),
+        ({"type": "Polygon", "coordinates": [[[18, 59], [18.1, 59], [18.2, 59], [18, 59]]]}, "invalid_polygon", "area"),
+        ({"type": "Point", "coordinates": [378.03, 59.4]}, "not_degrees", "whole turns of 360°"),
+        ({"type": "Point", "coordinates": [-341.97, 59.4]}, "not_degrees", "whole turns of 360°"),
+        ({"type": "Point", "coordinates": [151704.22, 6587228.9]}, "not_degrees", "metres of a map's grid"),
         ({"type": "Polygon", "coordinates": [[[18, 59], [18, 59], [18, 59], [18, 59]]]}, "invalid_polygon", "no area"),
         (
             {"type": "Polygon", "coordinates": [[[18, 59], [18.1, 59], [18.1, 59.1], [18, 59]], [[19, 59], [19.1, 59],

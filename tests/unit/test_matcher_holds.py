@@ -158,3 +158,24 @@ def test_a_round_that_several_guards_hold_says_all_because_one_release_passes_al
     reason, detail = held(run(case(form="enkat", decision_at="2062-09-07"), register(80, 20)))
     assert reason == "too_many"
     assert detail.endswith("(also: implausible_date, deviation_without_reason)")
+
+
+@pytest.mark.parametrize("field", ["respond_by", "stage_opened", "decision_at", "event_at"])
+@pytest.mark.parametrize("given", [20261220, "20261220", 1796083200, "1796083200000", 1e20, True])
+def test_fc_020_a_number_is_no_day_whichever_moment_it_could_be_counted_from(field: str, given: Any) -> None:
+    with pytest.raises(Rejected) as refused:
+        read(json.dumps(content(**{field: given})).encode(), MODEL)
+    assert (refused.value.pointer, "write it out" in refused.value.detail) == (f"/{field}", True)
+
+
+def test_a_procedure_that_the_model_does_not_know_undercuts_no_law() -> None:
+    """PBL 5:18: up to thirty days; without a procedure that is known the strictest decides."""
+    soon = {"case_type": "detaljplan", "stage": "granskning", "respond_by": "2026-09-30", "deviation_reason": "prov"}
+    assert run(case(**soon, procedure="standard")).round.state is RoundState.OPEN
+    for procedure in (None, "standrad"):
+        assert held(run(case(**soon, procedure=procedure)))[0] == "respond_by_under_floor"
+    derived = run(case(**soon, procedure="standrad"))
+    assert "set procedure to one of coordinated, environment, extended, standard" in derived.round.detail
+    assert [(item.kind, item.case) for item in derived.round.deviations if item.kind == "procedure"] == [
+        ("procedure", "standrad")
+    ]

@@ -766,3 +766,16 @@ def test_json_that_is_nested_without_end_stops_with_a_sentence(tmp_path: Path) -
     path = tmp_path / "register.json"
     path.write_text("[" * 100_000, encoding="utf-8")
     assert "nested too deeply" in stopped(path)
+
+
+def test_a_column_that_looks_like_one_of_ours_is_named_and_others_are_left_aside(tmp_path: Path) -> None:
+    rows = [placed(*HERE) | {"statuss": "closed", "Omsättning": "1"}]
+    assert read(table(tmp_path, rows), RULES, PLAIN).report.notes == [
+        "column statuss is none of ours and is left aside; is status meant?"
+    ]
+
+
+def test_a_file_without_rows_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "register.csv"
+    path.write_text(",".join(placed(*HERE)) + "\n", encoding="utf-8")
+    assert read(path, RULES, PLAIN).report.notes == ["has no rows below its header; check the export"]

@@ -29,21 +29,21 @@ class AnswerTime:
 def answer_time(case: Case, stage: Stage, model: DialogueModel, day: date) -> AnswerTime:
     """The answering time of a round that opens on `day`."""
     proposed = proposal(case, stage, model, day)
-    return AnswerTime(case.respond_by or proposed, proposed, floor(case, stage, day))
+    return AnswerTime(case.respond_by or proposed, proposed, floor(case, stage, model, day))
 
 
 def proposal(case: Case, stage: Stage, model: DialogueModel, day: date) -> date:
     """The last day that the model and the law give together."""
     last = day + timedelta(days=stage.response.days)
-    last = max(last, floor(case, stage, day) or last)
+    last = max(last, floor(case, stage, model, day) or last)
     return working_days.on_or_after(
         last if is_urgent(case, stage) and model.seasons.unless_urgent else season(day, last, model)
     )
 
 
-def floor(case: Case, stage: Stage, day: date) -> date | None:
+def floor(case: Case, stage: Stage, model: DialogueModel, day: date) -> date | None:
     """The first day that the law allows as the last day to answer; None where the law is silent."""
-    days = [_counted(day, legal) for legal in _binding(case, stage) if legal.min_days or legal.min_months]
+    days = [_counted(day, legal) for legal in _binding(case, stage, model) if legal.min_days or legal.min_months]
     return max(days, default=None)
 
 
@@ -52,25 +52,34 @@ def is_urgent(case: Case, stage: Stage) -> bool:
     return case.urgent or stage.urgent
 
 
-def leave_by(case: Case, stage: Stage, day: date, respond_by: date) -> date | None:
+def leave_by(case: Case, stage: Stage, model: DialogueModel, day: date, respond_by: date) -> date | None:
     """The last day, not before `day`, on which a message leaves the law's time to answer; None where the law is silent
     or that time cannot be kept any more.
     """
-    first = floor(case, stage, day)
+    first = floor(case, stage, model, day)
     if first is None or first > respond_by:
         return None
     last = day + (respond_by - first)
-    while (floor(case, stage, last) or last) > respond_by:  # calendar months differ in length
+    while (floor(case, stage, model, last) or last) > respond_by:  # calendar months differ in length
         last -= timedelta(days=1)
     return last
 
 
-def _binding(case: Case, stage: Stage) -> list[Legal]:
-    """The law's entries for the case's procedure; without a procedure all, so that the strictest decides."""
+def _binding(case: Case, stage: Stage, model: DialogueModel) -> list[Legal]:
+    """The law's entries for the case's procedure; without one that its case type has all, so that the strictest decides
+    and a misspelt word undercuts no law.
+    """
     law = [legal for legal in stage.legal if legal.basis == "law"]
-    if case.procedure is None:
+    if case.procedure not in procedures(case, model):
         return law
     return [legal for legal in law if legal.variant in (None, case.procedure)]
+
+
+def procedures(case: Case, model: DialogueModel) -> frozenset[str]:
+    """The procedures that the law knows for a case's type."""
+    case_type = model.case_type(case.case_type)
+    stages = case_type.stages if case_type else []
+    return frozenset(legal.variant for stage in stages for legal in stage.legal if legal.variant)
 
 
 def _counted(day: date, legal: Legal) -> date:

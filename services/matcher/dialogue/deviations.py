@@ -2,8 +2,8 @@
 
 The model was adopted by the municipality's board; whoever departs from it says why, and the reason travels with the
 round. A form that the stage does not have, rings instead of the model's, and less time than the model gives need a
-reason: without one the round is held (`holds`). That a meeting comes sooner than the model wants, or a last day falls
-on a weekend, is said and holds nothing: to hear of it late is better than not at all.
+reason: without one the round is held (`holds`). That the model does not know the procedure, a meeting comes sooner than
+it wants, or a last day falls on a weekend, is said and holds nothing: to hear of it late is better than not at all.
 """
 
 from collections.abc import Iterable
@@ -14,12 +14,13 @@ from schemas.case import Case, ReachRing
 from schemas.model import DialogueModel, Ring, Stage
 from schemas.round import Deviation
 from services.matcher.dialogue import working_days
-from services.matcher.dialogue.deadlines import AnswerTime, earliest_meeting, proposal
+from services.matcher.dialogue.deadlines import AnswerTime, earliest_meeting, procedures, proposal
 
 FORM: Final = "form"
 REACH: Final = "reach"
 DEADLINE: Final = "deadline"
 LEAD: Final = "lead"
+PROCEDURE: Final = "procedure"
 WEEKEND: Final = "weekend"
 NEED_A_REASON: Final = frozenset({FORM, REACH, DEADLINE})
 MOST: Final = 200
@@ -42,6 +43,9 @@ def deviations(
             found.append(_said(DEADLINE, str(wanted), str(case.respond_by)))
         if not working_days.is_working_day(case.respond_by):
             found.append(_said(WEEKEND, str(working_days.on_or_after(case.respond_by)), str(case.respond_by)))
+    known = procedures(case, model)
+    if case.procedure is not None and known and case.procedure not in known:
+        found.append(_said(PROCEDURE, ", ".join(sorted(known)), case.procedure))
     meeting, earliest = case.meeting, earliest_meeting(stage, day)
     if meeting is not None and earliest is not None and working_days.local_day(meeting.start) < earliest:
         found.append(_said(LEAD, str(earliest), str(working_days.local_day(meeting.start))))

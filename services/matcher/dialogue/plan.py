@@ -76,7 +76,7 @@ def plan(case: Case, model: DialogueModel, day: date) -> StagePlan:
             statutory=statutory,
             contact_roles=model.forms[forms[0]].contact_roles,
             any_hour=f"{case.case_type}.{stage.id}" in model.burden_policy.any_hour,
-            leave_by=deadlines.leave_by(case, stage, day, respond_by) if respond_by and answers else None,
+            leave_by=deadlines.leave_by(case, stage, model, day, respond_by) if respond_by and answers else None,
             elected=_elected(case, stage, model),
             meeting_from=deadlines.earliest_meeting(stage, day),
             feedback_after=stage.feedback.after if stage.feedback else None,

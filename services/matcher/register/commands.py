@@ -118,6 +118,11 @@ def _import(
     if refusals is not None:
         write_refusals(refusals, read.report.refusals)
     _say_refused(read.report, file.name)
+    for note in read.report.notes:
+        say(f"{file.name}: {note}")
+    if not (read.report.read or dry_run or yes):
+        say("nothing is imported: an empty register would invite nobody; with --yes it is taken as it is")
+        return FAILED
     told = Told(source, partial, None if yes else settings.matcher.import_max_erased_share)
     if dry_run:
         compared = _compared(read, settings, told)

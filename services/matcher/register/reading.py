@@ -6,6 +6,7 @@ all at once, each row is checked. Whether the coordinate system fits is known at
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,8 @@ from services.matcher.register.source import Given, Row, Source, Stated, Unreada
 from services.runtime.mapping import Bound, FieldMapping, MappingError, same_names
 
 BATCH: Final = 4096
+ALIKE: Final = 0.8
+"""From how alike on a column's name is taken for a misspelt one of ours."""
 NOT_A_NUMBER: Final = Complaint("not_a_number", "is not a number; write degrees such as 18.0300, or metres", "")
 FAULTS: Final = {
     "too_many_fields": ("", "has more fields than the header; quote fields that hold the delimiter"),
@@ -88,6 +91,7 @@ def read(
         on_rows(len(batch), opened.source.total)
     locator.check()
     report.elsewhere = locator.differing
+    report.notes += opened.notes + ([] if report.read else ["has no rows below its header; check the export"])
     return RegisterFile(
         companies,
         tuple(contacts),
@@ -108,6 +112,7 @@ class _Opened:
     by_geometry: bool
     organisations: bool
     axes: tuple[str, str]
+    notes: list[str]
 
     @classmethod
     def of(cls, path: Path, asked: Asked) -> "_Opened":
@@ -136,6 +141,7 @@ class _Opened:
             source, mapping, bound, told or (source.crs if by_geometry else None), by_geometry,
             organisations=theirs and "workplace_id" not in mapping.ours,
             axes=("x", "y") if by_geometry else (_column(bound, "lon"), _column(bound, "lat")),
+            notes=[] if theirs else _left_aside(source.columns),
         )  # fmt: skip
 
     def places(self, rows: Sequence[tuple[Given, Row]], locator: Locator) -> list[Place]:
@@ -177,6 +183,18 @@ def _check_names(path: Path, mapping: FieldMapping, source: Source, *, mapped: b
 
 
 REQUIRED_ALWAYS: Final = tuple(name for name in formats.REQUIRED if name != "workplace_id")
+
+
+def _left_aside(columns: Sequence[str]) -> list[str]:
+    """Columns that are none of ours and look like a slip: `statuss` would invite whoever is closed."""
+    there = {name.lower() for name in columns}
+    absent = [name for name in formats.COLUMNS if name not in there]
+    near = {name: get_close_matches(name.lower(), absent, 1, ALIKE) for name in columns}
+    return [
+        f"column {name} is none of ours and is left aside; is {close[0]} meant?"
+        for name, close in near.items()
+        if close and name.lower() not in formats.COLUMNS
+    ]
 
 
 def _column(bound: Bound, name: str) -> str:

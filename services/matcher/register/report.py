@@ -35,6 +35,8 @@ class Report(Counts):
     row_word: str = "line"
     forgotten: str = ""
     """Why the import could not keep what it is to remember."""
+    notes: list[str] = field(default_factory=list)
+    """What is right and yet may be a slip."""
     elsewhere: int = 0
     """Accepted places outside the municipality that their row names."""
 
