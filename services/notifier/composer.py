@@ -11,7 +11,7 @@ from schemas.company import Company
 from schemas.invitation import Invitation, InvitedWorkplace
 from schemas.notice import STOPPED
 from schemas.round import Round
-from services.notifier.composing import ANSWER_BY_SMS, Asked, DigestItem, Draft
+from services.notifier.composing import ANSWER_BY_SMS, Asked, DigestItem, Draft, cases_of
 from services.notifier.outcomes.sorting import FORWARDED
 from services.notifier.own_words import wording_of
 from services.notifier.settings import NotifierOptions
@@ -213,9 +213,7 @@ class RenderingComposer:
 
     def _answer_by_sms(self, draft: Draft, asked: Asked) -> bytes:
         phone, _, words = (asked.path or "").partition("\n")
-        texts = asked.round_.texts if asked.round_ else None
-        case = " ".join(part for part in (texts.title, texts.diary_number) if part) if texts else ""
-        return sms_answer(phone, words, case, self._of_notice(draft, asked), FORWARDED)
+        return sms_answer(phone, words, cases_of(asked.parameters), self._of_notice(draft, asked), FORWARDED)
 
     def _page(self, asked: Asked) -> str:
         if asked.about_number is None:

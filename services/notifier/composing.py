@@ -3,6 +3,7 @@
 The port is the notifier's; `composer.py` adapts services/rendering to it.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,18 @@ ANSWER_BY_SMS: Final = "answer_by_sms"
 """Kind of a notice to those who answer for a case: what somebody wrote to our number. In place of a link's path it
 holds the number and the words, which are personal and stand nowhere else.
 """
+
+_CASES: Final = "cases"
+
+
+def about_cases(rounds: Sequence[Round]) -> dict[str, str]:
+    """The parameters of such a notice: which cases the message told of that it answers."""
+    return {_CASES: json.dumps([(one.texts.title, one.texts.diary_number or "") for one in rounds])}
+
+
+def cases_of(parameters: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Title and diary number of each."""
+    return [(title, diary_number) for title, diary_number in json.loads(parameters.get(_CASES, "[]"))]
 
 
 @dataclass(frozen=True, slots=True)

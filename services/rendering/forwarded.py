@@ -4,7 +4,6 @@ Its bytes are what came, not what a parser made of them. Whoever gets it answers
 It says that a machine sent it (RFC 3834), so that no holiday notice answers, and bears a mark that we know again.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
@@ -12,6 +11,8 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
+from services.rendering import cases_meant
+from services.rendering.cases_meant import Cases
 from services.rendering.message import subject_line
 from services.rendering.shorten import chop
 
@@ -28,8 +29,7 @@ class Forward:
     sender_address: str
     to_address: str
     reply_to: str = ""
-    cases: tuple[tuple[str, str], ...] = ()
-    """Title and diary number of each case that the answered mail was about: a digest's are several."""
+    cases: Cases = ()
 
 
 def forwarded(raw: bytes, about: Forward, mark_header: str) -> bytes:
@@ -59,8 +59,7 @@ def _head(about: Forward, mark_header: str) -> bytes:
     head["To"] = Address(addr_spec=about.to_address)
     if about.reply_to:
         head["Reply-To"] = Address(addr_spec=about.reply_to)
-    titles = [title for title, _ in about.cases]
-    subject = f"Svar från ett företag: {_one_of(titles, 'okänt ärende', '{} ärenden')}"
+    subject = f"Svar från ett företag: {cases_meant.for_subject(about.cases)}"
     head["Date"] = format_datetime(about.at)
     head["Message-ID"] = f"<{about.mark}@{about.sender_address.rpartition('@')[2]}>"
     head["Auto-Submitted"] = "auto-generated"
@@ -79,18 +78,12 @@ def _attached(raw: bytes) -> bytes:
 
 
 def _words(about: Forward) -> str:
-    named = [" ".join(part for part in case if part) for case in about.cases]
-    several = "".join(f"\n - {case}" for case in named)
     return (
         f"Ett företag har svarat på ett utskick med e-post. Svaret ligger bifogat.\n\n"
-        f"Ärende: {_one_of(named, 'framgår inte', 'ett av dessa {}:')}{several if len(named) > 1 else ''}\n\n"
+        f"Ärende: {cases_meant.in_swedish(about.cases)}\n\n"
         f"Svara avsändaren direkt. Närdialog svarar inte.\n\n"
         f"--\n\n"
         f"A business answered one of our mails by mail. The answer is attached.\n\n"
-        f"Case: {_one_of(named, 'not known', 'one of the {} above')}\n\n"
+        f"Case: {cases_meant.in_english(about.cases)}\n\n"
         f"Please answer its sender yourself: Närdialog does not.\n"
     )
-
-
-def _one_of(names: Sequence[str], none: str, several: str) -> str:
-    return names[0] if len(names) == 1 else several.format(len(names)) if names else none

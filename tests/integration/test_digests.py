@@ -14,11 +14,16 @@ from schemas.model import BurdenPolicy
 from schemas.round import EXAMPLE as ROUND
 from schemas.subscription import EXAMPLE as SUBSCRIPTION
 from schemas.subscription import SUBSCRIPTION_CHANGED, Subscription
+from services.notifier.channels.callbacks import Text
 from services.notifier.channels.port import Outcome, State
+from services.notifier.composing import cases_of
 from services.notifier.ledger.addressing_turn import alone
 from services.notifier.ledger.tables import MESSAGES
+from services.notifier.outcomes.answers import Answers
+from services.notifier.outcomes.passing_on import Ours
 from services.notifier.policy.timing import Rules
-from tests.notifier_house import MONDAY, House
+from services.runtime.sealing import Vault
+from tests.notifier_house import INDEX, MONDAY, VAULT, House
 from tests.transitions import seen, unstated, watch
 
 pytestmark = pytest.mark.anyio
@@ -141,6 +146,26 @@ async def test_who_was_asked_enough_hears_of_the_next_in_the_weekly_digest_as_in
     sent = house.told()[-1]
     assert (sent.kind, sent.state, sent.round_ids) == ("digest", DeliveryState.SENT, [derived("third")])
     assert json.loads(house.email.accepted[0].body)["gathered"] == "budget"
+
+
+async def test_an_answer_by_sms_to_a_digest_says_which_cases_it_may_mean(house: House) -> None:
+    """It goes to the mailbox for all cases: nobody knows which official it is for."""
+    await house.company("w-r2", "r2")
+    await house.contact("r2", "+46701740605", "sms")
+    followed = await subscribe(house, "weekly")
+    for name in ("one", "two"):
+        await ask(house, name, followed, to="r2", texts={"title": name, "diary_number": f"KS {name}"})
+    await house.sender.turn()
+    await turn_at(house, TUESDAY)
+    [text] = house.sms.accepted
+    assert len(json.loads(text.body)["items"]) == 2
+    ours = Ours("Exempel kommun", "naringsliv@kommun.example", "svar@kommun.example", [])
+    answers = Answers(house.database, house.outbox, Vault(VAULT), INDEX, house.clock, ours)
+    assert await answers.take(Text("s1", "+46701740605", "Ja, vi påverkas")) == "passed_on"
+    await house.sender.turn()
+    [mail] = house.email.accepted
+    assert mail.address == "svar@kommun.example"
+    assert sorted(cases_of(json.loads(mail.body)["parameters"])) == [("one", "KS one"), ("two", "KS two")]
 
 
 async def test_thirty_days_later_one_may_be_asked_again(house: House) -> None:

@@ -22,6 +22,7 @@ from services.notifier.channels.port import Outcome, Outgoing, State
 from services.notifier.channels.sinks import Act
 from services.notifier.channels.twilio import TwilioOptions
 from services.notifier.channels.twilio_callbacks import SIGNATURE, TwilioCallbacks, signature
+from services.notifier.composing import cases_of
 from services.notifier.ledger.tables import MESSAGES, NOTICES
 from services.notifier.outcomes.answers import Answers
 from services.notifier.outcomes.dead_addresses import DeadAddresses
@@ -361,7 +362,7 @@ async def test_what_a_person_answers_by_sms_goes_by_mail_to_the_case_and_stops_n
     assert mail.address == OFFICIAL
     said = json.loads(mail.body)
     assert (said["kind"], said["path"]) == ("answer_by_sms", f"+46701740605\n{words}")
-    assert said["title"] == TEXTS["title"]
+    assert cases_of(said["parameters"]) == [(TEXTS["title"], TEXTS.get("diary_number", ""))]
     await answered.wrote(words)
     await answered.sender.turn()
     assert len(answered.email.accepted) == 1

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.company import Company
 from schemas.round import Round
-from services.notifier.ledger.messages import FIRST, NOTICE, Message
+from services.notifier.ledger.messages import FIRST, NOTICE, Message, items_of
 from services.notifier.ledger.tables import ANSWERS, COMPANIES, CONTACTS, MESSAGES, ROUNDS, SUPPRESSIONS
 from services.notifier.policy.channel_choice import Reach
 from services.notifier.policy.suppression import Stop
@@ -20,6 +20,13 @@ async def rounds(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, R
     """The stored rounds."""
     rows = await connection.execute(select(ROUNDS).where(ROUNDS.c.round_id.in_(sorted(set(ids)))))
     return {row.round_id: Round.model_validate_json(row.body, extra="ignore") for row in rows}
+
+
+async def rounds_of(connection: AsyncConnection, message: Message) -> list[Round]:
+    """What a message is about; of a digest all of it, what is due first before the rest."""
+    carried = (await items_of(connection, [message])).get(message.message_id, [message])
+    found = await rounds(connection, [item.round_id for item in carried])
+    return [found[item.round_id] for item in carried if item.round_id in found]
 
 
 async def companies(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, Company]:

@@ -2,10 +2,12 @@
 
 A stop by SMS holds for the number, in every municipality whose messages went to it from here, for everything; said
 twice it is the same stop. Anything else goes by mail to those who answer for the case that the newest message to that
-number was about; it waits in the ledger as a notice does, encrypted, and is forgotten once it has left. We answer
-nothing: a machine that answers a machine has no end.
+number was about; where that was a digest, to the mailbox for all cases, and it says which they were. It waits in the
+ledger as a notice does, encrypted, and is forgotten once it has left. We answer nothing: a machine that answers a
+machine has no end.
 """
 
+import json
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final, Literal
@@ -15,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from schemas.identity import derived
 from services.notifier.channels.callbacks import Text
-from services.notifier.composing import ANSWER_BY_SMS
+from services.notifier.composing import ANSWER_BY_SMS, about_cases
 from services.notifier.ledger import grounds
 from services.notifier.ledger.events import Outbox
 from services.notifier.ledger.links import links_on
@@ -86,8 +88,9 @@ class Answers:
 
     async def _pass_on(self, connection: AsyncConnection, text: Text, phone: str, about: Row[Any]) -> Taken:
         """As a notice whose id derives from the provider's, so that a text told twice goes once."""
-        rounds = await grounds.rounds(connection, [about.round_id])
-        to = whom(rounds.get(about.round_id), self._ours)
+        answered = message_of(about)
+        rounds = await grounds.rounds_of(connection, answered)
+        to = whom(rounds, self._ours)
         if to is None:
             return "nobody"
         address, indexed = normal("email", to)
@@ -114,12 +117,12 @@ class Answers:
             "created_at": micros(now),
             "expires_at": micros(now + _KEPT),
         }
-        carried = await links_on(connection, [message_of(about)])
+        carried = await links_on(connection, [answered])
         said = {
             "message_id": identity,
             "kind": ANSWER_BY_SMS,
             "recipient_id": next((link.recipient_id for link in carried.get(about.message_id, ())), notice_id),
-            "parameters": "{}",
+            "parameters": json.dumps(about_cases(rounds)),
             "path_encrypted": self._vault.encrypt(f"{phone}\n{text.words}".encode()),
             "about_number": about.number,
         }

@@ -44,10 +44,8 @@ class PassingOn:
         self._ours = ours
 
     async def forward(self, raw: bytes, rounds: Sequence[Round], now: datetime) -> Outcome | None:
-        """What became of the forward; None where nobody is named whom it could go to. Of several rounds, a digest's,
-        nobody knows which is meant: the mailbox for all cases gets it, with their names.
-        """
-        to = whom(rounds[0] if len(rounds) == 1 else None, self._ours)
+        """What became of the forward; None where nobody is named whom it could go to."""
+        to = whom(rounds, self._ours)
         if to is None:
             return None
         mark = f"vidare-{blake2b(raw, digest_size=20).hexdigest()}"
@@ -63,9 +61,11 @@ class PassingOn:
         return await self._channel.send(Outgoing(mark, to, forwarded(raw, about, FORWARDED), mark, now))
 
 
-def whom(round_: Round | None, ours: Ours) -> str | None:
-    """Who gets a person's answer: the case's own address, or the one for all cases; nobody where both are ours."""
-    official = round_.texts.official if round_ else None
+def whom(rounds: Sequence[Round], ours: Ours) -> str | None:
+    """Who gets a person's answer: the case's own address, or the one for all cases; nobody where both are ours. Of
+    several rounds, a digest's, nobody knows which is meant: the mailbox for all cases gets it, with their names.
+    """
+    official = rounds[0].texts.official if len(rounds) == 1 else None
     wanted = [address for address in (official.email if official else None, ours.replies_to) if address]
     return next((address for address in wanted if not _is_ours(address, ours)), None)
 

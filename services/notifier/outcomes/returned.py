@@ -17,7 +17,7 @@ from schemas.round import Round
 from services.notifier.channels.port import State
 from services.notifier.ledger import grounds
 from services.notifier.ledger.events import Outbox
-from services.notifier.ledger.messages import Message, items_of
+from services.notifier.ledger.messages import Message
 from services.notifier.outcomes.dead_addresses import DeadAddresses
 from services.notifier.outcomes.late import LateOutcomes
 from services.notifier.outcomes.mailbox import Arrived, Mailbox
@@ -229,13 +229,9 @@ class ReturnedMail:
         return _Aside("unknown_outcome") if waiting.unknowns >= _MOST_UNKNOWN else _Later(outcome.code)
 
     async def _rounds(self, connection: AsyncConnection, about: About) -> list[Round]:
-        """What the answered message was about; of a digest all of it, what is due first before the rest."""
+        """What the answered message was about."""
         message = await self._find(connection, about)
-        if message is None:
-            return []
-        carried = (await items_of(connection, [message])).get(message.message_id, [message])
-        found = await grounds.rounds(connection, [item.round_id for item in carried])
-        return [found[item.round_id] for item in carried if item.round_id in found]
+        return [] if message is None else await grounds.rounds_of(connection, message)
 
     async def _find(self, connection: AsyncConnection, about: About) -> Message | None:
         if about.number is not None:
