@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from schemas.types import type_id_pattern, web_pattern
+
 WRONG_SHAPE: Final = "wrong_shape"
 BROKEN_JSON: Final = "broken_json"
 MOST: Final = 100
@@ -57,6 +59,14 @@ ADVICE: Final[Mapping[str, str]] = {
     "union_tag_not_found": "has no type; a GeoJSON geometry has one (RFC 7946 §3.1)",
 }
 """What to do, by pydantic's kind of error, with the schema's limits filled in."""
+
+PATTERNS: Final[Mapping[str, str]] = {
+    type_id_pattern: "not an id of the dialogue model; these have lower-case letters, digits and _ . - only",
+    "^[0-9]{4}$": "not SCB's code of a municipality; write its four digits, such as 0162",
+    "^(2025|2007)$": "not a version of SNI; write 2025 or 2007",
+    web_pattern: "not a public address; it begins with https:// and has no spaces",
+}
+"""What a schema's patterns mean, in words."""
 
 _FIELD = re.compile(r"[A-Za-z][A-Za-z_]{0,39}")
 
@@ -134,6 +144,8 @@ def _advice(item: Any) -> str:
     if item["type"] == "value_error":
         return str(item["msg"]).removeprefix("Value error, ")
     context = item.get("ctx", {})
+    if context.get("pattern") in PATTERNS:
+        return PATTERNS[context["pattern"]]
     try:
         return ADVICE[item["type"]].format(**context)
     except KeyError:

@@ -58,6 +58,8 @@ def plain_digits(text: str) -> str:
     """A number or a code as it is compared: full-width digits and spaces of every width as ASCII (NFKC, UAX 15), every
     kind of dash as a hyphen, and nothing that cannot be seen.
     """
+    if text.isascii():
+        return text.strip()
     return unicodedata.normalize("NFKC", _UNSEEN.sub("", text)).translate(_DASHES).strip()
 
 
@@ -87,6 +89,7 @@ def _plausible(value: DateT) -> DateT:
     return value
 
 
+web_pattern = r"^https://[^\u0000-\u0020\u007f-\u00a0\u2000-\u200f\u2028-\u202f\u3000]+$"
 type_id_pattern = r"^[a-z0-9][a-z0-9_.-]*$"
 
 OpenId = Annotated[str, StringConstraints(max_length=60, pattern=type_id_pattern)]
@@ -113,9 +116,7 @@ from one dialect of regular expressions to the next, and the JSON Schema is read
 """
 WebAddress = Annotated[
     str,
-    StringConstraints(
-        max_length=500, pattern=r"^https://[^\u0000-\u0020\u007f-\u00a0\u2000-\u200f\u2028-\u202f\u3000]+$"
-    ),
+    StringConstraints(max_length=500, pattern=web_pattern),
 ]
 """A public page, by https, without spaces and controls."""
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]

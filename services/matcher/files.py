@@ -22,7 +22,7 @@ from schemas.model import DialogueModel
 from schemas.round import Round, RoundState
 from schemas.subscription import Following, Subscription
 from schemas.types import Basis
-from services.matcher.audience import model_rings
+from services.matcher.audience import ROLES, model_rings
 from services.matcher.case_formats.items import Draft, Item, Refusal, Skipped, Unreadable
 from services.matcher.case_formats.reading import Told, items
 from services.matcher.dialogue.working_days import at
@@ -266,6 +266,9 @@ def _note(case: Case, derived: Derivation, model: DialogueModel) -> str:
         return "names no industries, and its stage asks for those that the case names: add industries"
     if derived.invitations:
         return ""
+    measured = [ROLES[ring.geometry] for ring in rings if ring.geometry in ROLES]
+    if case.geometries and measured and not any(place.role in roles for roles in measured for place in case.geometries):
+        return "reaches nobody: no ring of its stage is measured from geometries of its roles; correct role"
     left_out = ", ".join(f"{count} {reason}" for reason, count in derived.round.counts.excluded.items())
     return f"reaches nobody{f' (left out: {left_out})' if left_out else ''}"
 

@@ -75,7 +75,14 @@ def hold(
 
 
 def _outside(case: Case, parts: Sequence[Part], limits: Limits) -> Iterator[Hold]:
-    if limits.outside or (border := municipalities.grown(case.municipality, limits.margin_m)) is None:
+    if limits.outside or not parts:
+        return
+    if (border := municipalities.grown(case.municipality, limits.margin_m)) is None:
+        yield Hold(
+            "outside_municipality",
+            f"no municipality has the code {case.municipality}, so nobody can say whether the geometry lies in it; "
+            "correct it, or release it if it is meant",
+        )
         return
     for i, part in enumerate(parts):
         if not shapely.covers(border, part.metric):

@@ -629,3 +629,20 @@ def test_a_file_that_is_nested_too_deeply_is_refused_and_does_not_bring_the_impo
     nested = feature()
     nested["properties"]["more"] = json.loads('{"a":' * 300 + "1" + "}" * 300)
     assert case(read(collection(nested), MAPPING)[0]).case_id == "KS 1"
+
+
+@pytest.mark.parametrize(
+    "whole", [b"", b"<html>", b"PK\x03\x04", b'{"type": "FeatureCollection", "features": [{', b"\xff\xfe{"]
+)
+def test_what_is_no_json_is_not_taken_for_our_own_format_where_a_mapping_is_given(whole: bytes) -> None:
+    with pytest.raises(Unreadable, match="no whole JSON in UTF-8"):
+        list(items(whole, Told(mapping=MAPPING), MODEL, TODAY))
+
+
+@pytest.mark.parametrize("join", ["\n{}\n{}\n", "\x1e{}\n\x1e{}\n", "[{}, {}]"])
+def test_features_one_a_line_or_in_a_list_are_a_collection(join: str) -> None:
+    """RFC 8142: a text sequence has a record separator before each text."""
+    lines = join.format(*(json.dumps(feature()) for _ in range(2)))
+    (item,) = items(lines.encode(), Told(mapping=MAPPING), MODEL, TODAY)
+    assert isinstance(item, Draft)
+    assert len(case(item).geometries) == 2

@@ -152,3 +152,17 @@ def test_fc_020_a_stage_that_opens_in_a_day_that_nobody_means_waits_though_a_rep
     code, lines, said = files.match(line(stage_opened="2090-01-01"))
     assert (code, lines) == (6, [])
     assert "implausible_date: stage_opened 2090-01-01" in said
+
+
+def test_a_place_whose_role_no_ring_of_its_stage_is_measured_from_is_said(files: Files) -> None:
+    detour = [{"role": "detour", "geometry": {"type": "Point", "coordinates": [18.03, 59.4]}}]
+    assert "no ring of its stage is measured" in files.match(line(stage="ta_plan", geometries=detour))[2]
+
+
+def test_what_a_pattern_of_the_schema_wants_is_said_in_words(files: Files) -> None:
+    for field, given, words in (
+        ("case_type", "Detaljplan", "these have lower-case letters"),
+        ("municipality", "Danderyd", "four digits, such as 0162"),
+        ("documents", [{"title": "x", "url": "http://a.example"}], "begins with https://"),
+    ):
+        assert words in files.match(line(**{field: given}))[2]

@@ -179,3 +179,9 @@ def test_a_procedure_that_the_model_does_not_know_undercuts_no_law() -> None:
     assert [(item.kind, item.case) for item in derived.round.deviations if item.kind == "procedure"] == [
         ("procedure", "standrad")
     ]
+
+
+def test_fc_016_a_municipality_that_does_not_exist_holds_because_nobody_can_say_where_it_is() -> None:
+    reason, detail = held(run(case(municipality="9999")))
+    assert (reason, "no municipality has the code 9999" in detail) == ("outside_municipality", True)
+    assert run(case(municipality="9999"), outside=True).round.state is RoundState.OPEN

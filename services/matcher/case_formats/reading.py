@@ -13,6 +13,8 @@ from services.matcher.case_formats.items import Draft, Item, Refusal, Unreadable
 from services.matcher.case_formats.mapped import Piece
 from services.runtime.json_texts import split
 
+RECORD_SEPARATOR: Final = b"\x1e"
+"""What stands before each text of a sequence (RFC 8142); inside a JSON text it would be escaped."""
 _SHIPPED: Final[Mapping[Format, str]] = {name: name for name in ("detaljplan", "wzdx", "ukplanning")}
 _STATUS: Final[Mapping[Format, str]] = {
     "detaljplan": detaljplan.STATUS_KEY, "wzdx": "wzdx_event_status", "ukplanning": "uk_process_stage",
@@ -36,10 +38,10 @@ def items(data: bytes, told: Told, model: DialogueModel, today: date) -> Iterato
 
     `today` is for formats whose stages follow from their dates.
     """
-    data = _as_utf8(data, _encoding(told))
+    data = _as_utf8(data, _encoding(told)).replace(RECORD_SEPARATOR, b"")
     kind = kind_of(data, told)
     if kind == "nardialog":
-        _nothing_else_told(told)
+        _nothing_else_told(told, data)
         return (Draft(f"line {line}", value) for line, value in split(data))
     try:
         return _mapped(data, kind, told, model, today)
@@ -88,8 +90,10 @@ def _as_utf8(data: bytes, encoding: str | None) -> bytes:
         raise Unreadable(f"is not {encoding[:30]}; say its own --encoding") from None
 
 
-def _nothing_else_told(told: Told) -> None:
+def _nothing_else_told(told: Told, data: bytes) -> None:
     if told.mapping is not None or told.crs is not None:
+        if all(_object(value) is None for _, value in split(data)):
+            raise Unreadable("is no whole JSON in UTF-8; send it whole, or say its --encoding")
         raise Unreadable(
             "is in Närdialog's own format, which has no mapping and is in WGS 84: leave --mapping and --crs out, "
             "or say --format"
@@ -123,13 +127,26 @@ def _collection(data: bytes) -> Mapping[str, Any]:
     except UnicodeDecodeError:
         raise Unreadable("is not UTF-8; say its --encoding") from None
     except ValueError as error:
+        if (sequence := [_object(value) for _, value in split(data)]) and all(map(_is_feature, sequence)):
+            return _together(sequence)
         line = getattr(error, "lineno", None)
         raise Unreadable(f"is not whole JSON{f', from line {line}' if line else ''}; send it again") from None
-    if isinstance(content, dict) and content.get("type") == "Feature":
-        return {"type": "FeatureCollection", "features": [content]}
+    if _is_feature(content):
+        return _together([content])
+    if isinstance(content, list) and all(map(_is_feature, content)):
+        return _together(content)
     if not isinstance(content, dict):
         raise Unreadable("is no JSON object")
     return content
+
+
+def _is_feature(content: Any) -> bool:
+    return isinstance(content, dict) and content.get("type") == "Feature"
+
+
+def _together(features: list[Any]) -> Mapping[str, Any]:
+    """Features alone, in a list, or one a line (RFC 8142) as the collection that they are."""
+    return {"type": "FeatureCollection", "features": features}
 
 
 def _applications(data: bytes) -> tuple[list[Piece], list[Item]]:
