@@ -26,6 +26,7 @@ from services.portal.case_orders import content_hash, event_id
 from services.portal.store import keys
 from services.portal.store.tables import API_KEYS, METADATA, SUBMISSIONS
 from services.runtime.clock import ManualClock
+from services.runtime.errors import Transient
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.settings import KafkaSettings
 from services.runtime.store.database import micros, upsert
@@ -354,6 +355,67 @@ async def test_of_two_contents_of_one_version_at_once_one_is_taken(world: World)
             if answer not in taken:
                 problem(answer, 409, "version-conflict")
         assert len(await at.cases()) == 1
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Options of a portal on either database."""
+    return {} if request.param == "sqlite" else {"database": request.getfixturevalue("postgres_url")}
+
+
+async def test_of_two_bodies_by_one_idempotency_key_at_once_one_is_taken_and_the_other_told_so(
+    world: World, store: dict[str, str]
+) -> None:
+    """As when the second comes later: whichever was first, there is one effect."""
+    async with door(world, **store) as at:
+        answers = await asyncio.gather(*(at.post(content(case_id=f"C{n}"), Idempotency_Key="a1") for n in range(6)))
+        assert [answer.status_code for answer in answers].count(202) == 1
+        for answer in answers:
+            if answer.status_code != 202:
+                problem(answer, 422, "idempotency-key-reused")
+        assert len(await at.cases()) == 1
+
+
+async def test_of_two_orders_by_one_idempotency_key_at_once_one_is_decided(world: World, store: dict[str, str]) -> None:
+    async with door(world, **store) as at:
+        await at.post()
+        await world.publish(round_of(case_of()))
+        remind = {"order": "remind", "case": KEY, "by": "näringslivskontoret"}
+        same = await asyncio.gather(*(at.order(remind, Idempotency_Key="u1") for _ in range(4)))
+        assert {(answer.status_code, answer.text) for answer in same} == {(202, same[0].text)}
+        orders = [{**remind, "order": kind, "reason": "fel"} for kind in ("undo", "remind")]
+        differing = await asyncio.gather(*(at.order(one, Idempotency_Key="u2") for one in orders))
+        [refused] = [answer for answer in differing if answer.status_code != 202]
+        problem(refused, 422, "idempotency-key-reused")
+        await world.all_read()
+    assert len(world.values(DIALOGUES)) == 2
+
+
+async def test_a_key_whose_request_was_refused_while_another_waited_is_the_others(world: World) -> None:
+    async with door(world) as at:
+        assert (await at.post(content(version=2))).status_code == 202
+        both = await asyncio.gather(
+            at.post(content(version=1), Idempotency_Key="a1"), at.post(content(version=3), Idempotency_Key="a1")
+        )
+        assert both[1].status_code == 202
+        assert both[0].status_code in (409, 422)
+
+
+async def test_a_key_whose_request_has_no_known_end_is_for_the_same_body_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have had its effect."""
+    async with door(world) as at:
+        with monkeypatch.context() as away:
+            away.setattr(Submissions, "_accept", _away)
+            problem(await at.post(Idempotency_Key="a1"), 503, "try-again")
+        problem(await at.post(content(case_id="B"), Idempotency_Key="a1"), 422, "idempotency-key-reused")
+        assert (await at.post(Idempotency_Key="a1")).status_code == 202
+        assert len(await at.cases()) == 1
+
+
+async def _away(*_: object) -> None:
+    raise Transient("the store is away")
 
 
 async def test_two_portals_on_one_postgresql_take_a_version_once(world: World, postgres_url: str) -> None:

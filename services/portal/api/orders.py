@@ -21,9 +21,10 @@ from schemas.types import CaseKey, Hash, Key, Line, OurId, Text, Value
 from services.portal.api import bodies
 from services.portal.api.callers import caller, portal_of
 from services.portal.api.problems import problem
-from services.portal.api.repeats import IdempotencyKey, Receipt, Repeatable, Repeats, reused_key
-from services.portal.api.routes import ON_ACCEPTED, problems, status_url
+from services.portal.api.repeats import IdempotencyKey, Receipt, Repeatable, Repeats
+from services.portal.api.routes import ON_ACCEPTED, problems
 from services.portal.api.standing import standing_of
+from services.portal.api.taking import take
 from services.portal.api_keys import ApiKey, Scope
 from services.portal.case_orders import stands
 from services.portal.orders import Matter, Order, Prepared, Refused, prepared
@@ -101,17 +102,20 @@ async def order(
     idempotency_key: IdempotencyKey = None,
 ) -> Ordered:
     """Release, undo, remind, feed back, correct, or list workplaces. Without an Idempotency-Key twice is two orders."""
-    body = await bodies.read(request, most_bytes=MOST_BYTES)
-    again = Repeatable.of(key.key_id, idempotency_key, body)
-    answered, reused = await Repeats(portal).find(again)
-    if answered is None:
-        wanted = _read(body)
-        if reused:
-            raise reused_key()
-        answered = await orders.carry_out(wanted, key, again)
-    where = status_url(request, answered.case_key)
-    response.headers["Location"] = where
-    return Ordered(case=answered.case_key, decision=answered.version, event_id=answered.event_id, status_url=where)
+    taken = await take(
+        request,
+        response,
+        portal,
+        key,
+        idempotency_key,
+        most_bytes=MOST_BYTES,
+        read=_read,
+        carry_out=lambda wanted, again: orders.carry_out(wanted, key, again),
+    )
+    receipt = taken.receipt
+    return Ordered(
+        case=receipt.case_key, decision=receipt.version, event_id=receipt.event_id, status_url=taken.status_url
+    )
 
 
 def _read(body: bytes) -> Ordering:

@@ -6,7 +6,6 @@ it is new (409). Of a confidential case nothing is stored or logged, not even a 
 """
 
 from typing import Annotated, Any, Final
-from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, Field
@@ -18,9 +17,10 @@ from schemas.model import DialogueModel
 from services.portal.api import bodies
 from services.portal.api.callers import caller, model_of, portal_of
 from services.portal.api.problems import MEDIA_TYPE, problem, too_large
-from services.portal.api.repeats import IdempotencyKey, Receipt, Repeatable, Repeats, reused_key
+from services.portal.api.repeats import IdempotencyKey
 from services.portal.api.standing import CaseStanding, standing_of
 from services.portal.api.submissions import Submissions
+from services.portal.api.taking import take
 from services.portal.api_keys import ApiKey, Scope
 from services.portal.portal import Portal
 
@@ -100,21 +100,20 @@ async def submit_case(
     idempotency_key: IdempotencyKey = None,
 ) -> Accepted:
     """Send a case's full state. The same version with the same content may be sent again at will."""
-    body = await bodies.read(request, most_bytes=portal.settings.portal.case_bytes)
-    again = Repeatable.of(key.key_id, idempotency_key, body)
-    answered, reused = await Repeats(portal).find(again)
-    if answered is None:
-        case = _taken(portal, model, body)
-        if not key.covers(case.municipality, case.source):
-            raise problem(
-                403, "not-your-source", "Not with this key", "The key does not speak for this source and municipality."
-            )
-        if reused:
-            raise reused_key()
-        answered = await Submissions(portal).take(case, again)
-    told = _told(request, answered)
-    response.headers["Location"] = told.status_url
-    return told
+    taken = await take(
+        request,
+        response,
+        portal,
+        key,
+        idempotency_key,
+        most_bytes=portal.settings.portal.case_bytes,
+        read=lambda body: _of_your_source(key, _judged(portal, model, body)),
+        carry_out=Submissions(portal).take,
+    )
+    receipt = taken.receipt
+    return Accepted(
+        case=receipt.case_key, version=receipt.version, event_id=receipt.event_id, status_url=taken.status_url
+    )
 
 
 @router.post("/validate", responses=problems(400, 401, 403, 413, 415, 422, 503), openapi_extra=BODY)
@@ -125,7 +124,7 @@ async def validate_case(
     _: Annotated[ApiKey, Depends(caller(Scope.VALIDATE, Scope.WRITE))],
 ) -> Valid:
     """Ask whether a case keeps the rules. Nothing is stored."""
-    case = _taken(portal, model, await bodies.read(request, most_bytes=portal.settings.portal.case_bytes))
+    case = _judged(portal, model, await bodies.read(request, most_bytes=portal.settings.portal.case_bytes))
     return Valid(case=case.key, version=case.version)
 
 
@@ -151,7 +150,15 @@ async def case_status(
     return found
 
 
-def _taken(portal: Portal, model: DialogueModel, body: bytes) -> Case:
+def _of_your_source(key: ApiKey, case: Case) -> Case:
+    if not key.covers(case.municipality, case.source):
+        raise problem(
+            403, "not-your-source", "Not with this key", "The key does not speak for this source and municipality."
+        )
+    return case
+
+
+def _judged(portal: Portal, model: DialogueModel, body: bytes) -> Case:
     """The case in a body. Raises a problem: 403, 400, 413, 422."""
     settings = portal.settings
     verdict = judge(body, model, anywhere=settings.matcher.allow_outside_sweden, most_bytes=settings.portal.case_bytes)
@@ -173,17 +180,3 @@ def _refused(verdict: Verdict) -> Exception:
         422, "invalid-case", "The case breaks rules", f"{count} fault(s): correct them and send it again.",
         faults=verdict.complaints,
     )  # fmt: skip
-
-
-def _told(request: Request, receipt: Receipt) -> Accepted:
-    return Accepted(
-        case=receipt.case_key,
-        version=receipt.version,
-        event_id=receipt.event_id,
-        status_url=status_url(request, receipt.case_key),
-    )
-
-
-def status_url(request: Request, case_key: str) -> str:
-    """Where a case's status is."""
-    return f"{request.scope.get('root_path', '')}/cases/{quote(case_key)}"

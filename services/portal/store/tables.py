@@ -169,8 +169,9 @@ REPEATS: Final = Table(
     Column("version", BigInteger, nullable=False),
     Column("event_id", String(80), nullable=False),
     Column("at", BigInteger, nullable=False, index=True),
+    Column("lease_until", BigInteger, nullable=False, server_default="0"),
 )
-"""What was answered to a request with an Idempotency-Key."""
+"""What was answered to a request with an Idempotency-Key; without an event it is under way, or nobody knows its end."""
 SUBSCRIPTIONS: Final = Table(
     "subscriptions",
     METADATA,
