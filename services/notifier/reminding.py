@@ -23,6 +23,7 @@ from services.notifier.ledger.open_rounds import undone_rounds
 from services.notifier.ledger.steps import Step
 from services.notifier.ledger.tables import ANSWERS, INVITATIONS, MESSAGE_INVITATIONS, MESSAGES, ROUNDS
 from services.notifier.numbers import message_id, new_number
+from services.notifier.policy.attention import is_urgent
 from services.notifier.policy.channel_choice import Reach, choose
 from services.notifier.policy.living import living
 from services.notifier.policy.reminder import REACHED, REST, Address, addresses, is_due, last_moment, may_follow
@@ -159,7 +160,7 @@ class Reminding:
 
     async def _texted_enough(self, connection: AsyncConnection, round_: Round, numbers: Collection[str]) -> set[str]:
         """Phones that have had as many SMS in this stage as the model allows. Of what is urgent there is no limit."""
-        if not numbers or (round_.plan is not None and round_.plan.urgent):
+        if not numbers or is_urgent(round_):
             return set()
         had = await burden.texted(connection, round_, numbers)
         first = await messages_there(connection, round_.round_id, FIRST, numbers)

@@ -83,11 +83,16 @@ def one_too_many(
     return beyond
 
 
+def is_urgent(round_: Round) -> bool:
+    """Whether it passes the hold, the budget and the digest, and goes before the others."""
+    return round_.plan is not None and round_.plan.urgent
+
+
 def is_exempt(round_: Round, invitations: Iterable[Invitation]) -> bool:
     """Whether the budget does not hold for a message: what is urgent, statutory or tells of a cut; what is owed to who
     took part; whom the case touches directly.
     """
-    if round_.purpose in _OWED or (round_.plan is not None and (round_.plan.exempt or round_.plan.urgent)):
+    if round_.purpose in _OWED or is_urgent(round_) or (round_.plan is not None and round_.plan.exempt):
         return True
     reasons = (reason for invitation in invitations for place in invitation.workplaces for reason in place.reasons)
     return any(reason.ring == DIRECT for reason in reasons)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from schemas.round import Round, RoundState
+from services.notifier.policy.attention import is_urgent
 
 GRACE: Final = timedelta(seconds=60)
 
@@ -28,8 +29,7 @@ def readiness(round_: Round, now: datetime, hold: timedelta, admitted: int) -> R
         return Readiness.CANCEL
     if round_.state != RoundState.OPEN or round_.opened_at is None:
         return Readiness.WAIT
-    urgent = round_.plan is not None and round_.plan.urgent
-    held_until = round_.opened_at if urgent else round_.opened_at + hold
+    held_until = round_.opened_at if is_urgent(round_) else round_.opened_at + hold
     free = max(held_until, round_.not_before or held_until)
     if now < free:
         return Readiness.WAIT
