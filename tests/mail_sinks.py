@@ -9,8 +9,9 @@ from pathlib import Path
 import trustme
 
 from services.notifier.channels.port import Outgoing
-from services.notifier.channels.sinks import Act, SmtpSink
+from services.notifier.channels.sink_behaviour import Act
 from services.notifier.channels.smtp import SmtpOptions
+from services.notifier.channels.smtp_sink import SmtpSink
 
 MAIL = b"From: kommun@kommun.example\r\nMessage-ID: <%s@kommun.example>\r\nSubject: Hej\r\n\r\nHej\r\n.punkt\r\n"
 

@@ -21,7 +21,8 @@ from schemas.response import RESPONSE_RECORDED, Response
 from schemas.round import ROUND_CHANGED, Round
 from schemas.suppression import SUPPRESSION_CHANGED, Suppression
 from schemas.types import Event
-from services.notifier.channels.sinks import AcceptedMail, AcceptedSms
+from services.notifier.channels.sms_sinks import AcceptedSms
+from services.notifier.channels.smtp_sink import AcceptedMail
 from services.runtime.clock import Clock
 from services.runtime.dead_letters import is_outcome
 from services.runtime.errors import Rejected

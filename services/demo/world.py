@@ -25,7 +25,9 @@ from services.demo import synthetic, visitors
 from services.demo.board import TO_READ, Board
 from services.demo.inbox import HOST, InboxServer
 from services.demo.settling import Expected, Verdict, judge, settled
-from services.notifier.channels.sinks import Act, SmsSink, SmtpSink
+from services.notifier.channels.sink_behaviour import Act
+from services.notifier.channels.sms_sinks import SmsSink
+from services.notifier.channels.smtp_sink import SmtpSink
 from services.runtime.broker import Broker
 from services.runtime.clock import AcceleratedClock
 from services.runtime.errors import Fault, ServiceError

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.notifier.channels.sinks import Act
+from services.notifier.channels.sink_behaviour import Act
 from services.runtime.clock import SystemClock
 from services.runtime.errors import Transient
 from tests.faults import house

@@ -16,8 +16,9 @@ from schemas.invitation import INVITATION_CHANGED, Invitation
 from schemas.round import EXAMPLE as ROUND
 from schemas.round import ROUND_CHANGED, Round
 from schemas.topics import COMPANIES, CONTACTS, DELIVERIES, INVITATIONS, ROUNDS
-from services.notifier.channels.sinks import AcceptedMail, Behaviour, SmtpSink
+from services.notifier.channels.sink_behaviour import Behaviour
 from services.notifier.channels.smtp import SmtpChannel, SmtpOptions
+from services.notifier.channels.smtp_sink import AcceptedMail, SmtpSink
 from services.notifier.settings import NotifierOptions
 from tests.faults.accounts import Accounts, balance
 from tests.notifier_offline import contact, keys, say

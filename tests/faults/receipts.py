@@ -14,7 +14,8 @@ import aiohttp
 from schemas.delivery import Delivery
 from schemas.topics import DELIVERIES
 from services.notifier.app import channels_for
-from services.notifier.channels.sinks import AcceptedSms, Act, SmsSink
+from services.notifier.channels.sink_behaviour import Act
+from services.notifier.channels.sms_sinks import AcceptedSms, SmsSink
 from services.runtime.clock import ManualClock
 from services.runtime.link_tokens import Purpose, mint, verify
 from services.runtime.local_kafka import free_ports

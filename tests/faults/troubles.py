@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import func, select
 
-from services.notifier.channels.sinks import Act
+from services.notifier.channels.sink_behaviour import Act
 from services.notifier.ledger.tables import MESSAGES
 from services.runtime.clock import ManualClock
 from services.runtime.store.database import moment_of

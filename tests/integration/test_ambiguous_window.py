@@ -23,8 +23,9 @@ from schemas.round import EXAMPLE as ROUND
 from schemas.round import ROUND_CHANGED, Round
 from schemas.topics import COMPANIES, CONTACTS, DELIVERIES, INVITATIONS, ROUNDS, SUPPRESSIONS
 from services.notifier.channels.port import Outcome, Outgoing
-from services.notifier.channels.sinks import Act, Behaviour, SmtpSink
+from services.notifier.channels.sink_behaviour import Act, Behaviour
 from services.notifier.channels.smtp import SmtpChannel
+from services.notifier.channels.smtp_sink import SmtpSink
 from services.notifier.ledger.tables import MESSAGES
 from services.notifier.settings import NotifierOptions
 from services.runtime.clock import ManualClock

@@ -20,7 +20,8 @@ from pydantic import SecretStr
 from services.notifier.channels.elks46 import Elks46Channel, Elks46Options
 from services.notifier.channels.memory import MemoryChannel
 from services.notifier.channels.port import Channel, Outcome, Outgoing, State
-from services.notifier.channels.sinks import Act, SmsSink, TwilioSink
+from services.notifier.channels.sink_behaviour import Act
+from services.notifier.channels.sms_sinks import SmsSink, TwilioSink
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.channels.twilio import TwilioChannel, TwilioOptions
 from tests.mail_sinks import Certified, always, mail, once, smtp_options, smtp_sink

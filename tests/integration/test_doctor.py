@@ -14,7 +14,7 @@ from sqlalchemy import insert, text
 
 from schemas.topics import ALL_TOPICS, CASES, DIALOGUES
 from services.cli import main
-from services.notifier.channels.sinks import SmtpSink
+from services.notifier.channels.smtp_sink import SmtpSink
 from services.notifier.ledger.tables import MIGRATIONS, POSITIONS
 from services.portal.store.tables import MIGRATIONS as PORTAL_MIGRATIONS
 from services.runtime.local_kafka import LocalKafka, free_ports

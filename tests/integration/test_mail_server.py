@@ -15,7 +15,7 @@ from sqlalchemy import select
 from schemas.suppression import Suppression
 from schemas.topics import SUPPRESSIONS
 from services.notifier.channels.port import Outcome, State
-from services.notifier.channels.sinks import Act
+from services.notifier.channels.sink_behaviour import Act
 from services.notifier.channels.smtp import SmtpChannel
 from services.notifier.ledger.tables import MESSAGES
 from services.notifier.settings import NotifierOptions

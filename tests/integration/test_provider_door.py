@@ -19,7 +19,7 @@ from services.notifier.channels.elks46 import Elks46Channel, Elks46Options
 from services.notifier.channels.elks46_callbacks import Elks46Callbacks
 from services.notifier.channels.memory import MemoryChannel
 from services.notifier.channels.port import Outcome, Outgoing, State
-from services.notifier.channels.sinks import Act
+from services.notifier.channels.sink_behaviour import Act
 from services.notifier.channels.twilio import TwilioOptions
 from services.notifier.channels.twilio_callbacks import SIGNATURE, TwilioCallbacks, signature
 from services.notifier.composing import cases_of

@@ -15,8 +15,9 @@ import pytest
 from schemas.delivery import DeliveryState
 from schemas.round import EXAMPLE as ROUND
 from services.notifier.channels.port import Outcome, State
-from services.notifier.channels.sinks import Act, SmtpSink
+from services.notifier.channels.sink_behaviour import Act
 from services.notifier.channels.smtp import SmtpChannel, SmtpOptions
+from services.notifier.channels.smtp_sink import SmtpSink
 from services.notifier.outcomes.maildir import MaildirMailbox
 from services.notifier.outcomes.passing_on import Ours, PassingOn
 from services.notifier.outcomes.return_path import ReturnPaths

@@ -17,7 +17,7 @@ from sqlalchemy import update
 from schemas.round import EXAMPLE as ROUND
 from services.notifier.channels.memory import MemoryChannel
 from services.notifier.channels.port import Outcome, State
-from services.notifier.channels.sinks import SmsSink, TwilioSink
+from services.notifier.channels.sms_sinks import SmsSink, TwilioSink
 from services.notifier.ledger import provider_states
 from services.notifier.ledger.provider_states import ProviderState
 from services.notifier.ledger.tables import INVITATIONS, MESSAGES, MIGRATIONS

@@ -11,7 +11,8 @@ from services.notifier.channels.elks46 import Elks46Channel
 from services.notifier.channels.memory import MemoryChannel
 from services.notifier.channels.pacing import paced
 from services.notifier.channels.port import Outcome, State
-from services.notifier.channels.sinks import Act, SmsSink, TwilioSink
+from services.notifier.channels.sink_behaviour import Act
+from services.notifier.channels.sms_sinks import SmsSink, TwilioSink
 from services.notifier.channels.twilio import TwilioChannel
 from services.notifier.ledger.tables import MIGRATIONS
 from services.runtime.store.database import migrate

@@ -14,8 +14,9 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from services.notifier.channels.port import Outcome, Outgoing, State
-from services.notifier.channels.sinks import Act, SmtpSink
+from services.notifier.channels.sink_behaviour import Act
 from services.notifier.channels.smtp import SmtpChannel
+from services.notifier.channels.smtp_sink import SmtpSink
 from services.runtime.errors import Fault
 from tests import mail_sinks
 from tests.mail_sinks import MAIL, Certified, mail, once, smtp_options

@@ -35,7 +35,8 @@ from services.matcher.register.report import Report
 from services.matcher.settings import MatcherSettings
 from services.notifier.app import NotifierApp
 from services.notifier.app import build as build_notifier
-from services.notifier.channels.sinks import SmsSink, SmtpSink
+from services.notifier.channels.sms_sinks import SmsSink
+from services.notifier.channels.smtp_sink import SmtpSink
 from services.notifier.settings import NotifierSettings
 from services.portal.app import PortalApp
 from services.portal.app import build as build_portal

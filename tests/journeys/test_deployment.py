@@ -28,7 +28,7 @@ from pydantic import SecretStr
 
 from schemas.case import CASE_CHANGED, Case
 from schemas.topics import CASES, CONTACTS, ROUNDS
-from services.notifier.channels.sinks import SmtpSink
+from services.notifier.channels.smtp_sink import SmtpSink
 from services.processes import PREPARE
 from services.runtime.broker import Broker
 from services.runtime.child_process import spawn

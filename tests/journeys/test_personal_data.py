@@ -24,7 +24,7 @@ from schemas.delivery import Delivery
 from schemas.identity import contact_id, recipient_id
 from schemas.suppression import SUPPRESSION_CHANGED, Suppression
 from schemas.topics import CASES, CONTACTS, DELIVERIES, SUPPRESSIONS, Cleanup, Topic
-from services.notifier.channels.sinks import Act
+from services.notifier.channels.sink_behaviour import Act
 from services.runtime.addresses import normal
 from services.runtime.clock import SystemClock
 from services.runtime.local_kafka import free_ports

@@ -12,7 +12,8 @@ from schemas.round import Round
 from services.demo.board import Board
 from services.demo.inbox import application
 from services.demo.words import WORDS
-from services.notifier.channels.sinks import AcceptedMail, AcceptedSms
+from services.notifier.channels.sms_sinks import AcceptedSms
+from services.notifier.channels.smtp_sink import AcceptedMail
 from services.runtime.dead_letters import headers
 from services.runtime.errors import Rejected
 from services.runtime.records import Record
