@@ -43,7 +43,7 @@ from services.matcher.dialogue.working_days import local_day
 from services.matcher.door import accept
 from services.matcher.holds import Limits
 from services.matcher.rounds import derive
-from services.matcher.tables import said
+from services.matcher.tables.rounds import said
 from services.matcher.workplaces import snapshot
 from services.matcher.writer import SOURCE
 from services.runtime import logs

@@ -34,14 +34,12 @@ from schemas.topics import CASES, COMPANIES, EVENT_BYTES, ROUNDS
 from schemas.types import IndustryCode
 from services.matcher.holds import Limits
 from services.matcher.service import Matcher
-from services.matcher.tables import (
-    CaseTable,
-    DialogueTable,
-    MembershipTable,
-    RegisterTable,
-    RoundTable,
-    SubscriptionTable,
-)
+from services.matcher.tables.cases import CaseTable
+from services.matcher.tables.dialogues import DialogueTable
+from services.matcher.tables.memberships import MembershipTable
+from services.matcher.tables.register import RegisterTable
+from services.matcher.tables.rounds import RoundTable
+from services.matcher.tables.subscriptions import SubscriptionTable
 from services.portal.case_topics import CaseBook
 from services.runtime.clock import ManualClock
 from services.runtime.errors import Rejected

@@ -13,14 +13,12 @@ from schemas.topics import CASES, COMPANIES, DIALOGUES, INVITATIONS, ROUNDS, SUB
 from services.matcher.holds import Limits
 from services.matcher.release import Policy
 from services.matcher.service import Matcher
-from services.matcher.tables import (
-    CaseTable,
-    DialogueTable,
-    MembershipTable,
-    RegisterTable,
-    RoundTable,
-    SubscriptionTable,
-)
+from services.matcher.tables.cases import CaseTable
+from services.matcher.tables.dialogues import DialogueTable
+from services.matcher.tables.memberships import MembershipTable
+from services.matcher.tables.register import RegisterTable
+from services.matcher.tables.rounds import RoundTable
+from services.matcher.tables.subscriptions import SubscriptionTable
 from services.runtime.clock import ManualClock
 from services.runtime.settings import KafkaSettings
 from tests.topics_offline import Log

@@ -26,14 +26,12 @@ from services.matcher.keeping import Keeping, keep_model
 from services.matcher.rematching import Due, Rematching
 from services.matcher.service import Matcher
 from services.matcher.settings import MatcherSettings
-from services.matcher.tables import (
-    CaseTable,
-    DialogueTable,
-    MembershipTable,
-    RegisterTable,
-    RoundTable,
-    SubscriptionTable,
-)
+from services.matcher.tables.cases import CaseTable
+from services.matcher.tables.dialogues import DialogueTable
+from services.matcher.tables.memberships import MembershipTable
+from services.matcher.tables.register import RegisterTable
+from services.matcher.tables.rounds import RoundTable
+from services.matcher.tables.subscriptions import SubscriptionTable
 from services.runtime.broker import Broker
 from services.runtime.clock import Clock
 from services.runtime.errors import Fault

@@ -14,7 +14,7 @@ from typing import Final
 
 from services.matcher import register_file
 from services.matcher.register_file import Saved, Unusable
-from services.matcher.tables import RegisterTable
+from services.matcher.tables.register import RegisterTable
 from services.matcher.workplaces import Snapshot
 from services.runtime.clock import Clock
 from services.runtime.logs import logger

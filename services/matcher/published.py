@@ -25,7 +25,11 @@ from schemas.topics import (
 )
 from schemas.types import Event
 from services.matcher.meant import one_of
-from services.matcher.tables import CaseTable, DialogueTable, MembershipTable, RoundTable, SubscriptionTable
+from services.matcher.tables.cases import CaseTable
+from services.matcher.tables.dialogues import DialogueTable
+from services.matcher.tables.memberships import MembershipTable
+from services.matcher.tables.rounds import RoundTable
+from services.matcher.tables.subscriptions import SubscriptionTable
 from services.runtime.errors import Permanent, Rejected
 from services.runtime.parsing import parse
 from services.runtime.records import Handle, Record

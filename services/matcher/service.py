@@ -27,14 +27,12 @@ from services.matcher.late import reach_hash
 from services.matcher.release import Decided, Policy, policy_for
 from services.matcher.rounds import Derivation, Joining, derive, round_of
 from services.matcher.steps import EXPIRED, ONGOING, STAGES, Standing, is_due, steps
-from services.matcher.tables import (
-    CaseTable,
-    DialogueTable,
-    MembershipTable,
-    RegisterTable,
-    RoundTable,
-    SubscriptionTable,
-)
+from services.matcher.tables.cases import CaseTable
+from services.matcher.tables.dialogues import DialogueTable
+from services.matcher.tables.memberships import MembershipTable
+from services.matcher.tables.register import RegisterTable
+from services.matcher.tables.rounds import RoundTable
+from services.matcher.tables.subscriptions import SubscriptionTable
 from services.matcher.writer import Writer
 from services.runtime import metrics
 from services.runtime.clock import Clock

@@ -12,7 +12,8 @@ from schemas.round import ROUND_CHANGED, Round, RoundState
 from schemas.topics import INVITATIONS, ROUNDS
 from services.matcher.memberships import Membership
 from services.matcher.steps import Batch
-from services.matcher.tables import MembershipTable, RoundTable, said
+from services.matcher.tables.memberships import MembershipTable
+from services.matcher.tables.rounds import RoundTable, said
 from services.runtime import metrics
 from services.runtime.clock import Clock
 from services.runtime.logs import logger

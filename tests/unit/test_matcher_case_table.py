@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from schemas.case import Case
-from services.matcher.tables import CaseTable
+from services.matcher.tables.cases import CaseTable
 from services.runtime.errors import Rejected
 from services.runtime.parsing import encoded
 from services.runtime.records import Record

@@ -17,7 +17,7 @@ from schemas.company import (
 from schemas.topics import COMPANIES
 from schemas.types import Event, moment
 from services.matcher.geometry import Part, project
-from services.matcher.tables import RegisterTable
+from services.matcher.tables.register import RegisterTable
 from services.runtime.parsing import outgoing
 from services.runtime.records import Outgoing, Record
 

@@ -4,7 +4,7 @@ import pytest
 
 from schemas.envelope import Envelope
 from schemas.round import EXAMPLE, ROUND_CHANGED, Round
-from services.matcher.tables import RoundTable, said
+from services.matcher.tables.rounds import RoundTable, said
 from services.runtime.errors import Transient
 from services.runtime.parsing import encoded
 from services.runtime.records import Record

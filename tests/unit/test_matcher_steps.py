@@ -22,10 +22,8 @@ from services.matcher.holds import Limits
 from services.matcher.release import Decided, Policy
 from services.matcher.rounds import derive
 from services.matcher.steps import STAGES
-from services.matcher.tables import (
-    MembershipTable,
-    RoundTable,
-)
+from services.matcher.tables.memberships import MembershipTable
+from services.matcher.tables.rounds import RoundTable
 from services.runtime.errors import Transient
 from services.runtime.records import Record
 from tests.matcher_cases import content

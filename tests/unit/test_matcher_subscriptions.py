@@ -16,7 +16,7 @@ from schemas.subscription import EXAMPLE, SUBSCRIPTION_CHANGED, Subscription
 from services.matcher import geometry
 from services.matcher.audience import audience
 from services.matcher.subscriptions import columns
-from services.matcher.tables import SubscriptionTable
+from services.matcher.tables.subscriptions import SubscriptionTable
 from services.matcher.workplaces import snapshot
 from services.runtime.clock import SystemClock
 from services.runtime.parsing import outgoing

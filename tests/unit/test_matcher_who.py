@@ -14,7 +14,7 @@ from schemas.identity import DEMO_RECIPIENT_KEY, recipient_id
 from schemas.subscription import CASE_FOLLOWED, Following, Subscription
 from services.matcher.audience import Audience, audience
 from services.matcher.subscriptions import columns
-from services.matcher.tables import SubscriptionTable
+from services.matcher.tables.subscriptions import SubscriptionTable
 from services.matcher.workplaces import snapshot
 from services.runtime.parsing import outgoing
 from services.runtime.records import Record
