@@ -138,7 +138,7 @@ def rules_for(case: Case, company: Company, model: DialogueModel) -> tuple[Rule,
 
 def _rule(case: Case, company: Company, parts: Sequence[Part], ring: Reach, *, digest: bool) -> Rule:
     place, metres, role = _place(case, company, parts, ring)
-    headings = None if ring.codes is None else tuple(sorted(code for one in ring.codes for code in one.codes))
+    headings = None if ring.codes is None else tuple(sorted({code for one in ring.codes for code in one.codes}))
     matches = industry.matches(company.sni, ring.codes) if ring.codes is not None else ()
     return Rule(ring.id, ring.geometry, ring.buffer_m, digest, headings, place, metres, role, matches)
 

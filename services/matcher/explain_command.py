@@ -98,7 +98,7 @@ def explain(
                 register, cases, subscriptions, dialogues, Asked(register_mapping, crs),
                 Told(case_format, None if case_mapping is None else text_of(case_mapping)),
             )  # fmt: skip
-            facts = _from_files(case, files, settings)
+            facts = _from_files(case, workplace, files, settings)
         else:
             logs.configure(settings.log, "explain")
             facts = asyncio.run(from_topics(case, workplace, settings))
@@ -149,7 +149,7 @@ class _Files:
     told: "Told"
 
 
-def _from_files(asked: str, given: _Files, settings: "MatcherSettings") -> Facts:
+def _from_files(asked: str, workplace: str | None, given: _Files, settings: "MatcherSettings") -> Facts:
     from schemas.identity import recipient_id
     from services.matcher import files
     from services.matcher.dialogue.working_days import local_day
@@ -166,6 +166,9 @@ def _from_files(asked: str, given: _Files, settings: "MatcherSettings") -> Facts
     decisions = files.dialogues(given.dialogues) if given.dialogues else files.Decisions()
     if refused := read.report.refused + len(follows.refused) + len(decisions.refused):
         say(f"{refused} row(s) beside the cases are refused; `nardialog match` names them")
+    mine = (r for r in read.report.refusals if workplace and r.values.get("workplace_id") == workplace)
+    for refusal in mine:
+        say(f"{given.register.name}: {read.report.row_word} {refusal.line}: {refusal.reason}: {refusal.detail}")
     derived = files.derived_of(
         case, snapshot(read.companies.values()), model, today, key=key, limits=settings.matcher.limits(),
         subscribers=follows.subscribers, dialogue=decisions.dialogues.get(case.key),

@@ -20,6 +20,7 @@ from services.matcher.backtest import runs
 from services.matcher.backtest.comparison import Comparison, Pair
 from services.matcher.backtest.differences import differences
 from services.matcher.backtest.page import page
+from services.matcher.backtest.worded import WHAT, worded
 from services.matcher.counting import reached
 from services.matcher.dialogue.model_check import check, passes
 from services.matcher.holds import Limits
@@ -185,6 +186,35 @@ def test_what_the_models_say_differently_is_listed_in_words() -> None:
     (one,) = differences(TODAY, near_ring(250))
     assert (one.where, one.what) == ("gatuarbete/projektering", "ring near")
     assert (one.a, one.b) == ("150 m kundnara + leveransberoende", "250 m kundnara + leveransberoende")
+
+
+def test_a_committee_reads_the_differences_in_its_own_language_and_without_ids() -> None:
+    (one,) = worded(differences(TODAY, near_ring(250)), TODAY, near_ring(250))
+    assert one.where == ("Gatuarbete och trafikanordning: Projektering", "Street works: Design")
+    assert one.what == ("vilka som nås", "who is reached")
+    assert one.a[0] == "inom 150 m: kundnära verksamhet, beroende av leveranser, tunga fordon eller lastplats"
+    assert one.b[1] == "within 250 m: customer-facing, dependent on deliveries, heavy vehicles or loading"
+
+
+def test_every_part_of_a_policy_has_words() -> None:
+    parts = (getattr(TODAY, name) for name in ("burden_policy", "seasons", "late_comers", "expected_reach"))
+    assert {name for part in parts for name in type(part).model_fields} - WHAT.keys() == {"basis"}
+
+
+def test_every_kind_of_difference_has_words_and_what_one_model_lacks_is_a_dash() -> None:
+    data = TODAY.model_dump(mode="json")
+    data["case_types"] = [t for t in data["case_types"] if t["id"] != "evenemang"]
+    data["industry_groups"]["leveransberoende"]["codes"] = ["F"]
+    data["burden_policy"]["max_asks_per_person_per_30_days"] = 9
+    other = DialogueModel.model_validate(data)
+    found = list(worded(differences(TODAY, other), TODAY, other))
+    ids = {i for t in TODAY.case_types for i in (f"{t.id}/", f"{t.id}:")} | set(TODAY.industry_groups)
+    assert {row.b for row in found if row.where[0].startswith("Evenemang")} == {("–", "–")}
+    assert ("frågor till en person på 30 dagar", "9") in {(row.what[0], row.b[0]) for row in found}
+    assert "näringsgrenar som bara den ena har" in {row.what[0] for row in found}
+    for row in found:
+        for text in (*row.where, *row.what):
+            assert not any(id_ in text for id_ in ids), row
 
 
 def test_the_command_compares_a_year_and_writes_a_page_that_stands_alone(

@@ -244,6 +244,15 @@ def test_on_files_it_answers_without_a_broker(on_files: dict[str, Path], capsys:
     assert beyond["near"] == pytest.approx(40, abs=1)
 
 
+def test_a_workplace_whose_own_row_was_refused_is_told_why(
+    on_files: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with on_files["register"].open("a", encoding="utf-8") as file:
+        file.write("W7,O7,Bageri,18.03,59.4,99.999,2025,0162\n")
+    assert run(on_files, "A", "W7") == 0
+    assert "register.csv: line 6: unknown_code" in capsys.readouterr().err
+
+
 def test_near_the_limit_those_left_out_are_listed_nearest_first(
     on_files: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

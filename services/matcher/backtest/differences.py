@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from schemas import industries
 from schemas.model import DialogueModel, IndustryGroup
 from services.matcher.dialogue import model_table
 
-NOT_THERE = "–"
+NOT_THERE: Final = "–"
+RING: Final = "ring "
+GROUP: Final = "group "
+CODES: Final = "codes of one only"
+EXCLUDED: Final = "exclude of one only"
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ def _stage(model: DialogueModel, case_type: str, stage: str) -> dict[str, str]:
         return {}
     rings: dict[str, str] = {}
     for ring in one.rings:
-        name = f"ring {ring.id}"
+        name = f"{RING}{ring.id}"
         rings[name] = "; ".join([*([rings[name]] if name in rings else []), model_table.ring(ring)])
     return {
         "influence": one.influence,
@@ -59,12 +64,12 @@ def _stage(model: DialogueModel, case_type: str, stage: str) -> dict[str, str]:
 def _groups(a: DialogueModel, b: DialogueModel) -> Iterator[Difference]:
     for name in dict.fromkeys([*b.industry_groups, *a.industry_groups]):
         was, now = a.industry_groups.get(name), b.industry_groups.get(name)
-        for what in ("codes", "exclude"):
-            before, after = _codes(was, what), _codes(now, what)
+        for of, what in (("codes", CODES), ("exclude", EXCLUDED)):
+            before, after = _codes(was, of), _codes(now, of)
             if before != after:
                 only_a = [code for code in before if code not in after]
                 only_b = [code for code in after if code not in before]
-                yield Difference(f"group {name}", f"{what} of one only", _written(only_a), _written(only_b))
+                yield Difference(f"{GROUP}{name}", what, _written(only_a), _written(only_b))
 
 
 def _codes(group: IndustryGroup | None, what: str) -> list[str]:

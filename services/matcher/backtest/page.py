@@ -13,10 +13,11 @@ import numpy.typing as npt
 import shapely
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from schemas.model import DialogueModel
 from services.matcher import geometry, municipalities
 from services.matcher.backtest.comparison import Comparison, Numbers, Pair, StageRow
 from services.matcher.backtest.differences import differences
+from services.matcher.backtest.names import Names
+from services.matcher.backtest.worded import worded
 from services.matcher.geometry import Shape
 from services.matcher.grid import Booleans
 from services.matcher.workplaces import Snapshot
@@ -56,19 +57,20 @@ class Map:
 def page(compared: Comparison, register: Snapshot, register_name: str) -> str:
     """The page as text."""
     found = changed_stages(compared)
+    found_different = differences(compared.a.model, compared.b.model)
     most = max((max(row.p90.a, row.p90.b) for row in found), default=0) or 1
     return _TEMPLATES.get_template("backtest.html.j2").render(
         compared=compared,
         totals=compared.totals,
         cases=compared.cases,
-        differences=differences(compared.a.model, compared.b.model),
+        differences=list(worded(found_different, compared.a.model, compared.b.model)),
         companies=compared.companies(COMPANIES),
         map=draw(compared, register),
         stages=found,
         unchanged=len(compared.stages) - len(found),
         most=most,
         spread=list(zip(_bins(), compared.spread(EDGES), strict=True)),
-        names=_Names(compared.b.model, compared.a.model),
+        names=Names(compared.b.model, compared.a.model),
         width=WIDTH,
         register=register,
         register_name=register_name,
@@ -159,25 +161,6 @@ class _Frame:
             if len(points) > 1:
                 found.append("M" + "L".join(f"{x:g} {y:g}" for x, y in points))
         return "".join(found)
-
-
-class _Names:
-    """What case types, stages and forms are called, by either model."""
-
-    def __init__(self, *models: DialogueModel) -> None:
-        self._models = models
-
-    def case_type(self, id_: str, lang: str) -> str:
-        """A case type's name."""
-        return next((str(getattr(t, lang)) for m in self._models if (t := m.case_type(id_))), id_)
-
-    def stage(self, case_type: str, id_: str, lang: str) -> str:
-        """A stage's name."""
-        return next((str(getattr(s, lang)) for m in self._models if (s := m.stage(case_type, id_))), id_)
-
-    def form(self, id_: str, lang: str) -> str:
-        """A form's name."""
-        return next((str(getattr(m.forms[id_], lang)) for m in self._models if id_ in m.forms), id_)
 
 
 def _bins() -> list[str]:
