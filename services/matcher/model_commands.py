@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # a command's help must not wait for pydantic
 
     from schemas.model import DialogueModel
     from services.matcher.backtest.comparison import Comparison
-    from services.matcher.dialogue.model_check import Finding
+    from services.matcher.dialogue.findings import Finding
     from services.matcher.workplaces import Snapshot
 
 model = App(name="model", help="The dialogue model: check it, read it, try another.")
@@ -43,7 +43,7 @@ def check(file: Path, /, *, strict: Flag = False, json_: Json = False) -> int:
     json_
         One JSON object a finding: severity, code, path, what, remedy.
     """
-    from services.matcher.dialogue.model_check import SEVERITIES, passes
+    from services.matcher.dialogue.findings import SEVERITIES, passes
     from services.matcher.dialogue.model_check import check as find
 
     try:

@@ -22,7 +22,8 @@ from services.matcher.backtest.differences import differences
 from services.matcher.backtest.page import page
 from services.matcher.backtest.worded import WHAT, worded
 from services.matcher.counting import reached
-from services.matcher.dialogue.model_check import check, passes
+from services.matcher.dialogue.findings import passes
+from services.matcher.dialogue.model_check import check
 from services.matcher.holds import Limits
 from services.matcher.model_commands import backtest
 from services.matcher.register import reading

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from schemas import model as dialogue_model
 from schemas.model import json_schema
-from services.matcher.dialogue.model_check import Finding, check, passes
+from services.matcher.dialogue.findings import Finding, passes
+from services.matcher.dialogue.model_check import check
 from services.matcher.model_commands import check as check_command
 from services.matcher.model_commands import show
 
