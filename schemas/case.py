@@ -24,6 +24,7 @@ from schemas.types import (
     Metres,
     Moment,
     OpenId,
+    OurId,
     Question,
     Text,
     Title,
@@ -171,6 +172,9 @@ class Case(Event):
     industries: Annotated[list[IndustryCode], Field(max_length=500)] = []
     named: Annotated[list[Key], Field(max_length=5000)] = []
     applicant: Annotated[str, Field(max_length=100)] | None = None
+    """An organisation number, or a register's own id. Never a personal number: see `applicant`."""
+    applicant_id: OurId | None = None
+    """The applicant's recipient id, where the number is personal: the doors put it here."""
     reach: Annotated[list[ReachRing], Field(min_length=1, max_length=10)] | None = None
     urgent: bool = False
     urgent_reason: Line = ""

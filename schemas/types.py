@@ -28,6 +28,8 @@ DateT = TypeVar("DateT", bound=date)
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f\u2028\u2029]+")
 _BORN = re.compile(r"(\d{2})?\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01]|6[1-9]|[78]\d|9[01])[-+]?\d{4}(01)?")
 """Shaped like a date of birth, with day + 60 in a co-ordination number, and four digits: all that is worth a look."""
+_SHAPED = re.compile(r"(\d{2})?\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01]|6[1-9]|[78]\d|9[01])[-+]?\w{4}")
+"""A date of birth, that of a co-ordination number included (day + 60), and four signs more."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 """Also what turns the direction of text (UAX 9), and would show a line as another than it is."""
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"))
@@ -73,6 +75,12 @@ def is_personal_number(text: str) -> bool:
     if not _BORN.fullmatch(digits):
         return False
     return bool(personnummer.valid(digits) or personnummer.valid(re.sub(r"01$", "", digits)))
+
+
+def reads_as_person(text: str) -> bool:
+    """Whether a text is a personal number or is shaped like one, an interim number with letters in it too."""
+    bare = re.sub(r"\s", "", plain_digits(text))
+    return is_personal_number(bare) or _SHAPED.fullmatch(bare) is not None
 
 
 def _not_personal(value: str) -> str:

@@ -159,6 +159,7 @@ async def _import(asked: "Asked", settings: "CaseSettings") -> Report:
 
 def _taken(asked: "Asked", settings: "CaseSettings", done: Report) -> "Iterator[Taken]":
     """The cases of a file that keep the rules of every door; the others are counted."""
+    from schemas.applicant import keyed
     from schemas.case_rules import judge
     from services.matcher.case_formats.items import Draft, Skipped
     from services.matcher.case_formats.reading import items, kind_of
@@ -167,6 +168,7 @@ def _taken(asked: "Asked", settings: "CaseSettings", done: Report) -> "Iterator[
     from services.runtime.clock import SystemClock
 
     model, anywhere = settings.model.load(), settings.matcher.allow_outside_sweden
+    key = settings.installation.key_or_demo if asked.dry_run else settings.installation.key
     data, today = contents(asked.file), local_day(SystemClock().now())
     since = asked.since or (today - REGISTER_SINCE if kind_of(data, asked.told) in REGISTERS else None)
     for item in items(data, asked.told, model, today):
@@ -179,7 +181,7 @@ def _taken(asked: "Asked", settings: "CaseSettings", done: Report) -> "Iterator[
             done.refuse(item.place, None if verdict.confidential else item.case, verdict.complaints)
         else:
             opened = item.opened or verdict.case.stage_opened
-            yield Taken(item.place, verdict.case, item.numbered, bool(since and opened and opened < since))
+            yield Taken(item.place, keyed(verdict.case, key), item.numbered, bool(since and opened and opened < since))
 
 
 def _numbered(one: Taken, known: "dict[str, Case]", done: Report) -> "Case | None":

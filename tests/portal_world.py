@@ -62,6 +62,7 @@ from services.runtime.topic_admin import TopicAdmin
 from tests.matcher_cases import content
 
 TOKEN_KEY: Final = b"k" * 32
+RECIPIENT_KEY: Final = "a key of the tests, for recipients"
 NOW: Final = datetime(2026, 11, 25, 8, tzinfo=UTC)
 LAST_DAY: Final = date(2026, 12, 11)
 PATIENCE: Final = 60
@@ -262,7 +263,9 @@ class World:
             "port": self.port,
             "base_url": f"http://127.0.0.1:{self.port}",
         }
-        return PortalSettings(kafka=self.kafka, portal=PortalOptions.model_validate(words | options))
+        installation = InstallationSettings(recipient_key=SecretStr(RECIPIENT_KEY))
+        portal = PortalOptions.model_validate(words | options)
+        return PortalSettings(kafka=self.kafka, portal=portal, installation=installation)
 
     @asynccontextmanager
     async def portal(self, **options: Any) -> AsyncIterator[PortalApp]:

@@ -1,10 +1,11 @@
 """The matcher's door: which cases and decisions are taken, and why the others are not.
 
 The rules are `schemas.case_rules`, which every door shares; here the first complaint is the reason. A confidential case
-may not even lie among the dead letters (OSL 2009:400), so it is refused with its value dropped.
+may not even lie among the dead letters (OSL 2009:400), so it is refused with its value dropped; so is one that names a
+person's number as applicant.
 """
 
-from schemas import case_rules
+from schemas import applicant, case_rules
 from schemas.case import CASE_CHANGED, Case, may_be_confidential
 from schemas.case_rules import CONFIDENTIAL
 from schemas.complaints import Complaint
@@ -23,6 +24,8 @@ def accept(record: Record, model: DialogueModel, *, anywhere: bool = False) -> P
     """The case in a record of `cases`, or None for a type that a newer writer may send. Raises `Rejected`."""
     value = record.value or b""
     _bounded(value)
+    if applicant.names_person(value):
+        raise _refusal(applicant.PERSONAL)
     try:
         parsed = parse(record, {CASE_CHANGED: Case}, FAMILY)
     except Rejected as error:
@@ -79,4 +82,6 @@ def _careful(error: Rejected, value: bytes) -> Rejected:
 
 
 def _refusal(complaint: Complaint) -> Rejected:
-    return Rejected(complaint.code, complaint.detail, complaint.pointer, drop_value=complaint.code == CONFIDENTIAL.code)
+    return Rejected(
+        complaint.code, complaint.detail, complaint.pointer, drop_value=complaint in (CONFIDENTIAL, applicant.PERSONAL)
+    )

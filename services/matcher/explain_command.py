@@ -150,7 +150,7 @@ class _Files:
 
 
 def _from_files(asked: str, workplace: str | None, given: _Files, settings: "MatcherSettings") -> Facts:
-    from schemas.identity import recipient_id
+    from schemas import applicant
     from services.matcher import files
     from services.matcher.dialogue.working_days import local_day
     from services.matcher.register import reading
@@ -178,13 +178,13 @@ def _from_files(asked: str, workplace: str | None, given: _Files, settings: "Mat
         case=case, model=model, companies=read.companies, round=derived.round,
         invitations={item.recipient_id: item for item in derived.invitations}, subscribers=follows.subscribers,
         listed=dialogue.listed(derived.round.round_id) if dialogue else {},
-        applicant=recipient_id(case.applicant, key) if case.applicant else None,
+        applicant=applicant.of(case, key),
     )  # fmt: skip
 
 
 async def from_topics(asked: str, workplace: str | None, settings: "MatcherSettings") -> Facts:
     """Everything that the topics say of a case and a workplace; of all workplaces where none is named."""
-    from schemas.identity import recipient_id
+    from schemas import applicant
     from services.matcher.published import Published
     from services.matcher.rounds import round_of
 
@@ -198,7 +198,7 @@ async def from_topics(asked: str, workplace: str | None, settings: "MatcherSetti
         case=case, model=model, companies=known.companies.rows, round=known.rounds.get(id_),
         invitations={m.recipient_id: m.invitation for m in known.members.of_rounds([id_])},
         listed=dialogue.listed(id_) if dialogue else {}, subscribers=known.subscriptions.snapshot(),
-        applicant=recipient_id(case.applicant, settings.installation.key_or_demo()) if case.applicant else None,
+        applicant=applicant.of(case, settings.installation.key_or_demo()),
         told=await known.told(company.recipient_id) if company else None,
     )  # fmt: skip
 

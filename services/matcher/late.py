@@ -15,7 +15,7 @@ from schemas.model import LateComers
 
 CONCERNS: Final = {
     "municipality", "case_type", "stage", "occurrence", "geometries", "area", "industries", "named", "applicant",
-    "reach",
+    "applicant_id", "reach",
 }  # fmt: skip
 """What of a case decides whom it concerns."""
 

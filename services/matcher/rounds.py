@@ -8,8 +8,9 @@ register, the guards and an official's decision each end it with a stated reason
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from schemas import applicant
 from schemas.case import Case, CaseState
-from schemas.identity import recipient_id, round_id
+from schemas.identity import round_id
 from schemas.invitation import Invitation
 from schemas.model import DialogueModel
 from schemas.round import Counts, Purpose, Reminder, Round, RoundState
@@ -74,10 +75,10 @@ def derive(
         return Derivation(draft.round(*ended))
     if register is None:
         return Derivation(draft.held(holds.NO_REGISTER))
-    applicant = recipient_id(case.applicant, key) if case.applicant else None
+    applicant_id = applicant.of(case, key)
     listed = decided.listed(draft.round_id)
     standing = joining.standing(draft.opened_at, planned, model) if joining else None
-    reached = audience(case, register, model, applicant, subscribers, listed=listed, standing=standing)
+    reached = audience(case, register, model, applicant_id, subscribers, listed=listed, standing=standing)
     guard = holds.hold(case, planned, reached.parts, reached.by_distance, register, limits, day) if limits else None
     held = decided.hold(draft.round_id, reached.set_hash, guard)
     if held is not None:
@@ -107,7 +108,7 @@ def forecast(
     planned = plan(case, model, day)
     if (ended := _ended(case, planned, day)) is not None:
         return Forecast(planned, *ended, reached=Rows.none())
-    reached = rows_reached(case, register, model, recipient_id(case.applicant, key) if case.applicant else None)
+    reached = rows_reached(case, register, model, applicant.of(case, key))
     held = holds.hold(case, planned, reached.parts, reached.by_distance, register, limits, day) if limits else None
     if held is not None:
         return Forecast(planned, RoundState.HELD, held.reason, held.detail, reached)

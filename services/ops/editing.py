@@ -14,6 +14,7 @@ from datetime import datetime
 from difflib import unified_diff
 from typing import Any, Final
 
+from schemas.applicant import PERSONAL, names_person
 from schemas.case import CASE_CHANGED, Case
 from schemas.case_rules import CONFIDENTIAL, complaints, judge
 from schemas.complaints import Complaint
@@ -90,6 +91,8 @@ def plan(letter: Letter, value: bytes, model: DialogueModel, *, anywhere: bool =
     verdict = judge(value, model, anywhere=anywhere)
     if verdict.confidential:
         raise Permanent(f"{letter.address}: {CONFIDENTIAL.detail}; nothing was kept of what you wrote")
+    if names_person(value):
+        raise Permanent(f"{letter.address}: {PERSONAL.detail}; nothing was kept of what you wrote")
     if not value:
         raise Permanent(f"{letter.address}: nothing was written; to write the letter off, discard it")
     key = verdict.case.key.encode() if verdict.case else letter.record.key

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Final, Literal
 
+from schemas.applicant import is_person
 from schemas.case import CASE_CHANGED, Case, CaseState
 from schemas.complaints import Complaint
 from schemas.dialogue import CORRECT, DIALOGUE_CHANGED, FEEDBACK, RELEASE, REMIND, UNDO, Decision, Dialogue
@@ -78,7 +79,11 @@ def refusal(what: Standing, given: int, known: int) -> Complaint:
 
 
 def submission(case: Case, before: Case | None, rounds: Iterable[Round], kafka: KafkaSettings, now: datetime) -> Steps:
-    """A case's new state; where it ends the case, its unfinished rounds are held first. `before` is its known state."""
+    """A case's new state; where it ends the case, its unfinished rounds are held first. `before` is its known state.
+    Raises `ValueError` for an applicant that is a person's number.
+    """
+    if is_person(case):
+        raise ValueError("a personal number may not stand on the topic: see schemas.applicant.keyed")
     endangered = _endangered(case, before, tuple(rounds)) if case.state is not CaseState.OPEN else ()
     basis = Basis(case_version=case.version)
     held = [_hold(id_, case, case.key, "withdrawn", basis, "", kafka, now) for id_ in endangered]

@@ -1,8 +1,10 @@
-"""What the commands for cases read from the environment: the broker, the dialogue model, where places may lie."""
+"""What the commands for cases read from the environment: the broker, the dialogue model, where places may lie,
+and what makes a keyed hash of an applicant's personal number.
+"""
 
 from pydantic import Field
 
-from services.runtime.installation import ModelSettings, PlaceOptions
+from services.runtime.installation import InstallationSettings, ModelSettings, PlaceOptions
 from services.runtime.settings import ServiceSettings
 
 
@@ -11,3 +13,4 @@ class CaseSettings(ServiceSettings):
 
     model: ModelSettings = Field(default_factory=ModelSettings)
     matcher: PlaceOptions = Field(default_factory=PlaceOptions)
+    installation: InstallationSettings = Field(default_factory=InstallationSettings)

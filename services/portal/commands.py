@@ -73,17 +73,20 @@ def submit(file: File, /, *, dry_run: Flag = False, json_: Json = False) -> int:
 
 
 async def _submit(file: str, settings: "CaseSettings", *, dry_run: bool, as_json: bool) -> int:
+    from schemas.applicant import keyed
     from services.portal.case_desk import Desk
     from services.portal.case_orders import Standing, content_hash, standing, submission
 
     refused = 0
     judged = list(_judged([file], settings))
+    key = settings.installation.key_or_demo if dry_run else settings.installation.key
     async with Desk(settings) as desk:
         for piece, verdict in judged:
             if (given := verdict.case) is None:
                 refused += 1
                 _outcome(piece, verdict, "refused", as_json)
                 continue
+            given = keyed(given, key)
             known = desk.book.cases.get(given.key)
             what = standing(given, known.version if known else 0, content_hash(known) if known else "")
             if what in (Standing.CONFLICT, Standing.STALE):
@@ -114,6 +117,7 @@ def withdraw(case_: Annotated[str, Parameter(name="CASE")], /, *, yes: Flag = Fa
 
 
 async def _withdraw(asked: str, settings: "CaseSettings", *, yes: bool) -> int:
+    from schemas.applicant import keyed
     from schemas.case import CaseState
     from services.portal.case_desk import Desk
     from services.portal.case_orders import UNFINISHED, submission, withdrawn
@@ -130,7 +134,7 @@ async def _withdraw(asked: str, settings: "CaseSettings", *, yes: bool) -> int:
         show_rounds(unfinished)
         if (refused := permitted(f"Withdraw {key}, and hold {len(unfinished)} round(s)?", yes)) is not None:
             return refused
-        ends = withdrawn(known)
+        ends = keyed(withdrawn(known), settings.installation.key)
         await desk.publish(submission(ends, known, desk.book.of_case(key), settings.kafka, desk.now()))
         say(f"{key} is withdrawn by version {ends.version}; {len(unfinished)} round(s) held. Tell its case system.")
     return OK

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.applicant import is_person
 from schemas.case import CASE_CHANGED, Case, may_be_confidential
 from schemas.company import COMPANY_CHANGED, IMPORT_COMPLETED, MARKER_PREFIX, Company, ImportCompleted
 from schemas.delivery import DELIVERY_RECORDED, Delivery, DeliveryState
@@ -67,7 +68,7 @@ class CaseFeed(Feed):
             "case_id": event.case_id,
             "diary_number": event.diary_number,
             "state": event.state.value,
-            "body": event.model_dump_json(exclude_none=True),
+            "body": event.model_dump_json(exclude_none=True, exclude={"applicant"} if is_person(event) else None),
         }
 
 

@@ -13,6 +13,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from schemas.case import Case
 from schemas.dialogue import Dialogue
+from schemas.identity import recipient_id
 from schemas.round import EXAMPLE, ROUND_CHANGED, Round
 from schemas.suppression import Suppression
 from schemas.topics import CASES, DIALOGUES, ROUNDS, SUPPRESSIONS, Topic
@@ -110,6 +111,26 @@ def test_cases_are_sent_once_and_what_is_refused_says_why_and_is_exit_6(world: W
     again = run("case", "submit", "--json", str(file))[1].splitlines()
     assert [json.loads(line)["outcome"] for line in again] == ["known", "known", "refused", "refused"]
     assert len(world.records(CASES)) == 2
+
+
+def test_an_applicants_personal_number_leaves_no_command_in_clear(
+    world: World, run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FC-091."""
+    person, of_version = {"applicant": "121212-1212"}, [content(version=number) for number in (1, 2)]
+    file.write_text(lines({**of_version[0], **person}))
+    assert run("case", "submit", "--dry-run", str(file))[0] == 0
+    code, _, err = run("case", "submit", str(file))
+    assert (code, "RECIPIENT_KEY" in err, world.records(CASES)) == (1, True, [])
+    monkeypatch.setenv("NARDIALOG_INSTALLATION__RECIPIENT_KEY", "a secret of the installation")
+    assert run("case", "submit", str(file))[0] == 0
+    assert run("case", "submit", "--json", str(file))[1].count('"known"') == 1
+    file.write_text(lines({**of_version[1], **person, "title": "Annan"}))
+    assert run("case", "import", str(file))[0] == 0
+    assert run("case", "withdraw", "A", "--yes")[0] == 0
+    key = b"a secret of the installation"
+    assert {case.applicant_id for case in world.cases()} == {recipient_id("19121212-1212", key)}
+    assert "1212121212" not in repr(world.records(CASES)).replace("-", "")
 
 
 def test_a_version_is_said_once_and_a_lower_one_is_refused(world: World, run: Run, file: Path) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from schemas.case import Case
 from schemas.dialogue import Dialogue
+from schemas.identity import recipient_id
 from schemas.invitation import InvitationState
 from schemas.round import RoundState
 from schemas.suppression import Suppression
@@ -32,7 +33,18 @@ from services.runtime.settings import KafkaSettings
 from services.runtime.store.database import micros, upsert
 from tests.field_places import BAD_PLACES
 from tests.matcher_cases import content
-from tests.portal_world import NOW, World, api_key, case, company, delivery, free_port, invitation, round_of
+from tests.portal_world import (
+    NOW,
+    RECIPIENT_KEY,
+    World,
+    api_key,
+    case,
+    company,
+    delivery,
+    free_port,
+    invitation,
+    round_of,
+)
 
 pytestmark = pytest.mark.anyio
 URL: Final = "/api/v1/cases"
@@ -355,6 +367,19 @@ async def test_of_two_contents_of_one_version_at_once_one_is_taken(world: World)
             if answer not in taken:
                 problem(answer, 409, "version-conflict")
         assert len(await at.cases()) == 1
+
+
+async def test_an_applicants_personal_number_stays_at_the_door_and_the_same_case_is_the_same(world: World) -> None:
+    """FC-091. What stands on the topic and in the store is its keyed hash."""
+    async with door(world) as at:
+        for _ in range(2):
+            assert (await at.post(content(applicant="121212-1212"), Idempotency_Key="p1")).status_code == 202
+        assert (await at.post(content(applicant="19121212-1212"))).status_code == 202
+        [known] = await at.cases()
+        assert (known.applicant, known.applicant_id) == (None, recipient_id("121212-1212", RECIPIENT_KEY.encode()))
+        async with at.app.database.transaction() as connection:
+            kept = [repr((await connection.execute(select(table))).all()) for table in METADATA.sorted_tables]
+    assert "1212121212" not in "".join(kept).replace("-", "")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -21,7 +21,7 @@ from schemas import geojson, industries
 from schemas.company import MARKER_PREFIX, Company
 from schemas.contact import ContactChannel
 from schemas.identity import normal_organisation, organisation_workplace, recipient_id
-from schemas.types import IndustryCode, is_personal_number, plain_digits, type_id_pattern
+from schemas.types import IndustryCode, is_personal_number, plain_digits, reads_as_person, type_id_pattern
 from services.matcher.municipalities import municipality_of
 from services.matcher.register.places import NOWHERE, Place, number
 from services.matcher.register.source import Row
@@ -46,8 +46,6 @@ MOJIBAKE: Final = re.compile(
 STATUSES: Final[Mapping[str, str]] = {"": "active", "active": "active", "closed": "closed", "vacant": "vacant"}
 TRUE: Final = frozenset({"1", "true", "yes", "ja", "j", "y", "t", "sant"})
 FALSE: Final = frozenset({"0", "false", "no", "nej", "n", "f", "falskt"}) | NOTHING
-BIRTH_NUMBER: Final = re.compile(r"(\d{2})?\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01]|6[1-9]|[78]\d|9[01])[-+]?\w{4}")
-"""A date of birth, that of a co-ordination number included (day + 60), and four signs more."""
 LETTERED_CODE: Final = re.compile(r"(?<!\S)([A-Za-z]) (?=\d)")
 SPACED_CODE: Final = re.compile(r"(?<!\S)(\d\d) (\d{3})(?!\S)")
 BETWEEN_CODES: Final = re.compile(r"[\s;|/]+|,(?=\s|$)|(?<=\d{5}),|(?<=\.\d{3}),")
@@ -163,7 +161,7 @@ def _company(values: dict[str, str], rules: Rules, notes: list[str], place: Plac
         "synthetic": rules.synthetic,
         "workplace_id": values["workplace_id"],
         "recipient_id": recipient_id(organisation, rules.key),
-        "organisation": None if is_personal(organisation) else organisation,
+        "organisation": None if reads_as_person(organisation) else organisation,
         "name": _said(values, "name"),
         "lon": place.lon,
         "lat": place.lat,
@@ -213,12 +211,6 @@ def _organisation(text: str) -> str:
     if ten_digits and int(organisation[2]) >= 2 and not organisationsnummer.valid(organisation):
         raise _Refusal("wrong_check_digit", "organisation", "the check digit does not fit; correct the number")
     return organisation
-
-
-def is_personal(text: str) -> bool:
-    """Whether a text is a personal number or is shaped like one."""
-    bare = re.sub(r"\s", "", plain_digits(text))
-    return is_personal_number(bare) or BIRTH_NUMBER.fullmatch(bare) is not None
 
 
 def _degrees(values: Mapping[str, str], rules: Rules) -> Place:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from services.matcher.register.checks import Accepted, Refused, is_personal
+from schemas.types import reads_as_person
+from services.matcher.register.checks import Accepted, Refused
 from services.matcher.register.counts import Counts
 from services.matcher.register.formats import COLUMNS
 from services.runtime.mapping import normal
@@ -85,7 +86,7 @@ def write_refusals(path: Path, refusals: Iterable[Refused]) -> None:
 
 def _unpersonal(values: Mapping[str, str], name: str) -> str:
     value = values.get(name, "")
-    return "" if name not in ("lon", "lat") and is_personal(value) else value
+    return "" if name not in ("lon", "lat") and reads_as_person(value) else value
 
 
 def kind_of(value: str) -> str:

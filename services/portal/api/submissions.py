@@ -16,6 +16,7 @@ from typing import Any, Final
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from schemas.applicant import keyed
 from schemas.case import Case
 from schemas.round import Round
 from services.portal.api.problems import problem
@@ -51,6 +52,7 @@ class Submissions:
 
     async def take(self, case: Case, request: Repeatable | None) -> Receipt:
         """Returns when the broker has the case. Raises a problem (409), or `Transient`."""
+        case = keyed(case, self._portal.settings.installation.key)
         await self._portal.caught_up()
         if await self._claimed(case) is Claim.OURS:
             await self._publish(case)
