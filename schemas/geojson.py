@@ -27,6 +27,8 @@ SWEREF_TM: Final = (200_000.0, 6_100_000.0, 1_000_000.0, 7_700_000.0)
 """The same in SWEREF 99 TM metres (EPSG:3006)."""
 LONGEST: Final = 10.0
 """Degrees of one edge, where the world is allowed: a longer one could pass where there are no metres."""
+AXIS_ORDER: Final = "axis_order"
+"""The code of what has latitude first."""
 WORLDS: Final = 1080.0
 """Degrees that a map may be scrolled around the world."""
 MERIDIAN: Final = 15.0
@@ -205,7 +207,7 @@ def misplaced(pointer: str, x: float, y: float, *, anywhere: bool) -> Complaint 
 
 def _swapped(pointer: str) -> Complaint:
     return Complaint(
-        "axis_order", "outside Sweden; looks like lat, lon: RFC 7946 §3.1.1 wants longitude, latitude", pointer
+        AXIS_ORDER, "outside Sweden; looks like lat, lon: RFC 7946 §3.1.1 wants longitude, latitude", pointer
     )
 
 

@@ -25,6 +25,7 @@ from schemas.types import (
     Moment,
     OpenId,
     OurId,
+    SubscriptionId,
     Value,
 )
 
@@ -74,7 +75,7 @@ class SubscribedArea(Value):
 class Subscription(Event):
     """One subscription in full. No industries means all of them."""
 
-    subscription_id: OurId
+    subscription_id: SubscriptionId
     recipient_id: OurId
     area: SubscribedArea
     industries: Annotated[list[IndustryCode], Field(max_length=100)] = []
@@ -86,7 +87,7 @@ class Subscription(Event):
 class Following(Event):
     """A recipient follows a case because it answered, with what it was invited for then."""
 
-    subscription_id: OurId
+    subscription_id: SubscriptionId
     recipient_id: OurId
     case_key: CaseKey
     round_id: OurId

@@ -110,6 +110,8 @@ CaseKey = Annotated[str, StringConstraints(max_length=210, pattern=r"^[^\x00-\x1
 """municipality/source/case id. Without control characters: PostgreSQL holds no NUL, and would be asked for ever."""
 OurId = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9._~-]+$")]
 """An id that we derived: letters, digits and `._~-` only."""
+SubscriptionId = Annotated[OurId, AfterValidator(_not_personal)]
+"""A subscription's: it stands where a workplace's id does, and like one is never a personal number."""
 Line = Annotated[str, StringConstraints(max_length=200), BeforeValidator(_one_line)]
 """One line of text."""
 Question = Annotated[str, StringConstraints(max_length=300), BeforeValidator(_one_line)]

@@ -18,12 +18,13 @@ from services.matcher.case_formats import Format
 
 if TYPE_CHECKING:  # a command's help must not wait for numpy and shapely
     from services.matcher.case_formats.reading import Told
-    from services.matcher.files import Result
+    from services.matcher.files import RefusedLine, Result
     from services.matcher.register.reading import Asked
 
 OK, FAILED, USAGE, UNREACHABLE, PARTLY = 0, 1, 2, 5, 6
 SHOWN: Final = 20
-"""How many refusals are shown before they are only counted."""
+"""How many rows of a register, or notes, are shown before they are only counted."""
+ROWS: Final = "refused; `nardialog companies import --dry-run --report R.csv` has all of them"
 
 
 def match(
@@ -152,11 +153,11 @@ def _match(
     for line in result.lines():
         sys.stdout.write(line + "\n")
     sys.stdout.flush()
-    _say_some(read.report.said(register.name))
+    _say_some(read.report.said(register.name), ROWS)
     _say_some([f"{register.name}: {note}" for note in read.report.notes], "notes")
-    _say_some([f"{subscriptions.name}: {refused}" for refused in follows.refused] if subscriptions else [])
-    _say_some([f"{dialogues.name}: {refused}" for refused in decisions.refused] if dialogues else [])
-    _say_some([f"{cases.name}: {refused}" for refused in result.refused])
+    _say_all(subscriptions, follows.refused)
+    _say_all(dialogues, decisions.refused)
+    _say_all(cases, result.refused)
     for held in result.held:
         _say(f"{cases.name}: case {held.case_id} held: {held.reason}: {held.detail}")
     _say_some([f"{cases.name}: {note}" for note in result.notes], "notes")
@@ -198,7 +199,14 @@ def _failed(error: Exception) -> int:
     return FAILED
 
 
-def _say_some(lines: list[str], what: str = "refused") -> None:
+def _say_all(path: Path | None, refused: "list[RefusedLine]") -> None:
+    """Every case, subscription and decision that was refused: whoever sent it must hear of it."""
+    if path is not None:
+        for line in refused:
+            _say(f"{path.name}: {line}")
+
+
+def _say_some(lines: list[str], what: str) -> None:
     for line in lines[:SHOWN]:
         _say(line)
     if len(lines) > SHOWN:

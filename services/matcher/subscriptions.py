@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import shapely
 
-from schemas import geojson
+from schemas import geojson, industries
 from schemas.case import Case
 from schemas.complaints import Complaint
 from schemas.invitation import InvitedWorkplace, Reason
@@ -61,8 +61,19 @@ NOBODY: Final = Subscribers()
 
 
 def complaint(subscription: Subscription) -> Complaint | None:
-    """The first thing wrong with a subscription's shapes, or None: what crosses itself has no inside to hear of."""
+    """The first thing wrong with a subscription, or None: what crosses itself has no inside to hear of, and of a circle
+    in the Arabian Sea or an industry that does not exist nobody would ever hear.
+    """
     area = subscription.area
+    for i, item in enumerate(subscription.industries):
+        try:
+            industries.parse(item.code, item.version)
+        except industries.UnknownCode as error:
+            return Complaint("unknown_code", str(error), f"/industries/{i}/code")
+    if area.circle is not None:
+        wrong = geojson.misplaced("/area/circle", area.circle.longitude, area.circle.latitude, anywhere=False)
+        if wrong is not None and wrong.code == geojson.AXIS_ORDER:
+            return wrong
     shapes = {"/area/geometry": area.geometry} if area.geometry else {}
     shapes |= {f"/area/exclude/{i}": shape for i, shape in enumerate(area.exclude)}
     for pointer, shape in shapes.items():
@@ -75,7 +86,7 @@ def columns(
     subscriptions: Iterable[Subscription], position: int = 0, followings: Iterable[Following] = ()
 ) -> Subscribers:
     """The columns of these subscriptions."""
-    rows = tuple(sorted(subscriptions, key=lambda row: row.subscription_id))
+    rows = tuple(sorted(map(_bare, subscriptions), key=lambda row: row.subscription_id))
     circles = [(i, row.area.circle) for i, row in enumerate(rows) if row.area.circle is not None]
     surfaces = [(i, row.area.geometry) for i, row in enumerate(rows) if row.area.geometry is not None]
     lon = np.array([circle.longitude for _, circle in circles], dtype=np.float64)
@@ -95,6 +106,15 @@ def columns(
         },
         _by_case(followings),
     )
+
+
+def _bare(row: Subscription) -> Subscription:
+    """With its codes in their one form, as those that they are compared with are."""
+    codes = [industries.parse(item.code, item.version) for item in row.industries]
+    if all(item.code == code for item, code in zip(row.industries, codes, strict=True)):
+        return row
+    found = [item.model_copy(update={"code": code}) for item, code in zip(row.industries, codes, strict=True)]
+    return row.model_copy(update={"industries": found})
 
 
 def _shape(surface: geojson.Simple) -> Shape:

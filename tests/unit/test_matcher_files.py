@@ -166,3 +166,9 @@ def test_what_a_pattern_of_the_schema_wants_is_said_in_words(files: Files) -> No
         ("documents", [{"title": "x", "url": "http://a.example"}], "begins with https://"),
     ):
         assert words in files.match(line(**{field: given}))[2]
+
+
+def test_fc_025_every_case_that_is_refused_is_named_however_many_there_are(files: Files) -> None:
+    code, _, said = files.match(*(line(case_id=f"C{i}", stage="nosuch") for i in range(50)))
+    assert code == 6
+    assert [f"cases.jsonl: line {i}: /stage" in said for i in range(1, 51)] == [True] * 50

@@ -9,13 +9,14 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from schemas import model as dialogue_model
 from schemas.case import Case
 from schemas.subscription import EXAMPLE, SUBSCRIPTION_CHANGED, Subscription
 from services.matcher import geometry
 from services.matcher.audience import audience
-from services.matcher.subscriptions import columns
+from services.matcher.subscriptions import columns, complaint
 from services.matcher.tables.subscriptions import SubscriptionTable
 from services.matcher.workplaces import snapshot
 from services.runtime.clock import SystemClock
@@ -192,3 +193,27 @@ async def test_a_tombstone_ends_a_subscription_and_the_position_only_grows() -> 
     assert [item.subscription_id for item in before.all] == ["s1"]
     assert after.all == ()
     assert after.position > before.position
+
+
+@pytest.mark.parametrize("code", ["56.110", "56 110", "I56.110"])
+def test_a_subscriptions_code_is_one_however_it_is_spelled(code: str) -> None:
+    """FC-085."""
+    asked = [{"code": code, "version": "2025"}]
+    case = {**WIDE, "case_type": "taxa", "stage": "utredning", "industries": [{"code": "56", "version": "2025"}]}
+    assert invited(everywhere(industries=asked), **case) == ["p1"]
+    assert invited(everywhere(industries=[{"code": "01.110", "version": "2025"}]), **case) == []
+
+
+def test_a_subscription_that_nobody_could_hear_by_is_refused_with_what_to_do() -> None:
+    swapped = complaint(follows(at={"longitude": 59.4, "latitude": 18.03}))
+    assert swapped is not None
+    assert (swapped.code, swapped.pointer) == ("axis_order", "/area/circle")
+    unknown = complaint(follows(industries=[{"code": "99.999", "version": "2025"}]))
+    assert unknown is not None
+    assert (unknown.code, unknown.pointer) == ("unknown_code", "/industries/0/code")
+    assert complaint(follows()) is None
+
+
+def test_a_subscriptions_id_is_never_a_personal_number_because_it_stands_where_a_workplaces_id_does() -> None:
+    with pytest.raises(ValidationError, match="personal number"):
+        follows(subscription_id="640823-3234")
