@@ -2,7 +2,7 @@
 
 A subscriber is a recipient of its own; its address travels in `contacts`, sealed. The key is the subscription id, and a
 tombstone ends it. The event is published only once the address was confirmed. Who answers follows the case until it is
-closed (DIALOGUE §3.3 rule 7): an event type of its own, which older readers skip.
+closed (dialogue rule 7): an event type of its own, which older readers skip.
 """
 
 from typing import Annotated, Final, Literal

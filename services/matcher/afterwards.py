@@ -1,7 +1,7 @@
 """What officials tell afterwards: what came of the answers, and what was wrong in a message.
 
 Each decision is a round of its own: feedback to those who were asked, a correction to those who got what was wrong
-(DIALOGUE §3.3 rule 9). Who was told in the meantime that it is no longer about them gets no feedback, since it was
+(dialogue rule 9). Who was told in the meantime that it is no longer about them gets no feedback, since it was
 promised that nothing more would come.
 """
 

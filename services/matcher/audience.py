@@ -1,7 +1,7 @@
 """Who is affected by a case, and why: every reason of every ring, per recipient.
 
 A workplace matches a ring when the ring's geometry fits *and* its industries fit. The innermost ring comes first and
-all reasons are kept (DIALOGUE §3.3 rule 5). Rings with delivery `digest` never send on their own: their reasons say so,
+all reasons are kept (dialogue rule 5). Rings with delivery `digest` never send on their own: their reasons say so,
 and whom no other reason names hears in the weekly digest. Subscribers are recipients of their own; where their address
 is also a company's, the notifier makes one message of both. Who answered before is told where the stage asks for
 participants. What an official added or removed meets what the rings say, and neither overwrites the other: each is a
@@ -167,7 +167,7 @@ def _innermost_first(case: Case, rings: list[Reach]) -> tuple[Reach, ...]:
 
 def model_rings(case: Case, model: DialogueModel) -> tuple[Ring, ...]:
     """The rings of a case's stage, and in every municipality-wide round the organisations of business: they answer for
-    those whom the digest does not reach (DIALOGUE §3.3 rule 10).
+    those whom the digest does not reach (dialogue rule 10).
     """
     stage = model.stage(case.case_type, case.stage)
     rings = tuple(stage.rings) if stage else ()

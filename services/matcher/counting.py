@@ -20,7 +20,7 @@ from services.matcher.grid import Booleans
 from services.matcher.workplaces import STATUSES, Snapshot
 
 DIRECT: Final = "direct"
-"""The ring of those next to the case: they stand outside the budget (DIALOGUE §3.3 rule 6)."""
+"""The ring of those next to the case: they stand outside the budget (dialogue rule 6)."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 Each hold has a stable code and says with its numbers what an official should check. A round that several guards hold
 says all of them, because one release passes all. Nothing is cut down to fit: who is reached is counted in full.
-Sources: DESIGN §2 Release; the field cases of wrong places (FC-016), of dates that nobody means (FC-020) and of areas
+Sources: the field cases of wrong places (FC-016), of dates that nobody means (FC-020) and of areas
 that suddenly reach everybody (FC-024).
 """
 

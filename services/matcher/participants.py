@@ -1,4 +1,4 @@
-"""Who answered on a case before, and is told of what comes after (DIALOGUE §3.3 rule 7).
+"""Who answered on a case before, and is told of what comes after (dialogue rule 7).
 
 An answer opens a case subscription. A stage with a ring `participants` invites those who have one, for the workplaces
 that they answered for: as the register knows them now, so that what closed meanwhile is left out. A subscriber has no

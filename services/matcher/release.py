@@ -2,7 +2,7 @@
 
 A release is for a round and for the very set of recipients and workplaces that was looked at. It passes every hold but
 that of a missing register, and it passes it once: when the set is another one, the official is asked again. *Undone*
-is the last word until a later release. Source: DESIGN §2, Release.
+is the last word until a later release.
 """
 
 from collections.abc import Mapping

@@ -5,7 +5,7 @@ measures everything: metres in SWEREF 99 TM (EPSG:3006) on the exact geometry, t
 named area hears of what touches it; its lines are straight in degrees as the case's are (RFC 7946 §3.1.1), so both are
 compared there. What lies wholly within an excluded area is not heard of, and of the rest only what lies outside counts.
 A case without a place is near nobody, so a circle hears of it only by an industry that it names, or where the dialogue
-model's stage asks subscribers as such. A stage that must be silent is silent to subscribers too (DIALOGUE §3.3 rule 3).
+model's stage asks subscribers as such. A stage that must be silent is silent to subscribers too (dialogue rule 3).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""`nardialog topics`. Data on stdout, prose on stderr; each returns its exit code: UX.md §5."""
+"""`nardialog topics`. Data on stdout, prose on stderr; each returns its exit code."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING

@@ -6,7 +6,7 @@ bookkeeping, which broke things elsewhere when it was sent twice. Two of ours tr
 that never works does not circle for ever, and `dlq_first_reason`.
 
 A letter without bytes is never replayed: it had its value dropped, or was a tombstone (`dlq_value` says which), and
-sending nothing would erase what its key names. Values of `contacts` and `notices` are never shown (DESIGN §2, class A).
+sending nothing would erase what its key names. Values of `contacts` and `notices` are never shown.
 """
 
 import re

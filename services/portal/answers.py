@@ -1,5 +1,5 @@
 """An answer: what was filled in becomes responses and a receipt, in one transaction with the events that tell of it.
-Who answers follows the case from then on (DIALOGUE §3.3 rule 7): later rounds that ask for participants find them so.
+Who answers follows the case from then on (dialogue rule 7): later rounds that ask for participants find them so.
 
 The ids derive from the key that the review page gave its form, so that a double click, a reload or a browser that sends
 again is one answer with one receipt. A later answer has the next sequence of its invitation; the earlier stay.

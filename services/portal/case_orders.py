@@ -4,7 +4,7 @@ Undo and withdrawal are first written where the sender looks, as a suppression o
 topics that the matcher reads: what has not left does not leave, whatever the matcher is doing. Such a suppression holds
 every state of the round that was derived from its basis or a lower one. An undo's reaches to its own decision's number,
 so that the round which the next release opens, whose basis has a higher one, is not held; a withdrawal's reaches below
-the version that withdraws. Source: DESIGN §2, Order, 7.
+the version that withdraws.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Who answered follows the case until it is closed (DIALOGUE §3.3 rule 7): then the portal, which began it, ends it.
+"""Who answered follows the case until it is closed (dialogue rule 7): then the portal, which began it, ends it.
 
 Several portals may end the same one; a tombstone twice is a tombstone.
 """

@@ -1,4 +1,4 @@
-"""Who is owed an account of what came of their answers, by when, and who owes it (DIALOGUE §3.3 rule 9).
+"""Who is owed an account of what came of their answers, by when, and who owes it (dialogue rule 9).
 
 Owed is what the round's plan promised, from the first invitation on and until a feedback is under way; one that was
 taken back is owed still. A round that never invited anybody, or that was withdrawn, owes nothing.

@@ -1,4 +1,4 @@
-"""Class A personal data stands in sealed boxes and nowhere else, whatever became of the message (DESIGN §2).
+"""Class A personal data stands in sealed boxes and nowhere else, whatever became of the message.
 
 Both services run as processes of their own, so that everything they say is seen, whoever says it.
 """

@@ -3,7 +3,7 @@
 An *error* is a model that may not be used: it has the wrong shape, a stage that speaks has no question or no time, a
 party's own matter has a role for the elected. A *warning* is what the program does something with that was hardly
 meant: a ring that adds nobody, a reminder that never comes. A *note* is what people should know before they adopt it.
-Every finding has its place in the file (a JSON pointer, RFC 6901) and what to do. Sources: DIALOGUE §2, §3.3.
+Every finding has its place in the file (a JSON pointer, RFC 6901) and what to do. Source: docs/dialogue-model.md.
 """
 
 import difflib

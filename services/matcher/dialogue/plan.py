@@ -1,6 +1,6 @@
 """How a stage's dialogue is carried out: what is asked, in which form, until when, through which channel.
 
-The influence gate (SKR's rule, DIALOGUE §2): where nothing can be influenced there is no question, only information;
+The influence gate (dialogue rule 1): where nothing can be influenced there is no question, only information;
 where the model says `none` there is silence. A case may lower the model's influence and never raise it. Where a single
 party's matter is decided no elected representative has a part in it, whatever the model says (RF 12:2). Times are
 `deadlines`, departures from the model are `deviations`.
@@ -18,7 +18,7 @@ from services.matcher.dialogue import deadlines, deviations, working_days
 MEETING_LEAD_DAYS: Final = 14
 """A form that needs so much preparation is a meeting: it is offered when the case has one."""
 CUT: Final = "sms+email"
-"""The channel of stages that tell of a cut in access, water or collection (DIALOGUE §3.3 rule 6)."""
+"""The channel of stages that tell of a cut in access, water or collection (dialogue rule 6)."""
 NO_ROLE: Final = "none"
 
 

@@ -1,4 +1,4 @@
-"""What follows when nobody knows whether a provider took a message (decision: CHOICES §5).
+"""What follows when nobody knows whether a provider took a message (decision 0011).
 
 SMTP cannot be asked: the same bytes with the same Message-ID go once more, so that stores which fold by Message-ID
 show one. An SMS provider can: ask its history, after ten minutes because it may lag; resend only what it does not know.
