@@ -18,12 +18,14 @@ from services.runtime.terminal import OK, failed, printable, say, usage
 if TYPE_CHECKING:  # a command's help must not wait for numpy and shapely
     from datetime import datetime
 
+    from schemas.case import Case
     from schemas.delivery import Delivery
     from schemas.invitation import Reason
     from schemas.suppression import Suppression
     from services.matcher.case_formats.reading import Told
     from services.matcher.explain import Explanation, Rule
     from services.matcher.near import Missed
+    from services.matcher.published import Published
     from services.matcher.published import Told as ToldOf
     from services.matcher.register.reading import Asked
     from services.matcher.settings import MatcherSettings
@@ -37,6 +39,7 @@ def explain(
     /,
     *,
     near: Flag = False,
+    stage: str | None = None,
     register: Path | None = None,
     cases: Path | None = None,
     subscriptions: Path | None = None,
@@ -60,6 +63,8 @@ def explain(
         The workplace's id in the register.
     near
         Instead of one workplace: those not invited near the limit, nearest first, each with the rule that it missed.
+    stage
+        A stage that the case was in, instead of the present one; its latest occurrence.
     register
         A company register file, instead of the topic.
     cases
@@ -98,10 +103,10 @@ def explain(
                 register, cases, subscriptions, dialogues, Asked(register_mapping, crs),
                 Told(case_format, None if case_mapping is None else text_of(case_mapping)),
             )  # fmt: skip
-            facts = _from_files(case, workplace, files, settings)
+            facts = _from_files(case, workplace, files, settings, stage)
         else:
             logs.configure(settings.log, "explain")
-            facts = asyncio.run(from_topics(case, workplace, settings))
+            facts = asyncio.run(from_topics(case, workplace, settings, stage))
     except Unreadable as error:
         return failed(str(error))
     if workplace is None:
@@ -149,7 +154,9 @@ class _Files:
     told: "Told"
 
 
-def _from_files(asked: str, workplace: str | None, given: _Files, settings: "MatcherSettings") -> Facts:
+def _from_files(
+    asked: str, workplace: str | None, given: _Files, settings: "MatcherSettings", stage: str | None
+) -> Facts:
     from schemas import applicant
     from services.matcher import files
     from services.matcher.dialogue.working_days import local_day
@@ -160,7 +167,7 @@ def _from_files(asked: str, workplace: str | None, given: _Files, settings: "Mat
 
     model, key = settings.model.load(), settings.installation.key_or_demo()
     anywhere, today = settings.matcher.allow_outside_sweden, local_day(SystemClock().now())
-    case = files.case_of(given.cases, asked, model, today, anywhere=anywhere, told=given.told)
+    case = files.case_of(given.cases, asked, model, today, anywhere=anywhere, told=given.told, stage=stage)
     read = reading.read(given.register, Rules(key, anywhere=anywhere), given.asked)
     follows = files.subscriptions(given.subscriptions) if given.subscriptions else files.Read()
     decisions = files.dialogues(given.dialogues) if given.dialogues else files.Decisions()
@@ -182,16 +189,25 @@ def _from_files(asked: str, workplace: str | None, given: _Files, settings: "Mat
     )  # fmt: skip
 
 
-async def from_topics(asked: str, workplace: str | None, settings: "MatcherSettings") -> Facts:
-    """Everything that the topics say of a case and a workplace; of all workplaces where none is named."""
+async def from_topics(
+    asked: str, workplace: str | None, settings: "MatcherSettings", stage: str | None = None
+) -> Facts:
+    """Everything that the topics say of a case and a workplace; of all workplaces where none is named. Of an earlier
+    stage, the case is the version that its round was derived from. Raises `Permanent` for a stage that led to no round.
+    """
     from schemas import applicant
     from services.matcher.published import Published
     from services.matcher.rounds import round_of
 
     model = settings.model.load()
-    known = Published(settings.kafka, model, anywhere=settings.matcher.allow_outside_sweden, workplace=workplace)
+    known = Published(
+        settings.kafka, model, anywhere=settings.matcher.allow_outside_sweden, workplace=workplace,
+        history=None if stage is None else asked,
+    )  # fmt: skip
     await known.read()
     case = known.case(asked)
+    if stage is not None:
+        case = _as_of(stage, case.key, known)
     id_ = round_of(case, model)
     dialogue, company = known.dialogues.get(case.key), known.companies.rows.get(workplace or "")
     return Facts(
@@ -201,6 +217,23 @@ async def from_topics(asked: str, workplace: str | None, settings: "MatcherSetti
         applicant=applicant.of(case, settings.installation.key_or_demo()),
         told=await known.told(company.recipient_id) if company else None,
     )  # fmt: skip
+
+
+def _as_of(stage: str, key: str, known: "Published") -> "Case":
+    """The case as it was in a stage."""
+    from services.matcher.replay import case_of
+    from services.matcher.steps import STAGES
+    from services.runtime.errors import Permanent
+
+    rounds = [item for item in known.rounds.of_case(key) if item.purpose in STAGES]
+    of_stage = max((item for item in rounds if item.stage == stage), key=lambda item: item.occurrence, default=None)
+    if of_stage is None:
+        stages = ", ".join(sorted({item.stage for item in rounds})) or "none"
+        raise Permanent(f"{key}: no round is known of the stage {stage}; known: {stages}")
+    case = case_of(of_stage, known.versions.of(key))
+    if case is None:
+        raise Permanent(f"{key}: no version of the case up to {of_stage.basis.case_version} is kept for {stage}")
+    return case
 
 
 def show_one(facts: Facts, workplace: str, as_json: bool) -> None:

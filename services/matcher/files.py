@@ -33,7 +33,7 @@ from services.matcher.release import Decided
 from services.matcher.rounds import Derivation, derive
 from services.matcher.subscriptions import NOBODY, Subscribers, columns, complaint
 from services.matcher.workplaces import Snapshot
-from services.runtime.errors import Fault, Rejected
+from services.runtime.errors import Fault, Permanent, Rejected
 from services.runtime.json_texts import split
 from services.runtime.parsing import validate
 
@@ -181,16 +181,31 @@ def _case(item: Draft | Refusal, model: DialogueModel, *, anywhere: bool) -> Cas
     return case.model_copy(update={"version": item.numbered}) if item.numbered else case
 
 
-def case_of(path: Path, asked: str, model: DialogueModel, today: date, *, anywhere: bool, told: Told) -> Case:
-    """The highest version of one case of a file, by its key or by an id that only one has. Raises `Permanent`."""
+def case_of(
+    path: Path,
+    asked: str,
+    model: DialogueModel,
+    today: date,
+    *,
+    anywhere: bool,
+    told: Told,
+    stage: str | None = None,
+) -> Case:
+    """The highest version of one case of a file, or of those in a stage, by its key or an id that only one has. Raises
+    `Permanent`.
+    """
     found: dict[str, Case] = {}
     for item in _items(path, told, model, today):
         try:
             case = None if isinstance(item, Skipped) else _case(item, model, anywhere=anywhere)
         except Rejected:
             continue
-        if case is not None and (case.key not in found or found[case.key].version < case.version):
+        if case is None or stage not in (None, case.stage):
+            continue
+        if case.key not in found or found[case.key].version < case.version:
             found[case.key] = case
+    if stage is not None and not found:
+        raise Permanent(f"{path.name}: no case is in the stage {stage}")
     return found[one_of(asked, found)]
 
 

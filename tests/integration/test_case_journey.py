@@ -15,6 +15,7 @@ from services.matcher.app import build
 from services.matcher.explain_command import from_topics, show_one
 from services.matcher.settings import MatcherOptions, MatcherSettings
 from services.runtime.clock import ManualClock
+from services.runtime.errors import Permanent
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.parsing import outgoing
 from services.runtime.records import Record
@@ -22,7 +23,7 @@ from services.runtime.tables import TableReader
 from services.runtime.topic_admin import TopicAdmin
 from tests.integration.test_dlq_edit_journey import command
 from tests.matcher_cases import content
-from tests.matcher_world import NOW, PARTITIONS, World, company, made_settings, world
+from tests.matcher_world import NOW, PARTITIONS, World, case, company, made_settings, world
 
 pytestmark = pytest.mark.anyio
 __all__ = ["world"]
@@ -120,3 +121,28 @@ async def test_a_case_is_released_undone_released_again_and_withdrawn(
         assert all(item.basis is not None and again.basis.order < item.basis.order for item in gone)
     finally:
         await matcher.stop()
+
+
+async def test_an_earlier_stage_is_explained_as_it_was_published(world: World, settings: MatcherSettings) -> None:
+    auto = settings.model_copy(update={"matcher": MatcherOptions()})
+    matcher = build(auto, ManualClock(NOW))
+    await matcher.start()
+    try:
+        await world.send_register([company("W1", 18.03), company("W4", 18.04)])
+        await world.send_case(case(case_id="A"))
+        await world.until_last(RoundState.OPEN)
+        elsewhere = [{"role": "road", "geometry": {"type": "Point", "coordinates": [18.04, 59.4]}}]
+        await world.send_case(case(case_id="A", version=2, stage="byggstart", geometries=elsewhere))
+        await world.until(lambda: any(item.stage == "byggstart" for item in world.rounds()))
+    finally:
+        await matcher.stop()
+    then = (await from_topics("A", "W4", auto, "projektering")).explained("W4")
+    assert (then.stage, then.said) == ("projektering", "outside the 50 m ring direct by 518 m")
+    assert then.round is not None
+    assert then.round.stage == "projektering"
+    there = (await from_topics("A", "W1", auto, "projektering")).explained("W1")
+    assert there.invitation is not None
+    now = (await from_topics("A", "W4", auto)).explained("W4")
+    assert (now.stage, any(rule.fits for rule in now.rules)) == ("byggstart", True)
+    with pytest.raises(Permanent, match="known: byggstart, projektering"):
+        await from_topics("A", "W4", auto, "samrad")

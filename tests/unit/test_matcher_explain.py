@@ -24,6 +24,7 @@ from services.matcher.explain_command import explain as command
 from services.matcher.release import Decided
 from services.matcher.rounds import Derivation, Joining, derive
 from services.matcher.workplaces import snapshot
+from services.runtime.errors import Permanent
 from tests.matcher_cases import content
 
 MODEL = dialogue_model.default()
@@ -226,6 +227,22 @@ def on_files(tmp_path: Path) -> dict[str, Path]:
 
 def run(files: dict[str, Path], *asked: str, near: bool = False, as_json: bool = False) -> int:
     return command(*asked, near=near, json=as_json, register=files.get("register"), cases=files.get("cases"))
+
+
+def test_on_files_an_earlier_stage_is_explained_as_the_case_was_then(
+    on_files: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = json.loads(on_files["cases"].read_text())
+    moved = content("road", version=2, stage="byggstart", geometries=[], named=["W190"])
+    on_files["cases"].write_text("\n".join(json.dumps(case) for case in (before, moved)))
+    register, cases = on_files["register"], on_files["cases"]
+    assert command("A", "W190", register=register, cases=cases, json=True) == 0
+    assert json.loads(capsys.readouterr().out)["stage"] == "byggstart"
+    assert command("A", "W190", stage=before["stage"], register=register, cases=cases, json=True) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["stage"], found["said"]) == (before["stage"], "outside the 150 m ring near by 40 m")
+    with pytest.raises(Permanent, match="no case is in the stage"):
+        command("A", "W190", stage="samrad", register=register, cases=cases)
 
 
 def test_on_files_it_answers_without_a_broker(on_files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
