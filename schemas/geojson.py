@@ -264,7 +264,7 @@ def _crossing(geometry: Geometry) -> Complaint | None:
         for shape in (whole,) if whole.is_valid else shapely.get_parts(whole):
             if not shape.is_valid:
                 kind, _, where = str(shapely.is_valid_reason(shape)).partition("[")
-                kind = _NO_AREA if shapely.Polygon(shape.exterior).area == 0 else kind
+                kind = _NO_AREA if shape.exterior.convex_hull.area == 0 else kind
                 return Complaint("invalid_polygon", _invalid(kind, where.rstrip("]").split()), f"{prefix}/coordinates")
     return None
 

@@ -208,6 +208,8 @@ def _finely(line: list[list[float]]) -> np.ndarray[Any, Any]:
     [
         ({"type": "MultiPoint", "coordinates": []}, "empty_geometry", "has no position"),
         ({"type": "Polygon", "coordinates": [[[18, 59], [18.1, 59], [18.2, 59], [18, 59]]]}, "invalid_polygon", "area"),
+        ({"type": "Polygon", "coordinates": [[[18, 59], [18.1, 59.1], [18.1, 59], [18, 59.1], [18, 59]]]},
+         "invalid_polygon", "the line crosses itself near 59.05000 N 18.05000 E"),
         ({"type": "Point", "coordinates": [378.03, 59.4]}, "not_degrees", "whole turns of 360°"),
         ({"type": "Point", "coordinates": [-341.97, 59.4]}, "not_degrees", "whole turns of 360°"),
         ({"type": "Point", "coordinates": [151704.22, 6587228.9]}, "not_degrees", "metres of a map's grid"),

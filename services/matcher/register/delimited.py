@@ -28,6 +28,8 @@ sign, padding.
 """
 WRAPPED: Final = re.compile(r'^="(.*)"$')
 """How a spreadsheet is told that digits are text."""
+SHOWN: Final = 200
+"""Of a field in a row that is refused for its shape."""
 LONGEST: Final = 1 << 20
 
 csv.field_size_limit(LONGEST)
@@ -107,7 +109,7 @@ def _rows(path: Path, encoding: str, delimiter: str, columns: tuple[str, ...], s
                 if reader.line_num + skipped > first or "end of data" in str(error):
                     raise _unclosed(path, first) from None
                 fault = "too_long_field" if "limit" in str(error) else "unquoted"
-                fields = [field[:200] for field in lines.last.split(delimiter)[:width]]
+                fields = _before_quotes(lines.last, delimiter)
             if not any(field.strip(AROUND) for field in fields) or fields == header:
                 continue
             if any(field.count("\n") > MANY_LINES for field in fields if len(field) > MANY_LINES):
@@ -118,6 +120,12 @@ def _rows(path: Path, encoding: str, delimiter: str, columns: tuple[str, ...], s
             if not fault and any(field.strip(AROUND) for field in fields[width:]):
                 fault = "too_many_fields"
             yield Given(reader.line_num + skipped, dict(zip(columns, fields, strict=False)), None, fault)
+
+
+def _before_quotes(line: str, delimiter: str) -> list[str]:
+    """The fields of a line that are surely what they seem: those before its first quotation mark."""
+    whole = line.partition('"')[0].split(delimiter)[:-1]
+    return [field[:SHOWN] for field in whole] or [""]
 
 
 class _Lines:
