@@ -32,8 +32,26 @@ _EXTENSION: Final = frozenset("\f^{}\\[~]|€")
 _PLAIN: Final = str.maketrans(
     {"–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-", "…": "...", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"'}
     | {"’": "'", "‘": "'", "´": "'", "`": "'", "•": "-", "·": "-", "×": "x", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D"}
-    | {"œ": "oe", "Œ": "OE", "ı": "i", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th"}
+    | {
+        "œ": "oe",
+        "Œ": "OE",
+        "ı": "i",
+        "ð": "d",
+        "Ð": "D",
+        "þ": "th",
+        "Þ": "Th",
+        "ẞ": "SS",
+        "‚": "'",
+        "′": "'",
+        "″": '"',
+    }
+    | {"ŋ": "n", "Ŋ": "N", "ŧ": "t", "Ŧ": "T", "ǥ": "g", "Ǥ": "G", "ħ": "h", "Ħ": "H", "‹": "'", "›": "'"}
+    | {"→": "->", "←": "<-", "≥": ">=", "≤": "<=", "≠": "!=", "≈": "~", "±": "+/-", "÷": "/", "⁄": "/", "‰": " o/oo"}
+    | {"µ": "u", "μ": "u", "¢": "c"}
 )
+"""Left out, a letter of Sámi would misspell a place, and a sign of comparison would turn a number into another."""
+_AFTER_A_DIGIT: Final = {"<super>": "^", "<fraction>": " "}
+"""What parts a small digit, or a fraction in one sign, from the digit before it: 10² is not 102, nor 1½ 11/2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +81,7 @@ def fold(text: str) -> str:
     """The text in one line and in the GSM alphabet: plain dashes and quotes, letters without foreign accents; signs
     that have no likeness, such as emoji, are left out.
     """
-    signs = (_folded(sign) for sign in unicodedata.normalize("NFC", text).translate(_PLAIN))
+    signs = (_folded(sign) for sign in _NUMBERED.sub(_parted, unicodedata.normalize("NFC", text)).translate(_PLAIN))
     return re.sub(r"\s+", " ", "".join(signs)).strip()
 
 
@@ -85,7 +103,7 @@ def render_sms(
     `sender` is the municipality's name and `address` the workplace's street. Raises `ValueError` for a link longer
     than 70 or with a sign that SMS has no room for.
     """
-    title, words = fold(asking.title(round_, lang)), _words(round_, lang, wording)
+    title, words = _title(round_, lang), _words(round_, lang, wording)
     if place := fold(address):
         at = words["place"].format(place=place)
         frame = _ended(_frame(round_, link, lang, at, wording), link, words, terms)
@@ -121,7 +139,7 @@ def remind_sms(
     else:
         frame = words["remind_by"] if by else words["remind"]
     framed = frame.format(who=_WHO, title=_TITLE, day=_day(by, lang) if by else "", link=link)
-    return _filled(_ended(framed, link, words, terms), fold(sender), fold(asking.title(round_, lang)), terms)
+    return _filled(_ended(framed, link, words, terms), fold(sender), _title(round_, lang), terms)
 
 
 def digest_sms(
@@ -160,11 +178,24 @@ def rehearsed(text: str) -> str:
 _REHEARSAL: Final = "ÖVNING."
 
 
+_NUMBERED: Final = re.compile(r"(?<=[0-9])[^\x00-\x7f]")
+
+
+def _parted(found: re.Match[str]) -> str:
+    return _AFTER_A_DIGIT.get(unicodedata.decomposition(found[0]).partition(" ")[0], "") + found[0]
+
+
 def _folded(sign: str) -> str:
     if sign in _BASIC or sign in _EXTENSION or sign.isspace():
         return sign
     likeness = unicodedata.normalize("NFKD", sign).translate(_PLAIN)
     return "".join(part for part in likeness if part in _BASIC or part in _EXTENSION or part.isspace())
+
+
+def _title(round_: Round, lang: Lang) -> str:
+    """The title, or, where no letter of it can be written in an SMS (Cyrillic, emoji), the case's number."""
+    named = (fold(name) for name in (asking.title(round_, lang), round_.texts.diary_number or "", round_.case_id))
+    return next((name for name in named if any(sign.isalnum() for sign in name)), "")
 
 
 def _words(round_: Round, lang: Lang, wording: Wording) -> Words:

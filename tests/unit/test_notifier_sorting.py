@@ -1,5 +1,9 @@
 """What a mail that came back is, by its headers and parts alone."""
 
+import base64
+import quopri
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +66,32 @@ def test_a_return_path_with_a_strangers_proof_names_no_message() -> None:
     found = SORTER.sort(report(to=forged, returned="X: y"))
     assert isinstance(found, Report)
     assert found.about == About()
+
+
+@pytest.mark.parametrize("original", ["message/global-headers", "message/global"])
+def test_a_report_on_an_address_in_unicode_is_a_report(original: str) -> None:
+    """FC-042; RFC 6533: silently taken for a machine's answer, it would leave the address to be written to for ever."""
+    raw = report(to=PATHS.of(NUMBER), returned=f"Message-ID: <{MESSAGE_ID}@kommun.example>\r\nTo: åsa@exempel.example")
+    raw = raw.replace(b"message/delivery-status", b"message/global-delivery-status")
+    raw = raw.replace(b"rfc822; anna@", "utf-8; åsa@".encode()).replace(b"text/rfc822-headers", original.encode())
+    found = SORTER.sort(raw)
+    assert isinstance(found, Report)
+    assert found.about == About(number=NUMBER)
+    assert found.reported.outcome is not None
+    assert found.reported.outcome.code == "no_such_address"
+    without_path = SORTER.sort(raw.replace(PATHS.of(NUMBER).encode(), b"studs@kommun.example"))
+    assert isinstance(without_path, Report)
+    assert without_path.about == OURS
+
+
+@pytest.mark.parametrize("kind", ["delivery-status", "global-delivery-status"])
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable"])
+def test_a_report_says_the_same_however_its_fields_are_encoded(kind: str, encoding: str) -> None:
+    head, fields, rest = re.split(rb"(?<=delivery-status)\r\n\r\n|(?=--grans\r\nContent-Type: text/rfc822)", report())
+    encoded = base64.encodebytes(fields) if encoding == "base64" else quopri.encodestring(fields).replace(b":", b"=3A")
+    head = head.replace(b"message/delivery-status", b"message/" + kind.encode())
+    wrapped = head + b"\r\nContent-Transfer-Encoding: " + encoding.encode() + b"\r\n\r\n" + encoded + b"\r\n" + rest
+    assert SORTER.sort(wrapped) == SORTER.sort(report())
 
 
 # The table, met in a report
@@ -167,7 +197,22 @@ def test_fc038_a_machines_answer_is_nobodys(header: str) -> None:
     assert SORTER.sort(mail("Frånvaro", "Jag är på semester.", header)) == Automatic()
 
 
-@pytest.mark.parametrize("begins", ["Automatiskt svar", "AUTOSVAR", "=?utf-8?q?Fr=C3=A5nvaro?=", "Automatic reply"])
+@pytest.mark.parametrize(
+    "begins",
+    [
+        "Automatiskt svar",
+        "AUTOSVAR",
+        "=?utf-8?q?Fr=C3=A5nvaro?=",
+        "Automatic reply",
+        "Out of Office AutoReply",
+        "Out of the office",
+        "Automatisk svar",
+        "=?iso-8859-1?q?Frav=E6rsmelding?=",
+        "Automaattinen vastaus",
+        "Abwesenheitsnotiz",
+        "=?utf-8?q?R=C3=A9ponse_automatique=C2=A0?=",
+    ],
+)
 def test_fc038_a_machines_answer_is_known_by_its_subject_where_nothing_else_says_so(begins: str) -> None:
     """FC-038: and what a person answers to it is a person's."""
     assert SORTER.sort(mail(f"{begins}: Hej", "Jag är på semester.")) == Automatic()

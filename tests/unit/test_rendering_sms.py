@@ -73,6 +73,35 @@ def test_swedish_letters_stay_and_typographic_signs_become_plain() -> None:
     ) == 'Å ä ö É ü § - "så" \'n... 10 000 Dvorák l'.replace("á", "a")
 
 
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        ("1½ m", "1 1/2 m"),
+        ("½ mil", "1/2 mil"),
+        ("10³ kg på 100 m²", "10^3 kg på 100 m2"),
+        ("≥ 5 ‰, ±2 µg, A → B", ">= 5 o/oo, +/-2 ug, A -> B"),
+    ],
+)
+def test_folding_makes_no_number_of_another(text: str, folded: str) -> None:
+    """FC-045."""
+    assert fold(text) == folded
+
+
+def test_letters_of_the_minority_languages_stay_letters() -> None:
+    assert fold("Árjepluovve, Ŋiidná, Leŧŧu, STRAẞE") == "Arjepluovve, Niidna, Lettu, STRASSE"
+
+
+@pytest.mark.parametrize("title", ["Москва", "🚧 🚧", "東京", "…"])
+@pytest.mark.parametrize("number", ["KS 2025/0123", ""])
+def test_a_title_that_no_sms_can_write_yields_to_the_cases_number(title: str, number: str) -> None:
+    """FC-047: a text about nothing is read as a fraud."""
+    round_ = titled(ASK, title)
+    round_ = round_.model_copy(update={"texts": round_.texts.model_copy(update={"diary_number": number})})
+    assert render_sms(round_, sender="Danderyds kommun", link=LINK).startswith(
+        f"Danderyds kommun: {number or round_.case_id} kan påverka er."
+    )
+
+
 def test_the_question_names_sender_title_address_date_and_link() -> None:
     text = render_sms(ASK, sender="Danderyds kommun", address="Stockholmsvägen 40", link=LINK)
     assert text == (

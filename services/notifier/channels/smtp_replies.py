@@ -58,10 +58,12 @@ _ALL = ".*"
 _ONE_MESSAGE = "mail|rcpt|data|done"
 _RECIPIENT = "rcpt|data|done"
 _NO_REFUSAL = "(?![45]..$).*"
+_NO_STATUS = r"([12]\.0)?"
+"""None, or "something about the address" or "the mailbox" (RFC 3463 X.1.0, X.2.0): it may be nobody, or be us."""
 _POLICY = Outcome(State.RETRY, "policy", alarm=True, retry_after=POLICY_WAIT, most_tries=2)
 _REFUSED = _failed("refused", suppress_after=PLAIN_IN_A_ROW)
 _BLOCKED_WORDS = r"spam|block|black-?list|deny-?list|\blisted\b|rbl\b|policy|reputation|\bspf\b|dkim|dmarc|relay"
-_RATE_WORDS = r"\brate\b|throttl|too fast|too many (messages|connections)"
+_RATE_WORDS = r"\brate\b|throttl|too (fast|quickly)|too many (messages|connections)"
 
 # The first row that matches decides.
 _RULES = (
@@ -78,6 +80,8 @@ _RULES = (
     _Rule(_ALL, "530|535|538", _ALL, _not_sent("credentials", alarm=True)),
     _Rule("connect|ehlo", "4..", _ALL, _not_sent("service_unavailable")),
     _Rule("connect|ehlo", "5..", _ALL, _not_sent("relay_refuses", alarm=True)),
+    # Without a log-in nobody may say MAIL (RFC 4954 §6 has 530 for it; some say that the order is wrong).
+    _Rule("mail", "50[023]", _ALL, _not_sent("relay_refuses", alarm=True)),
     # What passes. A full mailbox passes too, whatever class its server chose (RFC 3463 §3.3, X.2.2).
     _Rule(_RECIPIENT, "[45]..", r"2\.2", _retry("mailbox_full", suppress_after=FULL_IN_A_ROW)),
     _Rule("rcpt", "552", "", _retry("mailbox_full", suppress_after=FULL_IN_A_ROW)),
@@ -88,6 +92,8 @@ _RULES = (
     _Rule(_ALL, "5..", r"6\.(7|9)", _failed("needs_smtputf8")),
     _Rule(_ALL, "5..", r"1\.(7|8)", _not_sent("sender_refused", alarm=True)),
     _Rule(_RECIPIENT, "5..", r"1\.(1|2|3|6|10)", _failed("no_such_address", suppress=True)),
+    _Rule(_RECIPIENT, "556", _ALL, _failed("no_such_address", suppress=True)),  # RFC 7504 §4: takes no mail at all
+    _Rule(_RECIPIENT, "5..", r"2\.1", _retry("try_later"), words=_RATE_WORDS),  # a large hoster's busy mailbox
     _Rule(_RECIPIENT, "5..", r"2\.1", _failed("mailbox_disabled", suppress=True)),
     # What we made wrongly.
     _Rule(_ALL, "5..", r"3\.4|2\.3", _failed("too_big", alarm=True)),
@@ -99,16 +105,19 @@ _RULES = (
     # Their policy, and what is left.
     _Rule(_RECIPIENT, "5..", r"7\..*", _POLICY),
     _Rule("rcpt", "5..", r"4\.1", _REFUSED, words="recipient address rejected"),  # a large hoster's "nobody here"
+    _Rule(_RECIPIENT, "5..", r"4\.(4|310)", _REFUSED),  # no way to its domain: it may be gone for good
     _Rule(_RECIPIENT, "5..", r"[34]\..*", _failed("their_system")),
     _Rule(_RECIPIENT, "554", _ALL, _POLICY),
     _Rule("data|done", "5..", "", _POLICY),
-    _Rule("rcpt", "5..", "", _POLICY, words=_BLOCKED_WORDS),
-    _Rule("rcpt", "5..", "", _REFUSED),
+    _Rule("rcpt", "5..", _NO_STATUS, _POLICY, words=_BLOCKED_WORDS),
+    _Rule("rcpt", "5..", _NO_STATUS, _REFUSED),
     _Rule(_ALL, "5..", _ALL, _failed("refused_otherwise")),
 )
 
 _ADDRESS = re.compile(r"\S*@\S*")
 """An address may hold any word."""
+_UNDEFINED = "0.0"
+"""RFC 3463 §3.1: nothing is known but the class, and so as much as no status."""
 _ENHANCED = re.compile(r"\s*#?([245]\.(\d{1,3}\.\d{1,3}))(?!\.?\d)")
 _QUEUE_ID = re.compile(r"\b(?:queued as|id=)\s*([0-9A-Za-z-]{4,40})(?![\w@.-])")
 
@@ -129,9 +138,13 @@ def broken_off(phase: Phase, code: str) -> Outcome:
 
 
 def _status(text: str) -> tuple[str, str]:
-    """The enhanced status and its part without the class; only at the beginning, where RFC 2034 §4 puts it."""
+    """The enhanced status and what of it says something, without the class; only at the beginning, where RFC 2034 §4
+    puts it.
+    """
     match = _ENHANCED.match(text)
-    return (match[1], match[2]) if match else ("", "")
+    if match is None:
+        return "", ""
+    return match[1], "" if match[2] == _UNDEFINED else match[2]
 
 
 def _matches(rule: _Rule, phase: str, code: str, status: str, text: str) -> bool:

@@ -1,4 +1,5 @@
-"""Delivery reports (RFC 3464): what one says of a message, by the same table as the replies at the send.
+"""Delivery reports (RFC 3464; 6533 for addresses in Unicode): what one says of a message, by the same table as the
+replies at the send.
 
 Guaranteed: a report's `failed` is an end, whatever class its status has (a relay gives up on a 4.x.x too), its
 `delayed` changes nothing, and its free text, which quotes the address, goes no further than this module. One message of
@@ -9,7 +10,9 @@ dead member does not silence the list.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from email import message_from_bytes
 from email.message import Message
+from email.policy import compat32
 from typing import Final, Literal
 
 from services.notifier.channels.port import Outcome, State
@@ -20,6 +23,8 @@ Action = Literal["delivered", "relayed", "expanded", "delayed", "failed"]
 _BEST_FIRST: Final[tuple[Action, ...]] = ("delivered", "relayed", "expanded", "delayed", "failed")
 _STATUS: Final = re.compile(r"\b([245])\.(\d{1,3})\.(\d{1,3})\b")
 _REPLY: Final = re.compile(r"(?:^|said:)\s*([45]\d\d)[ -]+(#?[45]\.\d{1,3}\.\d{1,3})?")
+_STATUS_TYPE: Final = "message/delivery-status"
+_ENCODED: Final = ("base64", "quoted-printable")
 _HEX: Final = re.compile(r"\+([0-9A-F]{2})")
 
 
@@ -50,8 +55,23 @@ def bounced(*, permanent: bool) -> Reported:
 
 
 def _groups(part: Message) -> Iterable[Message]:
-    """The fields about the message, then those about each recipient (§2.1)."""
-    payload = part.get_payload()
+    """The fields about the message, then those about each recipient (§2.1). The library parts only what is not encoded
+    and of RFC 3464's own type; RFC 6533 §3 has another, and servers encode both.
+    """
+    found = _messages(part.get_payload())
+    encoding = str(part.get("Content-Transfer-Encoding", "7bit"))
+    if part.get_content_type() == _STATUS_TYPE and encoding.strip().lower() not in _ENCODED:
+        return found
+    whole = Message()
+    whole["Content-Transfer-Encoding"] = encoding
+    whole.set_payload("\n".join(group.as_string() for group in found))
+    decoded = whole.get_payload(decode=True)
+    fields = decoded if isinstance(decoded, bytes) else b""
+    head = f"Content-Type: {_STATUS_TYPE}\n\n".encode()
+    return _messages(message_from_bytes(head + fields.lstrip(), policy=compat32).get_payload())
+
+
+def _messages(payload: object) -> list[Message]:
     return [group for group in payload if isinstance(group, Message)] if isinstance(payload, list) else []
 
 
