@@ -14,6 +14,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
 
+from schemas.invitation import Invitation
 from schemas.topics import NOTICES, RESPONSES, SUPPRESSIONS
 from services.portal.web import WebServer
 from tests.everything import LOOKS, Scheme
@@ -37,9 +38,16 @@ MEETING: Final = {"place": "Kommunhuset, sal A", "start": "2026-12-08T17:00:00+0
 LATE: Final = datetime(2027, 1, 5, tzinfo=UTC)
 
 
+def followed(item: Invitation, *areas: str) -> Invitation:
+    """The same to another, for these followed areas too."""
+    reasons = [{"kind": "subscription", "subscription_id": f"s{n}", "area": area} for n, area in enumerate(areas, 1)]
+    places = [{**place.model_dump(), "reasons": reasons} for place in item.workplaces]
+    return Invitation.model_validate({**item.model_dump(), "invitation_id": "f" * 32, "workplaces": places})
+
+
 @pytest.fixture
 async def portal(tmp_path: Path) -> AsyncIterator[tuple[Offline, str]]:
-    """Messages 1 (one company), 2 (two), 3 (a meeting), 4 (withdrawn), and where they are served."""
+    """Messages 1 (one company), 2 (two), 3 (a meeting), 4 (withdrawn), 5 (two areas followed), and where they are."""
     contact = {"contact_phone": "08-568 910 00", "contact_email": "kommunen@danderyd.example"}
     async with offline(tmp_path, privacy_contact="dataskydd@danderyd.example", **contact) as made:
         of = round_of(case(), decision_at="2027-02-01")
@@ -51,7 +59,9 @@ async def portal(tmp_path: Path) -> AsyncIterator[tuple[Offline, str]]:
         twin = case(source="annat")
         await made.say(case(), met_case, gone_case, twin, of, meeting, gone, round_of(twin))
         await made.say(bakery, salon, one, two, met, ended)
-        await made.say(delivery(1, one), delivery(2, one, two), delivery(3, met), delivery(4, ended))
+        following = followed(one, "800\xa0m runt Mörby centrum", "Djursholms torg, restauranger och livsmedelsbutiker")
+        await made.say(delivery(1, one), delivery(2, one, two), delivery(3, met), delivery(4, ended), following)
+        await made.say(delivery(5, following))
         server = WebServer(made.web, host="127.0.0.1", port=(port := free_port()))
         await server.start()
         yield made, f"http://127.0.0.1:{port}"
@@ -257,6 +267,19 @@ async def stopped(page: Page, made: Offline, lang: str) -> None:
         await press(page, stop_path(4), lang, STOP)
 
 
+async def stopped_area(page: Page, made: Offline, lang: str) -> None:
+    """One area stopped, the others offered still, and how to undo it."""
+    await at(stop_path(5))(page, made, lang)
+    if await (button := page.locator('button[value="area:s1"]:not([formaction])')).count():
+        await button.click()
+        await at(stop_path(5))(page, made, lang)
+
+
+async def area_undone(page: Page, made: Offline, lang: str) -> None:
+    await stopped_area(page, made, lang)
+    await page.locator('button[formaction][value="area:s1"]').click()
+
+
 async def lifted(page: Page, made: Offline, lang: str) -> None:
     await stopped(page, made, lang)
     await page.get_by_role("button", name="Ångra" if lang == "sv" else "Undo").click()
@@ -290,6 +313,9 @@ PAGES: Final[dict[str, Reach]] = {
     "stop": at(stop_path(1)),
     "stopped": stopped,
     "lifted": lifted,
+    "area offered": at(stop_path(5)),
+    "area stopped": stopped_area,
+    "area undone": area_undone,
     "not stopped": not_stopped,
     "case": at("/arenden/EX-3"),
     "several cases": at("/arenden/EX-2"),

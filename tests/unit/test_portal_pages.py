@@ -571,9 +571,12 @@ async def test_the_area_that_led_to_the_message_can_be_stopped_and_undone(
     places = [{"workplace_id": place.workplace_id, "reasons": [followed]} for place in item.workplaces]
     await portal.say(Invitation.model_validate({**item.model_dump(), "revision": 2, "workplaces": places}))
     page = (await browser.get(stop_path(1))).text
-    assert "Bara det ni får för att ni bevakar 800 m runt &lt;Mörby&gt;" in page
+    assert "Bara det som kommer av er bevakning: 800 m runt &lt;Mörby&gt;<" in page
     done = await browser.post(stop_path(1), data={"omfattning": "area:s1"})
-    assert "Ni får inga fler inbjudningar bara för att ni bevakar 800 m" in done.text
+    assert "Ni får inga fler inbjudningar bara för er bevakning ”800 m runt &lt;Mörby&gt;”." in done.text
+    english = (await browser.get(stop_path(1) + "?lang=en")).text
+    assert 'Stopped before:</strong> <span lang="sv">800 m runt &lt;Mörby&gt;</span>' in english
+    assert 'aria-label="Undo: 800 m runt &lt;Mörby&gt;"' in english
     await browser.post(stop_path(1) + "/angra", data={"omfattning": "area:s1"})
     stop, undo = said(portal, Suppression, SUPPRESSIONS)
     assert (stop.scope, stop.subscription_id, undo.lifted) == ("area", "s1", True)
