@@ -30,7 +30,7 @@ app.command("services.matcher.explain_command:explain", name="explain", help="Wh
 app.command("services.matcher.replay_command:replay", name="replay", help="Compute a published round again.")
 app.command("services.matcher.register.commands:companies", name="companies", help="The company register.")
 app.command("services.matcher.model_commands:model", name="model", help="The dialogue model: check, read, try another.")
-app.command("services.case_import:case", name="case", help="Cases: check, send in, import, withdraw, release.")
+app.command("services.case_preview:case", name="case", help="Cases: check, preview, send in, import, release.")
 app.command("services.portal.api_key_commands:api_keys", name="api-keys", help="Keys of case systems for the API.")
 app.command("services.ops.commands:topics", name="topics", help="The topics on the broker.")
 app.command("services.ops.lag_command:lag", name="lag", help="Records that each group has not handled yet.")

@@ -251,7 +251,7 @@ def show_one(facts: Facts, workplace: str, as_json: bool) -> None:
     _line(f"{found.case_key}, stage {found.stage}: {state}")
     _line(f"{found.workplace_id}{f' {name}' if name else ''}: {found.said}")
     for reason in found.reasons:
-        _line(f"  because {_reason(reason)}")
+        _line(f"  because {in_words(reason)}")
     for rule in found.rules:
         _line(f"  ring {_rule(rule)}")
     for note in (*found.notes, *map(_delivery, deliveries), *map(_stop, stops)):
@@ -324,7 +324,8 @@ def _rule_json(rule: "Rule") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _reason(reason: "Reason") -> str:
+def in_words(reason: "Reason") -> str:
+    """Why somebody is invited, as a sentence without its beginning."""
     from schemas import industries
     from services.matcher.explain import metres
 

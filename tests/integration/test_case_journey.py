@@ -11,6 +11,7 @@ from schemas.round import Purpose, RoundState
 from schemas.suppression import EXAMPLE as STOP
 from schemas.suppression import SUPPRESSION_CHANGED, Suppression
 from schemas.topics import DELIVERIES, SUPPRESSIONS, Topic
+from services.case_preview import previewed
 from services.matcher.app import build
 from services.matcher.explain_command import from_topics, show_one
 from services.matcher.settings import MatcherOptions, MatcherSettings
@@ -146,3 +147,40 @@ async def test_an_earlier_stage_is_explained_as_it_was_published(world: World, s
     assert (now.stage, any(rule.fits for rule in now.rules)) == ("byggstart", True)
     with pytest.raises(Permanent, match="known: byggstart, projektering"):
         await from_topics("A", "W4", auto, "samrad")
+
+
+async def test_a_preview_shows_whom_a_case_then_invites_and_writes_nothing(
+    world: World, settings: MatcherSettings, tmp_path: Path
+) -> None:
+    file, chart = tmp_path / "cases.jsonl", tmp_path / "map.geojson"
+    given = case(case_id="A", applicant="559999-0008")
+    file.write_text(given.model_dump_json(exclude_defaults=True) + "\n" + json.dumps(content(case_id="B", stage="nej")))
+    auto = settings.model_copy(update={"matcher": MatcherOptions()})
+    matcher = build(auto, ManualClock(NOW))
+    await matcher.start()
+    try:
+        await world.send_register([company("W1", 18.03), company("W2", 18.03), company("W4", 18.04)])
+        [one], _ = await previewed([given], auto)
+        assert [place.workplace_id for place in one.places] == ["W1", "W2"]
+        out, said = await command(
+            settings, "case", "preview", str(file), "--csv", "--reasons", "--map", str(chart), code=6
+        )
+        assert "2 recipient(s), 2 workplace(s) (reasons: 2 distance)" in said
+        lines = out.splitlines()
+        assert lines[0] == "case,workplace,name,street,reasons"
+        assert [line.split(",")[:2] for line in lines[1:]] == [[KEY, "W1"], [KEY, "W2"]]
+        assert "it is 0 m from the road, within 50 m (ring direct)" in lines[1]
+        features = json.loads(chart.read_text("utf-8"))["features"]
+        assert [item["properties"].get("workplace") for item in features] == [None, "W1", "W2"]
+        told = json.loads((await command(settings, "case", "preview", str(file), "--json", code=6))[0])
+        assert (world.rounds(), world.invitations()) == ([], [])
+        await world.send_case(given)
+        opened = await world.until_last(RoundState.OPEN)
+        assert (told["set_hash"], told["recipients"], told["workplaces"]) == (opened.set_hash, 2, 2)
+        assert told["listed"] == [
+            place.model_dump(mode="json", exclude_none=True)
+            for item in sorted(world.invitations(), key=lambda item: item.workplaces[0].workplace_id)
+            for place in item.workplaces
+        ]
+    finally:
+        await matcher.stop()

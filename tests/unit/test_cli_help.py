@@ -23,7 +23,7 @@ COMMANDS = (
     ("providers",), ("providers", "status"), ("providers", "test"), ("providers", "addresses"),
     ("preview-message",), ("sending",), ("sending", "status"), ("doctor",), ("schemas",), ("schemas", "export"),
     ("letters",), ("letters", "export"), ("keys",), ("keys", "new"), ("keys", "rotate"),
-    ("case",), ("case", "validate"), ("case", "submit"), ("case", "import"),
+    ("case",), ("case", "validate"), ("case", "preview"), ("case", "submit"), ("case", "import"),
     ("case", "withdraw"), ("case", "list"), ("case", "release"), ("case", "add"),
     ("case", "remove"), ("case", "unlist"), ("case", "undo"),
     ("model",), ("model", "check"), ("model", "show"), ("model", "schema"), ("model", "backtest"),
