@@ -82,7 +82,9 @@ def feeds_of(kafka: KafkaSettings) -> dict[str, Feed]:
 def web(portal: Portal) -> Asgi:
     """Everything that is served over HTTP."""
     routes = [*pages.routes(portal), Mount("/api/v1", build_api(portal))]
-    return Guard(Starlette(routes=routes, exception_handlers=pages.failures(portal)))
+    app = Starlette(routes=routes, exception_handlers=pages.failures(portal))
+    app.router.redirect_slashes = False  # it would lead to whatever host the request named
+    return Guard(app)
 
 
 class PortalApp:

@@ -39,7 +39,9 @@ PUBLIC: Final = ("/static/", "/arenden/", "/prenumerera", "/personuppgifter", "/
 
 
 class Guard:
-    """The outermost layer: reads at most `BODY_BYTES`, and sets headers on whatever answer comes."""
+    """The outermost layer: reads at most `BODY_BYTES`, and sets headers on whatever answer comes. An address with a NUL
+    goes no further: PostgreSQL holds none, and an answer of 503 would have it tried for ever.
+    """
 
     def __init__(self, app: Asgi) -> None:
         self._app = app
@@ -57,6 +59,8 @@ class Guard:
         body = await _whole(scope, receive)
         if body is None:
             await _too_large(scope["path"])(scope, receive, headed)
+        elif "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            await _no_address(scope["path"])(scope, receive, headed)
         else:
             await self._app(scope, _replayed(body, receive), headed)
 
@@ -103,10 +107,24 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 
 
 def _too_large(path: str) -> Response:
-    said = f"At most {BODY_BYTES} bytes may be sent at once."
     if path.startswith("/api/"):
-        return problems.answer(problems.too_large(said))
-    return PlainTextResponse(f"Det som skickades är för stort. {said}\n", 413)
+        return problems.answer(problems.too_large(f"At most {BODY_BYTES} bytes may be sent at once."))
+    return PlainTextResponse(
+        f"Det som skickades är för stort: högst {BODY_BYTES} byte åt gången. Gå tillbaka och korta texten.\n\n"
+        f"What was sent is too large: at most {BODY_BYTES} bytes at once. Go back and shorten the text.\n",
+        413,
+    )
+
+
+def _no_address(path: str) -> Response:
+    if path.startswith("/api/"):
+        said = "The address holds the sign NUL. Correct it."
+        return problems.answer(problems.problem(400, "bad-request", "Bad Request", said))
+    return PlainTextResponse(
+        "Adressen kan inte användas. Öppna länken i inbjudan igen.\n\n"
+        "The address cannot be used. Open the link in your invitation again.\n",
+        400,
+    )
 
 
 class WebServer:

@@ -276,6 +276,7 @@ async def test_a_choice_that_no_matter_of_the_message_has_shows_the_list_and_tak
     await invited(portal)
     page = await browser.get(f"{answer_path(1)}/arende/{choice}")
     assert page.status_code == 200
+    assert "Ett ärende från" in page.text
     assert "<form" not in page.text
     assert "<script>" not in page.text
     assert "Påverkas ni? Stockholmsvägen byggs om" in page.text
@@ -480,7 +481,7 @@ TOKENS = {
     "tampered number": mint(2, TOKEN_KEY, Purpose.ANSWER)[:11] + mint(1, TOKEN_KEY, Purpose.ANSWER)[11:],
     "cut off": mint(1, TOKEN_KEY, Purpose.ANSWER)[:-1],
     "with more": mint(1, TOKEN_KEY, Purpose.ANSWER) + "A",
-    "not text": "åäö%00",
+    "not text": "åäö%01",
 }
 
 
@@ -495,6 +496,45 @@ async def test_a_token_that_is_not_ours_opens_nothing(
         assert answer.status_code in (404, 405)
         assert "Exempelbageriet" not in answer.text
     assert portal.published == []
+
+
+@pytest.mark.parametrize("more", [".", ",", ")", "/", "%3E", "%20", "...", "%22", "%C2%A0", "%E2%80%8B", "!)", "*"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_link_that_was_taken_with_what_stood_after_it_leads_to_its_page(
+    portal: Offline, browser: httpx.AsyncClient, more: str, method: str
+) -> None:
+    """And never to another host, whatever the request calls this one."""
+    await invited(portal)
+    for path in (answer_path(1), stop_path(1), f"{answer_path(1)}/tack"):
+        led = await browser.request(method, path + more, headers={"Host": "ond.example"})
+        assert (led.status_code, led.headers["location"]) == (303, path)
+    assert portal.published == []
+
+
+async def test_what_is_put_after_a_link_that_is_not_ours_leads_nowhere(browser: httpx.AsyncClient) -> None:
+    for more in (".", "/"):
+        led = await browser.get(f"/i/{'A' * 22}{more}", follow_redirects=True)
+        assert led.status_code == 404
+        assert (await browser.get(f"/i/{'A' * 21}{more}")).status_code == 404
+
+
+async def test_no_address_leads_to_a_host_that_a_request_named(browser: httpx.AsyncClient) -> None:
+    for path in ("/arenden", "/kod/", "/prenumerera/", "/api/v1", "/api/v1/cases/"):
+        for method in ("GET", "POST"):
+            answer = await browser.request(method, path, headers={"Host": "ond.example"})
+            assert "ond.example" not in answer.headers.get("location", "")
+
+
+@pytest.mark.parametrize("address", ["/arenden/%00", "/arenden/EX-2?kalla=%00", "/i/%00", "/api/v1/cases/%00"])
+async def test_an_address_with_a_nul_is_refused_and_not_to_be_tried_again(
+    browser: httpx.AsyncClient, address: str
+) -> None:
+    """PostgreSQL holds none: it would answer as if it were away."""
+    answer = await browser.get(address)
+    assert answer.status_code == 400
+    assert "retry-after" not in answer.headers
+    kind = "application/problem+json" if address.startswith("/api") else "text/plain; charset=utf-8"
+    assert answer.headers["content-type"] == kind
 
 
 async def test_a_form_answers_only_for_the_message_whose_link_it_is(

@@ -24,7 +24,9 @@ _COMPONENT: Final = "#/components/schemas/{model}"
 
 def build(portal: Portal) -> ASGIApp:
     """The API for one portal."""
-    api = FastAPI(title="Närdialog", version="1", description=ABOUT, docs_url=None, redoc_url=None)
+    api = FastAPI(
+        title="Närdialog", version="1", description=ABOUT, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     api.state.portal = portal
     api.state.model = portal.settings.model.load()
     api.state.orders = orders.Orders(portal)

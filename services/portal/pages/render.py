@@ -55,9 +55,9 @@ def redirect(portal: Portal, request: Request, path: str) -> RedirectResponse:
 
 
 async def multi_fields(request: Request) -> list[tuple[str, str]]:
-    """A form's fields in order. Files are not taken."""
+    """A form's fields in order, without the NULs that no store holds. Files are not taken."""
     form = await request.form(max_files=0, max_fields=MOST_FIELDS)
-    return [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    return [(name, value.replace("\0", "")) for name, value in form.multi_items() if isinstance(value, str)]
 
 
 async def fields(request: Request) -> dict[str, str]:
