@@ -779,3 +779,42 @@ def test_a_file_without_rows_says_so(tmp_path: Path) -> None:
     path = tmp_path / "register.csv"
     path.write_text(",".join(placed(*HERE)) + "\n", encoding="utf-8")
     assert read(path, RULES, PLAIN).report.notes == ["has no rows below its header; check the export"]
+
+
+def collection(folder: Path, **members: Any) -> Path:
+    properties = {name: value for name, value in CASE.items() if name not in ("lon", "lat")}
+    feature = {"type": "Feature", "properties": properties, "geometry": {"type": "Point", "coordinates": list(HERE)}}
+    path = folder / "register.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", **members, "features": [feature]}), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "crs",
+    [
+        "EPSG:3006", {"type": "link", "properties": {"href": "https://example.com/3006"}},
+        {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::999999"}}, {"type": "name"},
+    ],
+)  # fmt: skip
+def test_fc_002_a_collection_whose_stated_system_is_not_understood_is_not_read_as_degrees(
+    tmp_path: Path, crs: Any
+) -> None:
+    assert 'its "crs" member is not understood' in stopped(collection(tmp_path, crs=crs))
+
+
+@pytest.mark.parametrize("crs", [None, {"type": "name", "properties": {"name": "urn:ogc:def:crs:OGC:1.3:CRS84"}}])
+def test_fc_002_a_collection_that_states_degrees_is_read(tmp_path: Path, crs: Any) -> None:
+    made = workplace(collection(tmp_path, crs=crs))
+    assert (made.lon, made.lat) == pytest.approx(HERE)
+
+
+def test_a_file_that_is_not_what_its_name_says_is_told_so_without_a_path_of_this_machine(tmp_path: Path) -> None:
+    path = tmp_path / "register.gpkg"
+    path.write_text("workplace_id\n", encoding="utf-8")
+    assert stopped(path) == "register.gpkg: cannot be read as gpkg: it is none, whatever its name says"
+
+
+def test_a_collection_without_features_says_that_it_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "register.geojson"
+    path.write_text('{"type": "FeatureCollection", "features": []}', encoding="utf-8")
+    assert "holds no rows with columns" in stopped(path)

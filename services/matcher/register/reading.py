@@ -168,6 +168,8 @@ class _Opened:
 
 def _check_names(path: Path, mapping: FieldMapping, source: Source, *, mapped: bool) -> None:
     """What must be there is there: by name, in the file or in the mapping."""
+    if not source.columns:
+        raise Unreadable(f"{path.name}: holds no rows with columns; check the export")
     missing = [name for name in REQUIRED_ALWAYS if name not in mapping.ours]
     if not mapped and "workplace_id" not in mapping.ours:
         missing.insert(0, "workplace_id")

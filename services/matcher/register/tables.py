@@ -6,17 +6,21 @@ it must be UTF-8 or be stated: GDAL's own answer would be Latin-1, and nobody no
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from services.matcher.register import encodings
+from services.matcher.register.places import system
 from services.matcher.register.source import Given, Source, Stated, Unreadable
 from services.runtime.mapping import nearest, normal, text_of
 
 BATCH: Final = 8192
 CODE_PAGES: Final = {0x01: "cp437", 0x02: "cp850", 0x03: "windows-1252", 0x57: "windows-1252"}
 """What the header of a dBASE file calls its language driver (byte 29), as far as it is seen in Sweden."""
+STATED_SYSTEM: Final = re.compile(rb'"crs"\s*:\s*(null|"[^"]*"|\d+|\{(?:[^{}]|\{[^{}]*\})*\})')
+"""The member of GeoJSON before RFC 7946 that names a coordinate system."""
 BROKEN: Final = (OSError, ValueError, KeyError, TypeError, IndexError)
 """What the libraries raise on a file whose bytes are damaged, besides errors of their own."""
 POINTS: Final = frozenset({0, 4})
@@ -29,12 +33,18 @@ def open_vector(path: Path, stated: Stated) -> Source:
     _needs(path, "pyarrow")
     if path.suffix.lower() in (".geojson", ".json"):
         _utf_8(path)
+        _understood(path)
     encoding = _dbf_encoding(path, stated.encoding) if path.suffix.lower() == ".shp" else None
     try:
         layer = _layer(path, pyogrio, stated)
         info = pyogrio.read_info(path, layer=layer, encoding=encoding)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
-        raise Unreadable(f"{path.name}: cannot be read as {path.suffix[1:]}: {_first(error)}; check the file") from None
+        said = _first(error).replace(str(path), path.name)
+        if "not recognized" in said:
+            raise Unreadable(
+                f"{path.name}: cannot be read as {path.suffix[1:]}: it is none, whatever its name says"
+            ) from None
+        raise Unreadable(f"{path.name}: cannot be read as {path.suffix[1:]}: {said}; check the file") from None
     names = tuple(normal(str(name)) for name in info["fields"])
     return Source(
         names,
@@ -52,6 +62,22 @@ def _utf_8(path: Path) -> None:
         encodings.encoding_of(path, None)
     except Unreadable:
         raise Unreadable(f"{path.name}: is not UTF-8, as GeoJSON is; save it as UTF-8") from None
+
+
+def _understood(path: Path) -> None:
+    """A collection that states a system states one that is known: GDAL would go on in degrees."""
+    with path.open("rb") as file:
+        found = STATED_SYSTEM.search(file.read(1 << 16).partition(b'"features"')[0])
+    if found is None:
+        return
+    try:
+        member = json.loads(found[1])
+        name = member["properties"]["name"] if member is not None else None
+        system(name)
+    except (ValueError, LookupError, TypeError, Unreadable):
+        raise Unreadable(
+            f'{path.name}: its "crs" member is not understood; say the system with --crs EPSG:n and take the member out'
+        ) from None
 
 
 def _layer(path: Path, pyogrio: Any, stated: Stated) -> str:
@@ -160,6 +186,8 @@ def _points(column: Any) -> tuple[dict[int, tuple[float, float]], dict[int, str]
 
 def _dbf_encoding(path: Path, stated: str | None) -> str:
     """The encoding of a Shapefile's text. Raises `Unreadable` where nobody says and it is not UTF-8."""
+    if not any(path.with_suffix(suffix).exists() for suffix in (".shx", ".SHX")):
+        raise Unreadable(f"{path.name}: has no .shx beside it; a Shapefile is .shp, .shx and .dbf together")
     table = next((one for one in (path.with_suffix(".dbf"), path.with_suffix(".DBF")) if one.exists()), None)
     if table is None:
         raise Unreadable(f"{path.name}: has no .dbf beside it; a Shapefile is .shp, .shx and .dbf together")
