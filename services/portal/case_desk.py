@@ -40,6 +40,10 @@ class Desk:
             if group:
                 await self._broker.publish(group)
 
+    async def look(self) -> None:
+        """The book as the topics are now."""
+        await self._reader.caught_up()
+
     async def stands(self, decided: Dialogue) -> bool:
         """Whether a decision that was published is kept: of two that are taken at once one replaces the other."""
         await self._reader.caught_up()

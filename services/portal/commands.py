@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # help must not wait for pydantic and Kafka's client
     from schemas.case import Case
     from schemas.case_rules import Verdict
     from schemas.round import Round
+    from services.portal.case_desk import Desk
     from services.portal.case_files import Piece
     from services.portal.case_orders import Standing
     from services.portal.case_settings import CaseSettings
@@ -54,7 +55,7 @@ def validate(file: File, /, *files: Annotated[str, Parameter(allow_leading_hyphe
 
 
 @case.command
-def submit(file: File, /, *, dry_run: Flag = False, json_: Json = False) -> int:
+def submit(file: File, /, *, dry_run: Flag = False, wait: Flag = False, json_: Json = False) -> int:
     """Send cases in. Prints the key of each once the broker has it. Exit 6 if some were refused.
 
     A case that is known in this version is not sent again; another content of the same version, and a lower version,
@@ -66,18 +67,23 @@ def submit(file: File, /, *, dry_run: Flag = False, json_: Json = False) -> int:
         A case file: JSON Lines, an array, or one JSON object; - for standard input.
     dry_run
         Check everything, also against what is known, and send nothing.
+    wait
+        Say on stderr how far each case has come, until all its messages are sent or ended; exit 3 if a round waits for
+        somebody.
     json_
         One JSON object a case: file, line, case, outcome, errors.
     """
-    return asyncio.run(_submit(file, settings_now(), dry_run=dry_run, as_json=json_))
+    if wait and dry_run:
+        return usage("--wait: nothing is sent by --dry-run")
+    return asyncio.run(_submit(file, settings_now(), dry_run=dry_run, wait=wait, as_json=json_))
 
 
-async def _submit(file: str, settings: "CaseSettings", *, dry_run: bool, as_json: bool) -> int:
+async def _submit(file: str, settings: "CaseSettings", *, dry_run: bool, wait: bool, as_json: bool) -> int:
     from schemas.applicant import keyed
     from services.portal.case_desk import Desk
     from services.portal.case_orders import Standing, content_hash, standing, submission
 
-    refused = 0
+    refused, taken = 0, []
     judged = list(_judged([file], settings))
     key = settings.installation.key_or_demo if dry_run else settings.installation.key
     async with Desk(settings) as desk:
@@ -99,7 +105,36 @@ async def _submit(file: str, settings: "CaseSettings", *, dry_run: bool, as_json
                     await desk.publish(submission(given, known, rounds, settings.kafka, desk.now()))
                 desk.book.cases[given.key] = given
             _outcome(piece, verdict, "known" if what is Standing.KNOWN else "checked" if dry_run else "sent", as_json)
-    return PARTLY if refused else OK
+            taken.append(given)
+        held = await _followed(taken, desk, settings) if wait else False
+    return PARTLY if refused else NOT_MET if held else OK
+
+
+async def _followed(cases: "list[Case]", desk: "Desk", settings: "CaseSettings") -> bool:
+    """Says how far each case has come until nothing of it is under way; whether a round waits for somebody."""
+    from schemas.case import CaseState
+    from schemas.topics import DELIVERIES
+    from services.portal.case_waiting import LOOK_SECONDS, Course, Fates, course
+    from services.runtime.tables import TableReader
+
+    newest = {case.key: case for case in cases if case.state is CaseState.OPEN}
+    fates, told = Fates(newest.values()), dict.fromkeys(newest, Course(""))
+    reader = TableReader(settings.kafka, [settings.kafka.topic(DELIVERIES)], fates.apply)
+    await reader.start()
+    try:
+        while not all(now.ended for now in told.values()):
+            await desk.look()
+            await reader.caught_up()
+            for key in (key for key, before in told.items() if not before.ended):
+                now = course(newest[key], desk.book.rounds, fates.by_round)
+                if now != told[key]:
+                    say(f"{key}: {now.said}")
+                    told[key] = now
+            if not all(now.ended for now in told.values()):
+                await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        await reader.stop()
+    return any(now.held for now in told.values())
 
 
 @case.command

@@ -13,10 +13,11 @@ from kafka import KafkaConsumer, TopicPartition
 
 from schemas.case import Case
 from schemas.dialogue import Dialogue
-from schemas.identity import recipient_id
-from schemas.round import EXAMPLE, ROUND_CHANGED, Round
+from schemas.identity import recipient_id, round_id
+from schemas.round import EXAMPLE, ROUND_CHANGED, Round, RoundState
 from schemas.suppression import Suppression
-from schemas.topics import CASES, DIALOGUES, ROUNDS, SUPPRESSIONS, Topic
+from schemas.topics import CASES, DELIVERIES, DIALOGUES, ROUNDS, SUPPRESSIONS, Topic
+from schemas.types import Basis
 from services.runtime.broker import Broker
 from services.runtime.local_kafka import LocalKafka
 from services.runtime.parsing import outgoing
@@ -72,7 +73,7 @@ class World:
 @pytest.fixture
 def world(kafka: LocalKafka, topic_prefix: str) -> World:
     made = KafkaSettings(bootstrap=(kafka.bootstrap,), topic_prefix=topic_prefix)
-    topics = [replace(topic, name=made.topic(topic)) for topic in (CASES, DIALOGUES, ROUNDS, SUPPRESSIONS)]
+    topics = [replace(topic, name=made.topic(topic)) for topic in (CASES, DELIVERIES, DIALOGUES, ROUNDS, SUPPRESSIONS)]
     with TopicAdmin([kafka.bootstrap]) as admin:
         admin.create(topics, partitions=PARTITIONS, replication=1)
     return World(made)
@@ -131,6 +132,23 @@ def test_an_applicants_personal_number_leaves_no_command_in_clear(
     key = b"a secret of the installation"
     assert {case.applicant_id for case in world.cases()} == {recipient_id("19121212-1212", key)}
     assert "1212121212" not in repr(world.records(CASES)).replace("-", "")
+
+
+def test_who_waits_is_told_how_far_a_case_has_come_until_nothing_is_under_way(
+    world: World, run: Run, file: Path
+) -> None:
+    file.write_text(lines(content()))
+    assert run("case", "submit", str(file), "--dry-run", "--wait")[0] == 2
+    opened = round_(round_id=round_id(KEY, "projektering", 1, "ask"), state="open", counts={"invitations": 0})
+    world.write(opened)
+    code, out, err = run("case", "submit", "--wait", str(file))
+    assert (code, out) == (0, f"{KEY}\t1\tsent\n")
+    assert f"{KEY}: open, 0 recipient(s)" in err
+    held = opened.model_copy(update={"state": RoundState.HELD, "reason": "review", "detail": "an official looks"})
+    world.write(held.model_copy(update={"basis": Basis(case_version=2)}))
+    file.write_text(lines(content(version=2)))
+    code, _, err = run("case", "submit", "--wait", str(file))
+    assert (code, f"{KEY}: held (review): an official looks" in err) == (3, True)
 
 
 def test_a_version_is_said_once_and_a_lower_one_is_refused(world: World, run: Run, file: Path) -> None:
