@@ -134,10 +134,12 @@ def _match(
     decisions = files.dialogues(dialogues) if dialogues else files.Decisions()
     limits = None if no_holds else settings.matcher.limits()
     today: date = besides.day or local_day(SystemClock().now())
+    version = read.companies.version()
+    known = snapshot(read.companies.drained(), register_version=version)
     with progress("cases") as step:
         result = files.match(
             cases,
-            snapshot(read.companies.values(), register_version=read.companies.version()),
+            known,
             model.load(),
             today,
             key=key,

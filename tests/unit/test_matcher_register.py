@@ -209,3 +209,9 @@ def test_an_import_erases_only_workplaces_of_its_own_source() -> None:
     new = Packed([accepted(workplace_id="W3").company])
     made = plan(reading.RegisterFile(new, (), Report()), current, Told())
     assert (made.written, made.gone, made.unchanged, made.added) == (("W3",), ("W1",), 0, 1)
+
+
+def test_workplaces_that_are_drained_are_the_same_and_are_let_go_of() -> None:
+    packed = Packed([accepted(workplace_id=f"W{i}").company for i in range(3)])
+    before = list(packed.values())
+    assert (list(packed.drained()), len(packed)) == (before, 0)

@@ -31,8 +31,16 @@ class Packed(Mapping[str, Company]):
         """The version of a register that is these workplaces and no others."""
         return version_of(self._rows[key] for key in sorted(self._rows))
 
+    def drained(self) -> Iterator[Company]:
+        """The workplaces, each let go of when it is given: for whoever makes something else of them all."""
+        for workplace_id in list(self._rows):
+            yield self._company(self._rows.pop(workplace_id))
+
     def __getitem__(self, workplace_id: str) -> Company:
-        company = Company.model_validate_json(self._rows[workplace_id])
+        return self._company(self._rows[workplace_id])
+
+    def _company(self, row: bytes) -> Company:
+        company = Company.model_validate_json(row)
         return company.model_copy(update={"synthetic": True}) if self.synthetic else company
 
     def __contains__(self, workplace_id: object) -> bool:
