@@ -20,7 +20,7 @@ from services.rendering.dates import Lang, local
 from services.rendering.digest import DigestLetter, Item, render_digest
 from services.rendering.frames import Frames
 from services.rendering.letter import Brand, Letter, Links
-from services.rendering.message import MailHeaders, compose
+from services.rendering.message import MailHeaders, compose, feedback_id
 from services.rendering.notices import NoticeLetter, notice_sms, render_notice
 from services.rendering.paper import Paper, Postal, Way, paper
 from services.rendering.sms import ONE_WAY, Terms, digest_sms, rehearsed, remind_sms, render_sms
@@ -118,7 +118,9 @@ class RenderingComposer:
             wording=self._wording,
             lang=_lang(draft),
         )
-        return compose(render_digest(letter), self._headers(draft, None, links))
+        return compose(
+            render_digest(letter), self._headers(draft, None, links, feedback_id("", draft.gathered, "digest"))
+        )
 
     def paper(
         self, draft: Draft, round_: Round, invitation: Invitation, companies: Mapping[str, Company], to: Postal
@@ -137,7 +139,8 @@ class RenderingComposer:
         kind: Literal["first", "reminder"],
     ) -> bytes:
         letter = self._letter(draft, round_, invitations, companies, kind)
-        return self._frames.write(letter, self._headers(draft, round_, letter.links))
+        feedback = feedback_id(round_.case_type, round_.purpose.value, kind)
+        return self._frames.write(letter, self._headers(draft, round_, letter.links, feedback))
 
     def _letter(
         self,
@@ -223,7 +226,7 @@ class RenderingComposer:
         page = f"/i/{mint(asked.about_number, self._key, Purpose.ANSWER)}"
         return chosen(page, asked.round_) if asked.round_ is not None and "round" in asked.parameters else page
 
-    def _headers(self, draft: Draft, round_: Round | None, links: Links) -> MailHeaders:
+    def _headers(self, draft: Draft, round_: Round | None, links: Links, feedback: str) -> MailHeaders:
         domain = self._email.partition("@")[2]
         return MailHeaders(
             message_id=f"{draft.message_id}@{domain}",
@@ -235,6 +238,7 @@ class RenderingComposer:
             unsubscribe_url=links.stop_url,
             unsubscribe_mailto=self._stop_by_mail(links),
             reply_to=_mailbox(round_),
+            feedback_id=feedback,
         )
 
     def _stop_by_mail(self, links: Links) -> str:

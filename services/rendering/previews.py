@@ -10,7 +10,7 @@ from services.rendering.dates import Lang, local
 from services.rendering.digest import render_digest
 from services.rendering.letter import Brand
 from services.rendering.mail import render
-from services.rendering.message import MailHeaders, RenderedMail, compose
+from services.rendering.message import MailHeaders, RenderedMail, compose, feedback_id
 from services.rendering.notices import NoticeLetter, notice_sms, render_notice
 from services.rendering.sms import ONE_WAY, Terms, digest_sms, rehearsed, remind_sms, render_sms
 from services.rendering.wording import STANDARD, Wording
@@ -93,6 +93,13 @@ def _gathered(asked: Asked) -> tuple[Round, ...]:
     return asked.round, *samples.rounds_of_digest()
 
 
+def _feedback(asked: Asked) -> str:
+    if asked.kind == "digest":
+        return feedback_id("", samples.digest_about(_gathered(asked)).gathered, "digest")
+    kind = "reminder" if asked.kind == "reminder" else "first"
+    return feedback_id(asked.round.case_type, asked.round.purpose.value, kind)
+
+
 def _headers(asked: Asked) -> MailHeaders:
     """As the notifier makes them; a notice is no list's, and a digest of several cases is answered to the sender."""
     domain = asked.from_address.rpartition("@")[2]
@@ -110,4 +117,5 @@ def _headers(asked: Asked) -> MailHeaders:
         unsubscribe_url=stop_url if is_list else "",
         unsubscribe_mailto=stop_mail if is_list and asked.unsubscribe_mailto else "",
         reply_to=(official.email or "") if official else "",
+        feedback_id=_feedback(asked) if is_list else "",
     )

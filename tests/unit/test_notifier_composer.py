@@ -69,6 +69,7 @@ def test_a_mailbox_to_unsubscribe_at_is_named_beside_the_one_click_link_and_the_
         f"<https://dialog.example/avsluta/{stop}>,<mailto:avsluta@dialog.example?subject=avsluta%20{stop}>"
     )
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert mail["Feedback-ID"] == "gatuarbete:ask:first:nardialog", "the kind of mail, and nobody's"
 
 
 def test_a_subscriber_without_a_company_is_addressed_and_told_why_without_one() -> None:
@@ -107,6 +108,7 @@ def test_a_notice_leads_to_its_own_link_or_to_the_page_of_the_message_that_it_is
     mail = notice(kind, path, about)
     assert mail["List-Unsubscribe"] is None
     assert mail["List-Id"] is None
+    assert mail["Feedback-ID"] is None
     assert mail["Message-ID"] == "<m1@dialog.example>"
     plain, html = (mail.get_body((kind,)) for kind in ("plain", "html"))
     assert plain is not None
