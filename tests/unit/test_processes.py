@@ -29,5 +29,5 @@ async def test_each_service_of_a_shared_process_logs_under_its_own_name() -> Non
 def test_nothing_but_a_process_or_a_command_sets_logging_up() -> None:
     root = Path(str(services.__path__[0]))
     sets_up = {str(p.relative_to(root)) for p in root.rglob("*.py") if "logs.configure(" in p.read_text()}
-    commands = {"demo/commands.py", "matcher/explain_command.py", "matcher/replay_command.py", "portal/case_desk.py"}
-    assert sets_up == {"processes.py", *commands}
+    of_services = {"demo/commands.py", "matcher/explain_command.py", "matcher/replay_command.py", "portal/case_desk.py"}
+    assert sets_up == {"processes.py", "case_preview.py", *of_services}
