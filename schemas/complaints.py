@@ -92,7 +92,7 @@ def of_shape(error: ValidationError, value: bytes) -> list[Complaint]:
         if item["type"] == "json_invalid":
             return [Complaint(BROKEN_JSON, "is not whole JSON; send one JSON object in UTF-8")]
         pointer, branched = _pointer(item["loc"], content, item["type"])
-        found.append((Complaint(WRONG_SHAPE, f"{item['type']}: {_advice(item)}", pointer), branched))
+        found.append((Complaint(WRONG_SHAPE, f"{item['type']}: {advice(item)}", pointer), branched))
     return list(dict.fromkeys(_without_other_branches(found)))[:MOST]
 
 
@@ -140,7 +140,8 @@ def _without_other_branches(found: list[tuple[Complaint, bool]]) -> Iterable[Com
             yield complaint
 
 
-def _advice(item: Any) -> str:
+def advice(item: Any) -> str:
+    """What to do about one of pydantic's errors."""
     if item["type"] == "value_error":
         return str(item["msg"]).removeprefix("Value error, ")
     context = item.get("ctx", {})

@@ -25,35 +25,53 @@ MessageId = NewType("MessageId", str)
 
 DateT = TypeVar("DateT", bound=date)
 
-_BLANKS = re.compile(r"[\s\x00-\x1f\x7f\u2028\u2029]+")
+_BLANKS = re.compile(r"[\s\x00-\x1f\x7f\u2028\u2029\u115f\u1160\u2800\u3164\uffa0]+")
+"""Also the letters and the Braille cell that are drawn as nothing."""
+_HOLLOW = re.compile(r"[\u034f\u115f\u1160\u2800\u3164\ufe00-\ufe0f\uffa0]")
+"""What Python calls printable though it may show nothing."""
+_SHOWN = re.compile(r"[^\u034f\u200c\u200d\ufe00-\ufe0f ]")
 _BORN = re.compile(r"(\d{2})?\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01]|6[1-9]|[78]\d|9[01])[-+]?\d{4}(01)?")
 """Shaped like a date of birth, with day + 60 in a co-ordination number, and four digits: all that is worth a look."""
 _SHAPED = re.compile(r"(\d{2})?\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01]|6[1-9]|[78]\d|9[01])[-+]?\w{4}")
 """A date of birth, that of a co-ordination number included (day + 60), and four signs more."""
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
-"""Also what turns the direction of text (UAX 9), and would show a line as another than it is."""
+_CONTROLS = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff\U000e0000-\U000e007f]"
+)
+"""Also a terminal's (C1), what turns the direction of text (UAX 9) and would show a line as another than it is, letters
+that only machines read, and what is no character.
+"""
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"))
-_UNSEEN = re.compile(r"[\u00ad\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069]")
+_UNSEEN = re.compile(
+    r"[\x80-\x84\x86-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff"
+    r"\U000e0000-\U000e007f]"
+)
 """What nobody sees and no two programs agree on: soft hyphens, spaces of no width, byte-order marks in the middle of a
-file that was put together, and what turns the direction of text. A line, and an id the more, is the same without it.
+file that was put together, a terminal's controls, and what turns the direction of text. A line, and an id the more, is
+the same without it.
 """
 
 
 def _one_line(value: Any) -> Any:
     if not isinstance(value, str) or _is_one_line(value):
         return value
-    return _BLANKS.sub(" ", unicodedata.normalize("NFC", _UNSEEN.sub("", value))).strip()
+    line = _BLANKS.sub(" ", unicodedata.normalize("NFC", _UNSEEN.sub("", value))).strip()
+    return line if _SHOWN.search(line) else ""
 
 
 def _is_one_line(text: str) -> bool:
     """Most texts are, and are read far more often than they are written. The space is the one printable blank."""
-    return text.isprintable() and "  " not in text and text == text.strip() and unicodedata.is_normalized("NFC", text)
+    if not text.isprintable() or "  " in text or text != text.strip() or not unicodedata.is_normalized("NFC", text):
+        return False
+    return text.isascii() or not _HOLLOW.search(text)
 
 
 def _lines(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    return _CONTROLS.sub("", unicodedata.normalize("NFC", value).replace("\r\n", "\n").replace("\r", "\n")).strip()
+    return plain_lines(value) if isinstance(value, str) else value
+
+
+def plain_lines(text: str) -> str:
+    """Some paragraphs as an event holds them: in NFC, lines that end alike, no controls."""
+    return _CONTROLS.sub("", unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
 def plain_digits(text: str) -> str:

@@ -4,12 +4,11 @@ One block is one question to one recipient; above a bound, the recipients of a r
 fills in fifty. Fields that no block asks for are ignored.
 """
 
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from schemas.types import plain_lines
 from services.portal.invited import Group, Invited
 
 MOST_BLOCKS: Final = 20
@@ -136,18 +135,11 @@ def _filled(fields: Mapping[str, str], block: Block) -> Filled:
     coming = block.meeting and answer in COMING
     return Filled(
         answer if answer in block.choices else "",
-        _plain(fields.get(text_field(block), "")),
+        plain_lines(fields.get(text_field(block), "")),
         int(number) if coming and number in _NUMBERS else None,
     )
 
 
-def _plain(text: str) -> str:
-    """As the event will hold it, so that what is counted and reviewed is what is sent."""
-    lines = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
-    return _CONTROLS.sub("", lines).strip()
-
-
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NUMBERS: Final = frozenset(str(number) for number in range(1, MOST_ATTENDEES + 1))
 
 

@@ -1,7 +1,6 @@
 """What the contract refuses, and what it forgives: limits, geometries, numbers of persons, unknown fields."""
 
 import json
-import re
 import unicodedata
 from typing import Any
 
@@ -14,7 +13,7 @@ from schemas.case import EXAMPLE, Case, may_be_confidential
 from schemas.export import EVENTS
 from schemas.geojson import Geometry, check
 from schemas.identity import contact_id, invitation_id, normal_organisation, recipient_id, round_id
-from schemas.types import MAX_VERTICES, Line, is_personal_number
+from schemas.types import _BLANKS, _SHOWN, _UNSEEN, MAX_VERTICES, Line, Text, Title, is_personal_number
 
 GEOMETRY: TypeAdapter[Geometry] = TypeAdapter(Geometry)
 KEY = b"k" * 32
@@ -169,9 +168,48 @@ def test_a_confidential_case_is_known_even_in_broken_bytes(value: bytes, marked:
     assert may_be_confidential(value) is marked
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.text("a å\u030a\u00a0\t\n", max_size=12))
+HOLLOW = "\u034f\u115f\u1160\u2800\u3164\ufe0f\uffa0"
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+    | st.text(f"a å\u030a\u00a0\t\n{HOLLOW}", max_size=12)
+)
 def test_a_line_that_is_left_as_it_is_is_one_already(text: str) -> None:
     """Against the plain rule: nothing unseen, one normal form, blanks as one space each, none at the ends."""
-    seen = re.sub("[\u00ad\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069]", "", text)
-    plain = re.sub(r"[\s\x00-\x1f\x7f\u2028\u2029]+", " ", unicodedata.normalize("NFC", seen)).strip()
-    assert TypeAdapter(Line).validate_python(text) == plain
+    plain = _BLANKS.sub(" ", unicodedata.normalize("NFC", _UNSEEN.sub("", text))).strip()
+    assert TypeAdapter(Line).validate_python(text) == (plain if _SHOWN.search(plain) else "")
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "   ",
+        "\u200b",
+        "\u200e\u200f",
+        "\u200d",
+        "\ufe0f",
+        "\u3164",
+        "\u2800 \u2800",
+        "\u00ad",
+        "\U000e0041",
+        "\x9b",
+        "\x00",
+    ],
+)
+def test_a_title_that_shows_nothing_is_no_title(title: str) -> None:
+    """FC-041."""
+    with pytest.raises(ValidationError, match="at least 1 character"):
+        TypeAdapter(Title).validate_python(title)
+
+
+@pytest.mark.parametrize("sign", ["\x1b", "\x9b", "\x80", "\u202e", "\ufffe", "\U000e0041", "\x00", "\x7f"])
+def test_what_a_terminal_obeys_or_only_machines_read_is_in_no_text(sign: str) -> None:
+    """FC-039, FC-041: a title is shown by commands too."""
+    for kind in (Title, Line, Text):
+        assert sign not in TypeAdapter(kind).validate_python(f"Röd{sign}31m gata")
+
+
+def test_emoji_stay_whole_in_a_title() -> None:
+    for emoji in ("👩\u200d👩\u200d👧", "\u26a0\ufe0f", "नि\u200cष"):
+        assert TypeAdapter(Title).validate_python(f"{emoji} Vägen") == f"{emoji} Vägen"

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from schemas.complaints import Complaint
+from schemas.complaints import Complaint, advice
 from services.runtime.errors import Transient
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -117,5 +117,5 @@ def _parameters(_: ExceptionHandler, __: Request, error: Exception) -> Problem:
     names = ", ".join(sorted({f"{item['loc'][0]} {item['loc'][-1]}" for item in found}))
     return problem(
         422, "bad-parameter", "A parameter is not valid", f"Correct {names}: see the OpenAPI document.",
-        faults=[Complaint("bad_parameter", f"{item['loc'][-1]}: {item['type']}") for item in found],
+        faults=[Complaint("bad_parameter", f"{item['loc'][-1]}: {advice(item)}") for item in found],
     )  # fmt: skip
