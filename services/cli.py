@@ -114,7 +114,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         sentence, code = _said(error, given)
-        print(f"error: {sentence}", file=sys.stderr)
+        from services.runtime.terminal import printable
+
+        print(f"error: {printable(sentence, keep=chr(10))}", file=sys.stderr)
         sys.exit(code)
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from cyclopts import App, Parameter
-from cyclopts.types import PositiveInt
 
-from services.runtime.terminal import OK, printable, say, show, usage
+from services.runtime.terminal import OK, Limit, printable, say, show, usage
 
 if TYPE_CHECKING:
     from services.notifier.ledger.lookup import Found
@@ -32,7 +31,7 @@ async def list_deliveries(
     round_: Annotated[str | None, Parameter(name="--round")] = None,
     state: str | None = None,
     channel: Literal["email", "sms", "letter"] | None = None,
-    limit: PositiveInt = 50,
+    limit: Limit = 50,
     json_: Json = False,
 ) -> int:
     """Messages, and invitations that led to none; the newest first. No addresses are shown.
@@ -55,7 +54,10 @@ async def list_deliveries(
     """
     from services.notifier.ledger import lookup
     from services.notifier.ledger.opened import opened_ledger
+    from services.notifier.policy.field_words import KNOWN
 
+    if state is not None and state not in KNOWN:
+        return usage(f"--state: no message is ever '{state}'; use one of {', '.join(sorted(KNOWN))}")
     async with opened_ledger() as database, database.transaction() as connection:
         rounds = [round_] if round_ else None
         if case is not None:
@@ -129,14 +131,13 @@ async def retry(message_id: str, /, *, because: str, by: str | None = None) -> i
     from services.runtime.settings import load
 
     try:
-        reason = impersonal(because.strip())
+        reason, who = impersonal(because.strip())[:200], impersonal(getpass.getuser() if by is None else by)[:200]
     except ValueError as error:
-        return usage(f"--because {error}")
+        return usage(f"--because or --by {error}")
     if not reason:
         return usage("--because is empty: say why, it is kept with the message")
     windows = load(NotifierSettings).notifier.windows
     async with opened_ledger() as database, database.transaction() as connection:
-        who = getpass.getuser() if by is None else by
         due = await try_again(connection, message_id, SystemClock().now(), windows, by=who, because=reason)
     say(f"{message_id} leaves at {_time(due)}, unless something keeps it")
     return OK

@@ -31,6 +31,8 @@ async def pause(*, reason: str, channel: ByChannel | None = None) -> int:
         said = impersonal(reason.strip())[:200]
     except ValueError as error:
         return usage(f"--reason {error}")
+    if not said:
+        return usage("--reason is empty: say why, it is shown while sending is paused")
     async with opened_ledger() as database, database.transaction() as connection:
         await pauses.pause(connection, said, SystemClock().now(), channel)
     print("paused")

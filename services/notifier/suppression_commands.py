@@ -5,9 +5,8 @@ import sys
 from typing import Annotated, Final, Literal
 
 from cyclopts import App, Parameter
-from cyclopts.types import PositiveInt
 
-from services.runtime.terminal import OK, say, show, usage
+from services.runtime.terminal import OK, Limit, say, show, usage
 
 suppressions = App(name="suppressions", help="Whom nothing is sent to, and why; releasing one.")
 
@@ -23,7 +22,7 @@ async def list_suppressions(
     email: Flag = False,
     phone: Flag = False,
     all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
-    limit: PositiveInt = 50,
+    limit: Limit = 50,
     json_: Json = False,
 ) -> int:
     """What is suppressed; the newest first. No addresses are shown, and none can be read out of the ids.

@@ -7,10 +7,9 @@ from heapq import nlargest
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import App, Parameter
-from cyclopts.types import PositiveInt
 
 from services.ops.options import Json, kafka_settings
-from services.runtime.terminal import OK, failed, printable, show, usage
+from services.runtime.terminal import OK, Limit, failed, printable, show, usage
 
 if TYPE_CHECKING:  # help must not wait for Kafka's client
     from services.ops.dead_letters import Letter
@@ -33,7 +32,7 @@ def list_(
     reason: str | None = None,
     by: Literal["reason"] | None = None,
     all_: Annotated[bool, Parameter(name="--all", negative="")] = False,
-    limit: PositiveInt = 100,
+    limit: Limit = 100,
     json_: Json = False,
 ) -> int:
     """The newest open dead letters: address, reason, when and where it first stood.

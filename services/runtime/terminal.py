@@ -8,11 +8,15 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter, validators
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+Limit = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1_000_000))]
+"""How many rows are shown at most; no database counts beyond 64 bits."""
 OK, FAILED, USAGE, NOT_MET, UNREACHABLE, PARTLY = 0, 1, 2, 3, 5, 6
 
 

@@ -30,6 +30,23 @@ async def the_message(house: House) -> str:
     return str(row.message_id)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [("--state", "delayed", "permanent-failure"), ("--limit", "9" * 20, "1000000"), ("--limit", "0", "1")],
+)
+async def test_what_no_list_can_hold_is_said_and_not_an_empty_list(
+    house: House,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    value: str,
+    told: str,
+) -> None:
+    assert await asked(house, monkeypatch, "deliveries", "list", option, value) == 2
+    printed = capsys.readouterr()
+    assert told in printed.out + printed.err
+
+
 async def test_the_steps_of_a_message_are_kept_with_time_reason_and_attempt(house: House) -> None:
     await house.round()
     await house.reachable()

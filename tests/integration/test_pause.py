@@ -39,6 +39,11 @@ async def test_status_says_what_stands_and_its_exit_code_too(
     assert await asked(house, monkeypatch, "sending", "resume") == 0
 
 
-async def test_the_reason_of_a_pause_names_nobody(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await asked(house, monkeypatch, "sending", "pause", "--reason", "anna@exempel.test complains") == 2
+@pytest.mark.parametrize(
+    "reason", ["anna@exempel.test complains", "070-174 06 05 complains", "ring +46701740605", "  "]
+)
+async def test_the_reason_of_a_pause_says_something_and_names_nobody(
+    house: House, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    assert await asked(house, monkeypatch, "sending", "pause", "--reason", reason) == 2
     assert await asked(house, monkeypatch, "sending", "status") == 0

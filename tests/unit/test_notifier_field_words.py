@@ -8,6 +8,7 @@ import pytest
 from services.notifier.channels import smtp_replies, twilio_codes
 from services.notifier.channels.port import State
 from services.notifier.policy.field_words import (
+    KNOWN,
     OF_THE_ADDRESS,
     PASSES,
     PERMANENT,
@@ -17,6 +18,7 @@ from services.notifier.policy.field_words import (
     states,
     word,
 )
+from tests.transitions import stated
 
 RULES = [*(rule.outcome for rule in smtp_replies._RULES), *twilio_codes._OUTCOMES.values()]
 
@@ -58,3 +60,8 @@ def test_a_word_and_the_ledgers_own_name_find_the_same_states() -> None:
 def test_every_code_of_the_address_is_one_that_a_channel_says() -> None:
     said = "\n".join(path.read_text() for path in Path(smtp_replies.__file__).parent.glob("*.py"))
     assert [code for code in OF_THE_ADDRESS | PASSES if not re.search(f'"{code}"', said)] == []
+
+
+def test_every_state_that_a_message_has_can_be_asked_for() -> None:
+    assert stated().keys() <= KNOWN
+    assert "nope" not in KNOWN

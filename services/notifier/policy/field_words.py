@@ -7,6 +7,7 @@ once that is mended. A code that is not listed as the address's is technical: so
 
 from typing import Final
 
+from schemas.delivery import DeliveryState
 from services.notifier.policy.unknown import UNKNOWN_OUTCOME
 
 PASSES: Final = frozenset(
@@ -26,6 +27,8 @@ _WORDS: Final = {
     "admitted": "waiting", "waiting": "held", "retry": TEMPORARY, "not_reachable": "not reachable",
     "addressed": "has a message", "put_back": "pending", "not_sent": "waiting for the channel",
 }  # fmt: skip
+STATES: Final = frozenset(DeliveryState) - {DeliveryState.COMPOSED} | {"admitted", "addressed", "pending", "sending"}
+"""What a message or an invitation may be in the ledger."""
 
 
 def word(state: str, code: str) -> str:
@@ -46,3 +49,7 @@ def states(asked: str) -> set[str]:
 def may_be_tried_again(state: str, code: str) -> bool:
     """Whether a failed message is worth another try, and surely was not taken the first time."""
     return state == "failed" and word(state, code) != PERMANENT and code != UNKNOWN_OUTCOME
+
+
+KNOWN: Final = STATES | {word(state, "") for state in STATES} | {TEMPORARY, PERMANENT, TECHNICAL}
+"""What may be asked for."""
