@@ -90,3 +90,19 @@ Return-Path: <studs@kommun.example>
 Message-ID: <00112233445566778899aabbccddeeff@kommun.example>
 Subject: Hej
 """
+
+EXIM = """\
+This message was created automatically by mail delivery software.
+
+A message that you sent could not be delivered to one or more of its
+recipients. This is a permanent error. The following address(es) failed:
+
+  anna@exempel.example
+    Unrouteable address
+
+------ This is a copy of the message, including all the headers. ------
+
+Return-path: <studs@kommun.example>
+Message-ID: <00112233445566778899aabbccddeeff@kommun.example>
+Subject: Hej
+"""

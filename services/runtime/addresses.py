@@ -14,6 +14,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 from schemas.contact import ContactChannel
+from schemas.types import plain_digits
 from services.runtime.errors import Rejected
 from services.runtime.sealing import blind_index
 
@@ -52,6 +53,7 @@ def mobile(text: str, *, swedish: bool = False) -> str:
     its first zero in a spreadsheet is known still; elsewhere it might be anything. Raises `Rejected`, which never
     quotes the number: `bad_address`, or `not_mobile` where it is a number of another kind or country.
     """
+    text = plain_digits(text)
     try:
         number = phonenumbers.parse(text, "SE")
     except phonenumbers.NumberParseException:

@@ -24,7 +24,7 @@ from services.notifier.outcomes.sorting import (
     Unclear,
 )
 from services.runtime.link_tokens import Purpose, mint
-from tests.returned_mails import MESSAGE_ID, QMAIL, complaint, mail, report
+from tests.returned_mails import EXIM, MESSAGE_ID, QMAIL, complaint, mail, report
 
 KEY, OLD, OTHER = b"k" * 32, b"o" * 32, b"x" * 32
 PATHS = ReturnPaths("studs@kommun.example", [KEY, OLD])
@@ -168,6 +168,19 @@ def test_a_bounce_without_structure_is_known_by_its_words() -> None:
     assert found.about == OURS
     assert found.reported.outcome is not None
     assert (found.reported.outcome.code, found.reported.outcome.suppress_after) == ("refused", 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "more"), [(EXIM, "X-Failed-Recipients: anna@exempel.example"), (QMAIL, "Precedence: bulk")]
+)
+def test_a_postmasters_bounce_is_one_though_it_says_that_a_machine_sent_it(text: str, more: str) -> None:
+    """FC-033, FC-038: Exim's plain bounces bear `Auto-Submitted`; ignored, they would leave the address alive."""
+    headers = (more, "Auto-Submitted: auto-replied", "Return-Path: <>")
+    found = SORTER.sort(mail("Mail delivery failed", text, *headers, sender="Mailer-Daemon@exempel.example"))
+    assert isinstance(found, Report)
+    assert found.about == OURS
+    assert found.reported.outcome is not None
+    assert found.reported.outcome.suppress_after == 2
 
 
 def test_a_postmasters_mail_in_no_known_form_is_looked_at_by_somebody() -> None:

@@ -572,6 +572,20 @@ async def test_one_click_stops_everything_without_a_page_or_a_cookie(
     assert (notice.kind, notice.message_number) == ("stopped", 1)
 
 
+async def test_one_click_stops_with_a_line_break_after_it_and_says_so_where_it_was_not_understood(
+    portal: Offline, browser: httpx.AsyncClient
+) -> None:
+    """RFC 8058: a mail program shows no page, and takes 200 for done."""
+    await invited(portal)
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    for body, headers in ((b"List-Unsubscribe=One-Click", {}), (b"", kind), (b"omfattning=annat", kind)):
+        assert (await browser.post(stop_path(1), content=body, headers=headers)).status_code == 422
+    assert said(portal, Suppression, SUPPRESSIONS) == []
+    answer = await browser.post(stop_path(1), content=b"List-Unsubscribe=One-Click\r\n", headers=kind)
+    assert (answer.status_code, answer.text) == (200, "")
+    assert len(said(portal, Suppression, SUPPRESSIONS)) == 1
+
+
 async def test_a_stop_link_of_a_message_that_the_store_never_heard_of_stops_all_the_same(
     portal: Offline, browser: httpx.AsyncClient
 ) -> None:

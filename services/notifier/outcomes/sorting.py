@@ -139,7 +139,7 @@ class Sorter:
             return Unclear("loop")
         if stop:
             return Unclear("stop_without_proof")
-        if _answers_by_itself(mail):
+        if _answers_by_itself(mail) and not _from_a_postmaster(mail):
             return Automatic()
         return self._bounce(mail, arrived_at) or self._answer(mail, arrived_at)
 
@@ -161,13 +161,13 @@ class Sorter:
 
     def _bounce(self, mail: Message, arrived_at: About) -> Sorted | None:
         """A bounce in a form of its own, where nobody but a postmaster can have sent it."""
-        returned = _words(mail, "Return-Path").strip() == "<>" or _POSTMASTERS.search(_words(mail, "From"))
-        if not returned:
+        postmaster = _from_a_postmaster(mail)
+        if not postmaster and _words(mail, "Return-Path").strip() != "<>":
             return None
         passing, permanent = all_failures(mail)
         if passing or permanent:
             return Report(_first(arrived_at, _sent_back(mail), _mentioned(mail)), bounced(permanent=bool(permanent)))
-        if arrived_at.number is not None or _POSTMASTERS.search(_words(mail, "From")):
+        if arrived_at.number is not None or postmaster:
             return Unclear("bounce_not_understood")
         return Automatic()
 
@@ -202,6 +202,11 @@ def _own_parts(mail: Message) -> Iterator[Message]:
 def _answers_by_itself(mail: Message) -> bool:
     """RFC 3834 §5: anything but `no` was sent without a person."""
     return _words(mail, "Auto-Submitted").partition(";")[0].strip().lower() not in ("", "no")
+
+
+def _from_a_postmaster(mail: Message) -> bool:
+    """Exim's bounces are plain text, say that a machine sent them, and whom they could not reach."""
+    return bool(_POSTMASTERS.search(_words(mail, "From"))) or mail["X-Failed-Recipients"] is not None
 
 
 def _first(*abouts: About) -> About:

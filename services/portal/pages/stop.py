@@ -39,7 +39,9 @@ class StopPages:
         ]
 
     async def ask(self, request: Request) -> Response:
-        """What can be stopped, and what is."""
+        """What can be stopped, and what is. 422 for a POST that said neither: whoever reads no pages shall not take it
+        for done.
+        """
         number = self._number(request)
         carried = await self._carried(number)
         offered = stops.offered(carried)
@@ -47,12 +49,13 @@ class StopPages:
             done = await stops.stopped(connection, number, offered)
         if ALL.value in done:
             return self._page(request, "stopped.html", carried, stop=ALL)
-        return self._page(request, "stop.html", carried, offered=offered, done=done)
+        status = 422 if request.method == "POST" else 200
+        return self._page(request, "stop.html", carried, status=status, offered=offered, done=done)
 
     async def stop(self, request: Request) -> Response:
         """Stops. One-click is answered without a page, and without being led elsewhere (RFC 8058 §3.1)."""
         number, given = self._number(request), await fields(request)
-        one_click = given.get(ONE_CLICK[0]) == ONE_CLICK[1]
+        one_click = given.get(ONE_CLICK[0], "").strip() == ONE_CLICK[1]
         carried = await self._carried_or_none(number)
         chosen = ALL if one_click else _chosen(given.get("omfattning", ""), stops.offered(carried))
         if chosen is None:
