@@ -22,7 +22,8 @@ def test_one_mailbox_written_in_several_ways_has_one_index() -> None:
 
 
 @pytest.mark.parametrize(
-    "form", ["070-174 06 05", "+46701740605", "0046701740605", "(070) 174 06 05", "+46 (0)70 1740605",
+    "form", ["070-174 06 05", "０７０-１７４ ０６ ０５", "\u202a+46 70\u2011174 06 05\u202c",
+     "+46701740605", "0046701740605", "(070) 174 06 05", "+46 (0)70 1740605",
      "070–174 06 05", "tel:+46701740605", "00 46 70-174 06 05", "\u00a0070 1740605\n"],
 )  # fmt: skip
 def test_fc_048_one_telephone_written_in_several_ways_has_one_form(form: str) -> None:
