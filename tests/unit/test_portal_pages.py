@@ -689,6 +689,17 @@ async def test_a_case_is_found_by_its_id_and_its_diary_number(
         assert words in page.text
 
 
+@pytest.mark.parametrize("more", [".", ")", "/", "%3E", "%20"])
+async def test_a_case_is_found_with_what_stood_after_its_number(
+    portal: Offline, browser: httpx.AsyncClient, more: str
+) -> None:
+    await invited(portal)
+    for reference in ("EX-2", "KS%202025/0123"):
+        led = await browser.get(f"/arenden/{reference}{more}")
+        assert (led.status_code, led.headers["location"]) == (303, f"/arenden/{reference}")
+    assert (await browser.get(f"/arenden/EX-9{more}")).status_code == 404
+
+
 async def test_of_two_cases_with_one_number_the_reader_chooses(portal: Offline, browser: httpx.AsyncClient) -> None:
     await invited(portal)
     await invited(portal, 2, source="annat", title="En annan sak")
