@@ -39,8 +39,9 @@ PUBLIC: Final = ("/static/", "/arenden/", "/prenumerera", "/personuppgifter", "/
 
 
 class Guard:
-    """The outermost layer: reads at most `BODY_BYTES`, and sets headers on whatever answer comes. An address with a NUL
-    goes no further: PostgreSQL holds none, and an answer of 503 would have it tried for ever.
+    """The outermost layer: reads at most `BODY_BYTES`, and sets headers on whatever answer comes. A page's address
+    with a NUL goes no further: PostgreSQL holds none, and an answer of 503 would have it tried for ever. (The API says
+    what it takes.)
     """
 
     def __init__(self, app: Asgi) -> None:
@@ -59,8 +60,8 @@ class Guard:
         body = await _whole(scope, receive)
         if body is None:
             await _too_large(scope["path"])(scope, receive, headed)
-        elif "\0" in scope["path"] or b"%00" in scope["query_string"]:
-            await _no_address(scope["path"])(scope, receive, headed)
+        elif _has_nul(scope):
+            await _no_address()(scope, receive, headed)
         else:
             await self._app(scope, _replayed(body, receive), headed)
 
@@ -116,10 +117,12 @@ def _too_large(path: str) -> Response:
     )
 
 
-def _no_address(path: str) -> Response:
-    if path.startswith("/api/"):
-        said = "The address holds the sign NUL. Correct it."
-        return problems.answer(problems.problem(400, "bad-request", "Bad Request", said))
+def _has_nul(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return not path.startswith("/api/") and ("\0" in path or b"%00" in scope["query_string"])
+
+
+def _no_address() -> Response:
     return PlainTextResponse(
         "Adressen kan inte användas. Öppna länken i inbjudan igen.\n\n"
         "The address cannot be used. Open the link in your invitation again.\n",

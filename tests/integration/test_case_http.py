@@ -219,6 +219,14 @@ async def test_a_case_that_keeps_the_rules_is_valid_and_nothing_is_stored(world:
         problem(await at.get(KEY), 404, "no-such-case")
 
 
+async def test_a_key_with_a_nul_is_a_bad_parameter_and_not_to_be_tried_again(world: World) -> None:
+    """PostgreSQL holds none: it would answer as if it were away."""
+    async with door(world) as at:
+        told = problem(await at.get("%00"), 422, "bad-parameter")
+        assert "correct it" in told["errors"][0]["detail"]
+        problem(await at.get("%00", "nd_x_y"), 401, "unknown-key")
+
+
 async def test_what_is_not_whole_json_is_400(world: World) -> None:
     async with door(world) as at:
         for body in (b"", b"{", b"\xff", b'{"a": "\\ud800"}', b"[" * 100_000, b'{"a": 1} x'):

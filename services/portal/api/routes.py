@@ -136,7 +136,14 @@ async def _only_posted() -> None:
 
 @router.get("/{case:path}", responses=problems(401, 403, 404, 422, 503))
 async def case_status(
-    case: Annotated[str, Path(max_length=210, description="municipality/source/case id, or an id that is your only.")],
+    case: Annotated[
+        str,
+        Path(
+            max_length=210,
+            pattern=r"^[^\x00-\x1f\x7f]*$",
+            description="municipality/source/case id, or an id that is your only.",
+        ),
+    ],
     portal: Annotated[Portal, Depends(portal_of)],
     key: Annotated[ApiKey, Depends(caller(Scope.READ))],
 ) -> CaseStanding:
