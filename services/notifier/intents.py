@@ -4,6 +4,7 @@ Guaranteed: the bytes and the intent are in the ledger, and *composed* is acknow
 What was said meanwhile (a stop, an undo, an answer, a change) still stops the call.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +25,7 @@ from services.notifier.sifting import Facts, Verdict, closed, companies_of, gone
 from services.notifier.table_readers import Tables
 from services.notifier.writing import Writer
 from services.runtime.clock import Clock
+from services.runtime.errors import Transient
 from services.runtime.logs import logger
 from services.runtime.metrics import ALARMS
 from services.runtime.sealing import Vault
@@ -31,6 +33,8 @@ from services.runtime.store.database import Database
 
 _AGAIN: Final = timedelta(seconds=5)
 """When to look again at a message whose round is not ready for it."""
+_PAUSE_S: Final = 0.5
+"""Before a ledger that did not answer is asked again."""
 
 _Waiting = Callable[[AsyncConnection, Message, Verdict, datetime], Awaitable[None]]
 """Gives a message back to the ledger, and why, at a moment."""
@@ -78,6 +82,25 @@ class Intents:
         """Composes what may leave and commits bytes, intent and whom it goes by; the rest ends, or waits, with its
         reason.
         """
+        try:
+            return await self._record(provider, messages)
+        except Transient:
+            await self._take_back(messages)  # the ledger may have committed, and not have been able to say so
+            raise
+
+    async def announce(self, written: Group) -> Group:
+        """Tells that the messages are composed and looks once more. When that fails, nothing has been called: the
+        intent is taken back, so that a broker that is down makes no outcome unknown.
+        """
+        try:
+            await self._outbox.flush()
+            await self._tables.caught_up()
+            return await self._look_once_more(written)
+        except BaseException:
+            await self._take_back(written.messages)
+            raise
+
+    async def _record(self, provider: Channel, messages: Sequence[Message]) -> Group:
         now = self._clock.now()
         async with self._database.transaction() as connection:
             held = await claims.read_again(connection, messages, self._owner)
@@ -95,20 +118,22 @@ class Intents:
                 await unlink(connection, message, facts.answered_on(message))
         return Group(told, facts, written)
 
-    async def announce(self, written: Group) -> Group:
-        """Tells that the messages are composed and looks once more. When that fails, nothing has been called: the
-        intent is taken back, so that a broker that is down makes no outcome unknown.
-        """
-        try:
-            await self._outbox.flush()
-            await self._tables.caught_up()
-            return await self._look_once_more(written)
-        except BaseException:
-            async with self._database.transaction() as connection:
-                held = await claims.still_held(connection, written.messages, self._owner, state="sending")
-                now = self._clock.now()
-                await transitions.put_back(connection, held, now, code="not_announced", now=now)
-            raise
+    async def _take_back(self, messages: Sequence[Message]) -> None:
+        """Nothing was called, and nobody else knows: the ledger is asked until it answers, or the lease is over."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._lease.total_seconds()
+        while True:
+            try:
+                async with self._database.transaction() as connection:
+                    held = await claims.still_held(connection, messages, self._owner, state="sending")
+                    now = self._clock.now()
+                    await transitions.put_back(connection, held, now, code="not_announced", now=now)
+                return
+            except Transient as error:
+                if loop.time() >= until:
+                    raise
+                logger().warning("intents not taken back yet", count=len(messages), error=str(error)[:120])
+            await asyncio.sleep(_PAUSE_S)
 
     async def _look_once_more(self, written: Group) -> Group:
         """What was said while the messages were composed still stops or changes them: nothing has been called."""

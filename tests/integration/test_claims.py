@@ -3,13 +3,17 @@ ledger.
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
+from itertools import combinations
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.notifier.channels.port import Outcome
 from services.notifier.channels.port import Outgoing as Sent
+from services.notifier.ledger import claims
 from services.notifier.ledger.tables import MESSAGES, MIGRATIONS
 from services.notifier.sender import SenderOptions
 from services.runtime.errors import Transient
@@ -103,3 +107,46 @@ async def test_two_notifiers_on_one_ledger_send_each_message_once(postgres_url: 
     assert len({message.address for message in house.email.accepted}) == 60
     await other.close()
     await house.database.close()
+
+
+async def test_leases_are_renewed_in_the_order_in_which_outcomes_are_written_so_that_neither_waits_for_the_other(
+    house: House,
+) -> None:
+    if "sqlite" in house.url:
+        pytest.skip("SQLite has one writer")
+    await house.round(counts={"invitations": 12})
+    for number in range(12):
+        await house.reachable(f"r{number}", f"nr{number}@exempel.test")
+    await house.sender.plan()
+    soon = house.clock.moment + timedelta(minutes=2)
+    async with house.database.transaction() as one:
+        held = await claims.take(one, "email", "me", house.clock.moment, soon, 12)
+        as_they_lie = (await one.execute(select(MESSAGES.c.message_id).order_by(text("ctid")))).scalars().all()
+    lower, higher = next(pair for pair in combinations(sorted(as_they_lie), 2) if _lies_behind(as_they_lie, *pair))
+    async with house.database.transaction() as writing:
+        await _lock(writing, lower)
+        renewing = asyncio.create_task(_renew(house, [message.message_id for message in held]))
+        while not await _waits_for_a_lock(house):  # noqa: ASYNC110 - a database raises no event
+            await asyncio.sleep(0.01)
+        await _lock(writing, higher)
+    await renewing
+
+
+def _lies_behind(as_they_lie: Sequence[str], lower: str, higher: str) -> bool:
+    return as_they_lie.index(higher) < as_they_lie.index(lower)
+
+
+async def _renew(house: House, alive: Sequence[str]) -> None:
+    async with house.database.transaction() as connection:
+        await claims.renew(connection, "me", alive, house.clock.moment + timedelta(minutes=4))
+
+
+async def _lock(connection: AsyncConnection, message_id: str) -> None:
+    row = select(MESSAGES.c.message_id).where(MESSAGES.c.message_id == message_id)
+    assert (await connection.execute(row.with_for_update(nowait=True))).all()
+
+
+async def _waits_for_a_lock(house: House) -> bool:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with house.database.transaction() as connection:
+        return bool(await connection.scalar(text(waiting)))

@@ -54,12 +54,13 @@ async def take(
 
 
 async def renew(connection: AsyncConnection, owner: str, alive: Collection[str], lease_until: datetime) -> None:
-    """Keeps what this owner is at work on; what it has let go of by failing runs out."""
-    await connection.execute(
-        update(MESSAGES)
-        .where(MESSAGES.c.lease_owner == owner, MESSAGES.c.message_id.in_(list(alive)))
-        .values(lease_until=micros(lease_until))
-    )
+    """Keeps what this owner is at work on; what it has let go of by failing runs out. Locked in the order of their ids,
+    as by whoever writes down what became of them: else each could wait for the other.
+    """
+    held = select(MESSAGES.c.message_id).where(MESSAGES.c.lease_owner == owner, MESSAGES.c.message_id.in_(list(alive)))
+    in_order = held.order_by(MESSAGES.c.message_id).with_for_update()
+    renewed = update(MESSAGES).where(MESSAGES.c.message_id.in_(in_order.scalar_subquery()))
+    await connection.execute(renewed.values(lease_until=micros(lease_until)))
 
 
 async def still_held(
