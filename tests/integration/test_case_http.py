@@ -1,6 +1,7 @@
 """The HTTP door for case systems on real Kafka, served by the real server: a test for each thing it may answer."""
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -240,6 +241,14 @@ async def test_what_is_not_called_json_is_415(world: World) -> None:
             problem(answer, 415, "unsupported-media-type")
             assert answer.headers["accept-post"] == "application/json"
         assert (await at.post(Content_Type="application/json; charset=utf-8")).status_code == 202
+
+
+async def test_what_is_packed_is_415_and_says_to_unpack_it(world: World) -> None:
+    async with door(world) as at:
+        answer = await at.post(gzip.compress(json.dumps(content()).encode()), Content_Encoding="gzip")
+        problem(answer, 415, "unsupported-media-type")
+        assert answer.headers["accept-encoding"] == "identity"
+        assert (await at.post(Content_Encoding="identity")).status_code == 202
 
 
 async def test_what_has_too_many_bytes_is_413_whether_it_says_so_or_not(world: World) -> None:

@@ -13,12 +13,17 @@ JSON: Final = "application/json"
 
 
 async def read(request: Request, *, most_bytes: int) -> bytes:
-    """The body. Raises a problem: 415 for what is not JSON, 413 for what is too large."""
+    """The body. Raises a problem: 415 for what is no JSON or is packed (RFC 9110 §12.5.3), 413 for what is too large."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != JSON:
         raise problem(
             415, "unsupported-media-type", "Send JSON", f"Send one JSON object with Content-Type: {JSON}.",
             headers={"Accept-Post": JSON},
+        )  # fmt: skip
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise problem(
+            415, "unsupported-media-type", "Send it unpacked", "Send the JSON as it is, without Content-Encoding.",
+            headers={"Accept-Encoding": "identity"},
         )  # fmt: skip
     said = request.headers.get("content-length", "")
     if said.isdecimal() and int(said) > most_bytes:
