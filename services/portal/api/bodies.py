@@ -13,7 +13,7 @@ JSON: Final = "application/json"
 
 
 async def read(request: Request, *, most_bytes: int) -> bytes:
-    """The body. Raises a problem: 415 for what is no JSON or is packed (RFC 9110 §12.5.3), 413 for what is too large."""
+    """The body. Raises a problem: 415 for what is no JSON or is packed (RFC 9110 §12.5.3), 413 if it is too large."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != JSON:
         raise problem(
