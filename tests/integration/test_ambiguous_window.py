@@ -30,6 +30,7 @@ from services.notifier.ledger.tables import MESSAGES
 from services.notifier.settings import NotifierOptions
 from services.runtime.clock import ManualClock
 from tests.mail_sinks import always, once, smtp_options, smtp_sink
+from tests.notifier_house import Dies
 from tests.notifier_offline import OfflineNotifier, contact, keys, say
 from tests.topics_offline import Log
 
@@ -133,10 +134,6 @@ async def test_lost_twice_ends_as_failed_with_its_reason_and_two_copies_at_most(
     assert (row.state, row.code) == ("failed", "unknown_outcome")
     assert len(town.copies()) == 2
     assert len(set(town.copies())) == 1
-
-
-class Dies(BaseException):
-    """The process is gone."""
 
 
 async def test_a_second_crash_ends_no_more_than_what_was_being_called_again(
