@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from services.case_import import case
-from services.portal.commands import File, Flag, Json
+from services.portal.commands import File, Flag, Json, complain, judged
 from services.runtime.terminal import OK, PARTLY, say, show, usage
 
 if TYPE_CHECKING:  # help must not wait for the services
@@ -79,7 +79,6 @@ def preview(
         One JSON object a case: state, counts, set_hash, workplaces with reasons.
     """
     from services.matcher.settings import MatcherSettings
-    from services.portal.case_files import pieces
     from services.runtime import logs
     from services.runtime.settings import load
 
@@ -87,8 +86,11 @@ def preview(
         return usage(f"--map {map_}: a map is written as .geojson")
     settings = load(MatcherSettings)
     logs.configure(settings.log, "case")
-    read, refused = _judged(pieces(file), settings)
-    found, companies = asyncio.run(previewed(read, settings))
+    read = judged([file], settings.model.load(), anywhere=settings.matcher.allow_outside_sweden)
+    for piece, verdict in read:
+        complain(piece, verdict)
+    cases = [verdict.case for _, verdict in read if verdict.case is not None]
+    found, companies = asyncio.run(previewed(cases, settings))
     if json_:
         for one in found:
             print(json.dumps(_as_json(one), ensure_ascii=False))
@@ -98,20 +100,7 @@ def preview(
         say(_summary(one))
     if map_ is not None:
         map_.write_text(json.dumps(_map(found, companies), ensure_ascii=False), "utf-8")
-    return PARTLY if refused else OK
-
-
-def _judged(pieces: "list[Any]", settings: "MatcherSettings") -> "tuple[list[Case], int]":
-    from schemas.case_rules import judge
-
-    model, found = settings.model.load(), []
-    for piece in pieces:
-        verdict = judge(piece.value, model, anywhere=settings.matcher.allow_outside_sweden)
-        for item in verdict.complaints:
-            say(f"{piece}: {item.pointer or '/'}: {item.code}: {item.detail}")
-        if verdict.case is not None:
-            found.append(verdict.case)
-    return found, len(pieces) - len(found)
+    return PARTLY if len(cases) < len(read) else OK
 
 
 async def previewed(cases: "list[Case]", settings: "MatcherSettings") -> "tuple[list[Previewed], dict[str, Company]]":

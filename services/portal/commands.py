@@ -16,6 +16,7 @@ from services.runtime.terminal import NOT_MET, OK, PARTLY, agreed, can_ask, fail
 if TYPE_CHECKING:  # help must not wait for pydantic and Kafka's client
     from schemas.case import Case
     from schemas.case_rules import Verdict
+    from schemas.model import DialogueModel
     from schemas.round import Round
     from services.portal.case_desk import Desk
     from services.portal.case_files import Piece
@@ -45,12 +46,12 @@ def validate(file: File, /, *files: Annotated[str, Parameter(allow_leading_hyphe
     """
     settings = settings_now()
     refused = 0
-    for piece, verdict in _judged([file, *files], settings):
+    for piece, verdict in judged([file, *files], settings.model.load(), anywhere=settings.matcher.allow_outside_sweden):
         refused += verdict.case is None
         if json_:
             print(json.dumps(_told(piece, verdict), ensure_ascii=False))
         else:
-            _complain(piece, verdict, to_stdout=True)
+            complain(piece, verdict, to_stdout=True)
     return NOT_MET if refused else OK
 
 
@@ -84,10 +85,10 @@ async def _submit(file: str, settings: "CaseSettings", *, dry_run: bool, wait: b
     from services.portal.case_orders import Standing, content_hash, standing, submission
 
     refused, taken = 0, []
-    judged = list(_judged([file], settings))
+    read = judged([file], settings.model.load(), anywhere=settings.matcher.allow_outside_sweden)
     key = settings.installation.key_or_demo if dry_run else settings.installation.key
     async with Desk(settings) as desk:
-        for piece, verdict in judged:
+        for piece, verdict in read:
             if (given := verdict.case) is None:
                 refused += 1
                 _outcome(piece, verdict, "refused", as_json)
@@ -213,11 +214,11 @@ def settings_now() -> "CaseSettings":
     return load(CaseSettings)
 
 
-def _judged(files: Sequence[str], settings: "CaseSettings") -> "list[tuple[Piece, Verdict]]":
+def judged(files: Sequence[str], model: "DialogueModel", *, anywhere: bool) -> "list[tuple[Piece, Verdict]]":
+    """Each case of these files, and what is wrong with it."""
     from schemas.case_rules import judge
     from services.portal.case_files import pieces
 
-    model, anywhere = settings.model.load(), settings.matcher.allow_outside_sweden
     return [(piece, judge(piece.value, model, anywhere=anywhere)) for file in files for piece in pieces(file)]
 
 
@@ -238,7 +239,8 @@ def _told(piece: "Piece", verdict: "Verdict", given: "Case | None" = None) -> di
     }
 
 
-def _complain(piece: "Piece", verdict: "Verdict", *, to_stdout: bool = False) -> None:
+def complain(piece: "Piece", verdict: "Verdict", *, to_stdout: bool = False) -> None:
+    """What is wrong with a case, a line each."""
     for item in verdict.complaints:
         line = f"{piece}: {item.pointer or '/'}: {item.code}: {item.detail}"
         print(printable(line)) if to_stdout else say(line)
@@ -248,7 +250,7 @@ def _outcome(piece: "Piece", verdict: "Verdict", outcome: str, as_json: bool, gi
     if as_json:
         print(json.dumps({**_told(piece, verdict, given), "outcome": outcome}, ensure_ascii=False))
         return
-    _complain(piece, verdict)
+    complain(piece, verdict)
     if verdict.case is not None:
         show(("case", "version", "outcome"), [(verdict.case.key, verdict.case.version, outcome)])
 
