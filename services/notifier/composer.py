@@ -20,7 +20,7 @@ from services.rendering.dates import Lang, local
 from services.rendering.digest import DigestLetter, Item, render_digest
 from services.rendering.frames import Frames
 from services.rendering.letter import Brand, Letter, Links
-from services.rendering.message import MailHeaders, compose, feedback_id
+from services.rendering.message import MailHeaders, compose, feedback_id, stop_mail
 from services.rendering.notices import NoticeLetter, notice_sms, render_notice
 from services.rendering.paper import Paper, Postal, Way, paper
 from services.rendering.sms import ONE_WAY, Terms, digest_sms, rehearsed, remind_sms, render_sms
@@ -236,15 +236,10 @@ class RenderingComposer:
             to_address=draft.address,
             list_id=f"dialog.{domain}",
             unsubscribe_url=links.stop_url,
-            unsubscribe_mailto=self._stop_by_mail(links),
+            unsubscribe_mailto=stop_mail(self._mailto, links.stop_url),
             reply_to=_mailbox(round_),
             feedback_id=feedback,
         )
-
-    def _stop_by_mail(self, links: Links) -> str:
-        """The subject holds the link's token, so that whoever reads that mailbox knows what to stop."""
-        token = links.stop_url.rpartition("/")[2]
-        return f"mailto:{self._mailto}?subject=avsluta%20{token}" if self._mailto else ""
 
 
 def composer_for(options: NotifierOptions, forms: Collection[str] = ()) -> RenderingComposer:

@@ -52,6 +52,13 @@ class MailHeaders:
     """What a complaint is counted under at large mailbox providers: see `feedback_id`."""
 
 
+def stop_mail(mailbox: str, stop_url: str) -> str:
+    """The address of a stop by mail (RFC 2369 §3.2); empty where no mailbox reads them. The subject holds the link's
+    token, so that whoever reads that mailbox knows what to stop.
+    """
+    return f"mailto:{mailbox}?subject=avsluta%20{stop_url.rpartition('/')[2]}" if mailbox else ""
+
+
 def feedback_id(about: str, purpose: str, kind: str) -> str:
     """The value of `Feedback-ID` (Gmail's feedback loop): three groups and who sends, so that many complaints about one
     kind of mail are seen for what they are. It names kinds, never a message or a reader.

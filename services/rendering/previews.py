@@ -10,7 +10,7 @@ from services.rendering.dates import Lang, local
 from services.rendering.digest import render_digest
 from services.rendering.letter import Brand
 from services.rendering.mail import render
-from services.rendering.message import MailHeaders, RenderedMail, compose, feedback_id
+from services.rendering.message import MailHeaders, RenderedMail, compose, feedback_id, stop_mail
 from services.rendering.notices import NoticeLetter, notice_sms, render_notice
 from services.rendering.sms import ONE_WAY, Terms, digest_sms, rehearsed, remind_sms, render_sms
 from services.rendering.wording import STANDARD, Wording
@@ -105,7 +105,6 @@ def _headers(asked: Asked) -> MailHeaders:
     domain = asked.from_address.rpartition("@")[2]
     is_list = asked.kind != "notice"
     stop_url = samples.links_at(asked.portal).stop_url
-    stop_mail = f"mailto:{asked.unsubscribe_mailto}?subject=avsluta%20{stop_url.rpartition('/')[2]}"
     official = asked.round.texts.official if asked.kind != "digest" else None
     return MailHeaders(
         message_id=f"sample@{domain}",
@@ -115,7 +114,7 @@ def _headers(asked: Asked) -> MailHeaders:
         to_address="foretag@mail.example",
         list_id=f"dialog.{domain}" if is_list else "",
         unsubscribe_url=stop_url if is_list else "",
-        unsubscribe_mailto=stop_mail if is_list and asked.unsubscribe_mailto else "",
+        unsubscribe_mailto=stop_mail(asked.unsubscribe_mailto, stop_url) if is_list else "",
         reply_to=(official.email or "") if official else "",
         feedback_id=_feedback(asked) if is_list else "",
     )
